@@ -1,0 +1,132 @@
+import type { Plan } from '../../streamql/plan/plan.ts';
+import type { Batch, ColumnSchema } from '../values/batch.ts';
+import type { Datum } from '../values/types.ts';
+
+/**
+ * The incremental engine as the catalogue and the server see it. It may run in this thread or behind a message port;
+ * everything here is plain data or a Batch. All reads answered for one call are of one epoch.
+ */
+export interface StreamEngine {
+  /**
+   * Starts an object; what it reads must have been added before. After a restart the catalogue adds the same objects
+   * with the same ids again, and the engine continues each from the last checkpoint; an id that the checkpoint does not know
+   * starts from the beginning of its topics. `resume` is called once all have been added.
+   */
+  add(object: EngineObject): Promise<void>;
+  /** Begins epochs; drops state of ids that were not added. */
+  resume(): Promise<void>;
+  /** IN_USE when another object reads it. */
+  remove(id: string): Promise<void>;
+  /** Resolves once every view and sink reflects every record below the high watermarks at the call; the epoch that does. */
+  flush(): Promise<number>;
+  /** Rows whose key columns begin with `key`, in no order, at most `limit`. The view must have a key. */
+  lookup(id: string, key: readonly Datum[], limit: number): Promise<{ epoch: number; batch: Batch }>;
+  /** A consistent copy of some columns of some views or tables, all at one epoch. Weights are expanded: none. */
+  snapshot(wants: readonly { id: string; columns: readonly number[] }[]): Promise<{ epoch: number; batches: Batch[] }>;
+  /** Decoded rows of a source between two offsets per partition; what does not decode is left out. Chunks by backpressure. */
+  readSource(id: string, columns: readonly number[], onBatch: (batch: Batch) => Promise<boolean>): Promise<void>;
+  /**
+   * Changes of a view, consolidated, one call per epoch that has some, and first, unless told not to, the whole view as
+   * of `epoch` with `snapshot: true`. A slow consumer is disconnected with OVERLOADED rather than buffered without bound.
+   */
+  subscribe(id: string, options: { snapshot: boolean }, onChange: (change: ViewChange) => void): Promise<Subscription>;
+  stats(): Promise<EngineStats>;
+  /** Makes the present epoch durable now. */
+  checkpoint(): Promise<number>;
+  close(): Promise<void>;
+}
+
+export interface ViewChange {
+  readonly epoch: number;
+  readonly snapshot: boolean;
+  readonly batch: Batch;
+  /** Set on the last call: the view was dropped or failed, or the consumer was too slow. */
+  readonly error?: { code: string; detail: string };
+}
+
+export interface Subscription {
+  readonly id: number;
+  close(): void;
+}
+
+export type EngineObject = SourceSpec | ViewSpec | SinkSpec;
+
+/** A topic as rows. Adds relation `<name>$errors` (always) and `<name>$late` (late = 'dead_letter'), ids `<id>$errors`, `<id>$late`. */
+export interface SourceSpec {
+  readonly kind: 'source';
+  readonly id: string;
+  readonly name: string;
+  readonly topic: string;
+  readonly format: 'json';
+  /** Declared columns, then HIDDEN_COLUMNS. */
+  readonly columns: readonly ColumnSchema[];
+  /** Set for CREATE TABLE: indexes of the primary key; the record key names the row, a null value deletes it. */
+  readonly primaryKey: readonly number[] | null;
+  readonly watermark: { readonly column: number; readonly delayMicros: number } | null;
+  /** What happens to a row whose watermark column is below its partition's watermark. */
+  readonly late: 'update' | 'drop' | 'dead_letter';
+  readonly idleTimeoutMs: number;
+}
+
+/** Rows kept and readable: a materialized view, or the ephemeral one under a SUBSCRIBE (SELECT …). */
+export interface ViewSpec {
+  readonly kind: 'view';
+  readonly id: string;
+  readonly name: string;
+  readonly columns: readonly ColumnSchema[];
+  /** Columns that identify a row, when the planner proved such; null = the whole row, with a count. */
+  readonly key: readonly number[] | null;
+  readonly plan: Plan;
+  /** Not in checkpoints and gone at restart. */
+  readonly ephemeral: boolean;
+}
+
+export interface SinkSpec {
+  readonly kind: 'sink';
+  readonly id: string;
+  readonly name: string;
+  readonly columns: readonly ColumnSchema[];
+  readonly plan: Plan;
+  /** Name of a row in the registry of sinks. */
+  readonly sinkKind: string;
+  readonly appendOnly: boolean;
+  readonly options: Readonly<Record<string, string>>;
+}
+
+export interface EngineStats {
+  readonly epoch: number;
+  readonly checkpointEpoch: number;
+  readonly lastCheckpointMs: number;
+  readonly checkpointBytes: number;
+  readonly objects: readonly ObjectStats[];
+}
+
+export interface ObjectStats {
+  readonly id: string;
+  readonly name: string;
+  readonly kind: 'source' | 'view' | 'sink';
+  readonly state: 'running' | 'failed';
+  readonly error?: { code: string; detail: string };
+  /** Rows now held (views), or decoded so far (sources), or written (sinks). */
+  readonly rows: number;
+  readonly errors: number;
+  readonly late: number;
+  /** Sources: next offset to read, and high watermark, by partition. */
+  readonly offsets?: readonly { partition: number; offset: number; highWatermark: number }[];
+  readonly watermarkMicros?: number | null;
+  readonly operators: readonly OperatorStats[];
+}
+
+export interface OperatorStats {
+  /** Stable within its object; `inputs` name others of the same object, or another object's id. */
+  readonly id: string;
+  readonly name: string;
+  readonly detail: string;
+  readonly inputs: readonly string[];
+  readonly changelog: 'append' | 'upsert' | 'general';
+  readonly rowsIn: number;
+  readonly rowsOut: number;
+  readonly stateRows: number;
+  readonly stateBytes: number;
+  readonly busyMs: number;
+}

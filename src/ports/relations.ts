@@ -1,0 +1,22 @@
+import type { ChangelogKind } from '../../streamql/plan/plan.ts';
+import type { ColumnSchema } from '../values/batch.ts';
+
+/** What the binder may name in FROM: the catalogue's sources, tables and views, and their `$errors` and `$late`. */
+export interface Relation {
+  readonly id: string;
+  readonly name: string;
+  readonly kind: 'source' | 'table' | 'view' | 'dead_letter';
+  /** Declared columns, then hidden ones. */
+  readonly columns: readonly ColumnSchema[];
+  /** Columns whose values name a row, when known. */
+  readonly key: readonly number[] | null;
+  readonly changelog: ChangelogKind;
+  readonly watermarkColumn: number | null;
+}
+
+export interface RelationCatalog {
+  /** By name as the parser folded it (unquoted names are lower case). */
+  relation(name: string): Relation | undefined;
+  /** All names, for "did you mean". */
+  relationNames(): readonly string[];
+}

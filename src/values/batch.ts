@@ -1,0 +1,51 @@
+import { type Column, ColumnBuilder, datumAt } from './column.ts';
+import type { Datum, SqlType } from './types.ts';
+
+/** A column as the catalogue knows it. */
+export interface ColumnSchema {
+  readonly name: string;
+  readonly type: SqlType;
+  /** False only where NULL is proven impossible. */
+  readonly nullable: boolean;
+  /** `_offset` and its like: there when named, absent from `*`. */
+  readonly hidden?: boolean;
+}
+
+/**
+ * Row changes, column-wise. A row with weight +2 comes twice, with −1 goes once; `weights === null` means that every
+ * weight is +1. Order within a batch carries no meaning and weights of one row may cancel. Weights are never 0.
+ */
+export interface Batch {
+  readonly length: number;
+  readonly columns: readonly Column[];
+  readonly weights: Int32Array | null;
+}
+
+export const weightAt = (batch: Batch, row: number): number => (batch.weights === null ? 1 : batch.weights[row]);
+
+export function rowAt(batch: Batch, row: number): Datum[] {
+  return batch.columns.map((column) => datumAt(column, row));
+}
+
+/** For tests and edges, not for hot paths. */
+export function batchOfRows(
+  types: readonly SqlType[],
+  rows: readonly (readonly Datum[])[],
+  weights?: readonly number[],
+): Batch {
+  const columns = types.map((type, c) => {
+    const builder = new ColumnBuilder(type, rows.length);
+    for (const row of rows) builder.push(row[c]);
+    return builder.finish();
+  });
+  return { length: rows.length, columns, weights: weights === undefined ? null : Int32Array.from(weights) };
+}
+
+export function gatherBatch(batch: Batch, rows: Int32Array, count: number): Batch {
+  let weights: Int32Array | null = null;
+  if (batch.weights !== null) {
+    weights = new Int32Array(count);
+    for (let i = 0; i < count; i++) weights[i] = batch.weights[rows[i]];
+  }
+  return { length: count, columns: batch.columns.map((column) => column.gather(rows, count)), weights };
+}

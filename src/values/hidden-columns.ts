@@ -1,0 +1,27 @@
+import type { ColumnSchema } from './batch.ts';
+import { BIGINT, INTEGER, JSONB, TIMESTAMP, VARCHAR } from './types.ts';
+
+/** Appended to every source's and table's columns, after the declared ones, in this order. */
+export const HIDDEN_COLUMNS: readonly ColumnSchema[] = [
+  { name: '_topic', type: VARCHAR, nullable: false, hidden: true },
+  { name: '_partition', type: INTEGER, nullable: false, hidden: true },
+  { name: '_offset', type: BIGINT, nullable: false, hidden: true },
+  /** The record's own timestamp. */
+  { name: '_timestamp', type: TIMESTAMP, nullable: false, hidden: true },
+  /** The record key read as UTF-8. */
+  { name: '_key', type: VARCHAR, nullable: true, hidden: true },
+  /** `[["name","value"], …]`, values read as UTF-8. */
+  { name: '_headers', type: JSONB, nullable: false, hidden: true },
+];
+
+/** The columns of `<source>$errors` and `<source>$late`. */
+export const DEAD_LETTER_COLUMNS: readonly ColumnSchema[] = [
+  { name: 'code', type: VARCHAR, nullable: false },
+  { name: 'reason', type: VARCHAR, nullable: false },
+  { name: 'topic', type: VARCHAR, nullable: false },
+  { name: 'partition', type: INTEGER, nullable: false },
+  { name: 'offset', type: BIGINT, nullable: false },
+  { name: 'timestamp', type: TIMESTAMP, nullable: false },
+  /** The record's value read as UTF-8, cut to 8 KiB. */
+  { name: 'value', type: VARCHAR, nullable: true },
+];

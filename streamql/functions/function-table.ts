@@ -1,0 +1,30 @@
+import type { Datum, SqlType, TypeKind } from '../../src/values/types.ts';
+
+/**
+ * One row per scalar function and overload. The binder picks an overload by argument types and inserts casts; the
+ * expression compiler calls `call`, or pastes `inline` where given; the DuckDB printer uses `duckdb`; docs and SHOW FUNCTIONS print `doc`.
+ */
+export interface ScalarFunction {
+  /** Name in SQL, lower case; operators by their sign: `+`, `||`, `->>`. */
+  readonly name: string;
+  /** Unique over all rows, what Expr.fn holds: `abs`, `+.bigint`, `substr.3`. */
+  readonly id: string;
+  /** One per argument; `any` takes every type; the last may repeat (`variadic`). */
+  readonly args: readonly (TypeKind | 'any')[];
+  readonly variadic?: boolean;
+  /** The result type from the argument types, after casts. */
+  returns(args: readonly SqlType[]): SqlType;
+  /**
+   * The value, from non-NULL datums (the caller returns NULL when one is NULL) unless `nullAware`. Throws StreamError
+   * VALUE_* for a value that has none. `types` are the argument types after casts (needed for decimal scales), then the result's.
+   */
+  call(args: readonly any[], types: readonly SqlType[]): Datum;
+  /** Same meaning as JS source text over the argument texts (each a local variable of a non-NULL datum); for hot functions. */
+  inline?(args: readonly string[], types: readonly SqlType[]): string | undefined;
+  readonly nullAware?: boolean;
+  /** False for now(), random(): not allowed in views but for temporal filters. */
+  readonly deterministic?: boolean;
+  /** How DuckDB spells it, given printed arguments; default `name(a, b)`. */
+  duckdb?(args: readonly string[], types: readonly SqlType[]): string;
+  readonly doc: string;
+}

@@ -1,0 +1,309 @@
+import type { Position } from '../../src/lib/errors.ts';
+import type { SqlType } from '../../src/values/types.ts';
+
+/** The typed syntax tree. Names are folded as Postgres does (unquoted to lower case). Every node knows where it began. */
+
+export interface Located {
+  readonly at: Position;
+}
+
+export interface Name extends Located {
+  readonly text: string;
+  readonly quoted: boolean;
+}
+
+export type Statement =
+  | CreateSource
+  | CreateTable
+  | CreateView
+  | CreateSink
+  | Drop
+  | Show
+  | Describe
+  | Explain
+  | Flush
+  | QueryStatement
+  | Subscribe
+  | Insert
+  | Update
+  | Delete;
+
+export interface CreateSource extends Located {
+  readonly kind: 'createSource';
+  readonly name: Name;
+  readonly ifNotExists: boolean;
+  /** Empty: columns are inferred from the topic's records. */
+  readonly columns: readonly ColumnDef[];
+  readonly watermark: WatermarkDef | null;
+  readonly options: readonly Option[];
+}
+
+export interface CreateTable extends Located {
+  readonly kind: 'createTable';
+  readonly name: Name;
+  readonly ifNotExists: boolean;
+  readonly columns: readonly ColumnDef[];
+  /** From the column's or the table's PRIMARY KEY clause, in order; the parser refuses two clauses. */
+  readonly primaryKey: readonly Name[];
+  readonly watermark: WatermarkDef | null;
+  readonly options: readonly Option[];
+}
+
+export interface ColumnDef extends Located {
+  readonly name: Name;
+  readonly type: SqlType;
+  readonly notNull: boolean;
+}
+
+/** WATERMARK FOR column AS column [- INTERVAL '…']. The binder checks the form. */
+export interface WatermarkDef extends Located {
+  readonly column: Name;
+  readonly expr: AstExpr;
+}
+
+/** WITH (name = 'value', …); numbers and booleans keep their text. */
+export interface Option extends Located {
+  readonly name: string;
+  readonly value: string;
+}
+
+export interface CreateView extends Located {
+  readonly kind: 'createView';
+  readonly name: Name;
+  readonly orReplace: boolean;
+  readonly ifNotExists: boolean;
+  readonly columnNames: readonly Name[];
+  readonly query: Query;
+  /** The query's own text, as written. */
+  readonly queryText: string;
+  readonly emitOnWindowClose: boolean;
+  readonly options: readonly Option[];
+}
+
+export interface CreateSink extends Located {
+  readonly kind: 'createSink';
+  readonly name: Name;
+  readonly ifNotExists: boolean;
+  /** `FROM v` is parsed as SELECT * FROM v. */
+  readonly query: Query;
+  readonly queryText: string;
+  /** ICEBERG, DELTA, TOPIC, TABLE; lower case. */
+  readonly into: string;
+  /** What follows INTO <kind>, if a name does: INTO ICEBERG warehouse.bids. */
+  readonly target: readonly Name[];
+  readonly options: readonly Option[];
+}
+
+export interface Drop extends Located {
+  readonly kind: 'drop';
+  readonly object: 'source' | 'table' | 'view' | 'sink';
+  readonly ifExists: boolean;
+  readonly cascade: boolean;
+  readonly names: readonly Name[];
+}
+
+export interface Show extends Located {
+  readonly kind: 'show';
+  /** sources, tables, views, sinks, topics, pipelines, functions, columns … lower case plural; the catalogue refuses others. */
+  readonly what: Name;
+}
+
+export interface Describe extends Located {
+  readonly kind: 'describe';
+  readonly name: Name;
+}
+
+export interface Explain extends Located {
+  readonly kind: 'explain';
+  readonly analyze: boolean;
+  readonly statement: Statement;
+}
+
+export interface Flush extends Located {
+  readonly kind: 'flush';
+}
+
+export interface QueryStatement extends Located {
+  readonly kind: 'query';
+  readonly query: Query;
+  readonly queryText: string;
+  /** SELECT … EMIT CHANGES is a push query. */
+  readonly emitChanges: boolean;
+}
+
+export interface Subscribe extends Located {
+  readonly kind: 'subscribe';
+  /** SUBSCRIBE [TO] v is parsed as SELECT * FROM v with `name` set. */
+  readonly name: Name | null;
+  readonly query: Query;
+  readonly queryText: string;
+  readonly options: readonly Option[];
+}
+
+export interface Insert extends Located {
+  readonly kind: 'insert';
+  readonly table: Name;
+  readonly columns: readonly Name[];
+  /** VALUES lists and SELECTs alike. */
+  readonly query: Query;
+}
+
+export interface Update extends Located {
+  readonly kind: 'update';
+  readonly table: Name;
+  readonly set: readonly { readonly column: Name; readonly value: AstExpr }[];
+  readonly where: AstExpr | null;
+}
+
+export interface Delete extends Located {
+  readonly kind: 'delete';
+  readonly table: Name;
+  readonly where: AstExpr | null;
+}
+
+/** WITH …, a body, and what orders and cuts it. */
+export interface Query extends Located {
+  readonly with: readonly CommonTable[];
+  readonly body: QueryBody;
+  readonly orderBy: readonly OrderItem[];
+  readonly limit: AstExpr | null;
+  readonly offset: AstExpr | null;
+}
+
+export interface CommonTable extends Located {
+  readonly name: Name;
+  readonly columnNames: readonly Name[];
+  readonly query: Query;
+}
+
+export type QueryBody =
+  | Select
+  | ({
+      readonly kind: 'setOp';
+      readonly op: 'union' | 'intersect' | 'except';
+      readonly all: boolean;
+      readonly left: QueryBody;
+      readonly right: QueryBody;
+    } & Located)
+  | ({ readonly kind: 'values'; readonly rows: readonly (readonly AstExpr[])[] } & Located)
+  | ({ readonly kind: 'nested'; readonly query: Query } & Located);
+
+export interface Select extends Located {
+  readonly kind: 'select';
+  readonly distinct: boolean;
+  readonly items: readonly SelectItem[];
+  readonly from: readonly TableRef[];
+  readonly where: AstExpr | null;
+  readonly groupBy: readonly AstExpr[];
+  readonly having: AstExpr | null;
+}
+
+export type SelectItem =
+  | ({ readonly kind: 'star'; readonly table: Name | null } & Located)
+  | ({ readonly kind: 'expr'; readonly expr: AstExpr; readonly alias: Name | null } & Located);
+
+export interface OrderItem extends Located {
+  readonly expr: AstExpr;
+  readonly descending: boolean;
+  /** Postgres: NULLs last when ascending, first when descending. */
+  readonly nullsFirst: boolean;
+}
+
+export interface TableAlias {
+  readonly name: Name;
+  readonly columnNames: readonly Name[];
+}
+
+export type TableRef =
+  | ({ readonly kind: 'table'; readonly name: Name; readonly alias: TableAlias | null } & Located)
+  | ({ readonly kind: 'subquery'; readonly query: Query; readonly alias: TableAlias | null } & Located)
+  /** TUMBLE and HOP in both call forms. */
+  | ({
+      readonly kind: 'window';
+      readonly window: 'tumble' | 'hop' | 'cumulate' | 'session';
+      readonly input: TableRef;
+      readonly time: Name;
+      readonly intervals: readonly AstExpr[];
+      readonly alias: TableAlias | null;
+    } & Located)
+  | ({
+      readonly kind: 'join';
+      readonly join: 'inner' | 'left' | 'right' | 'full' | 'cross';
+      readonly left: TableRef;
+      readonly right: TableRef;
+      readonly on: AstExpr | null;
+      readonly using: readonly Name[];
+      readonly natural: boolean;
+    } & Located);
+
+export type AstExpr =
+  | ({ readonly kind: 'column'; readonly path: readonly Name[] } & Located)
+  | ({ readonly kind: 'star'; readonly table: Name | null } & Located)
+  /** Number literals keep their text: 0.1000000000000000000001 stays exact. */
+  | ({ readonly kind: 'number'; readonly text: string } & Located)
+  | ({ readonly kind: 'string'; readonly value: string } & Located)
+  | ({ readonly kind: 'boolean'; readonly value: boolean } & Located)
+  | ({ readonly kind: 'null' } & Located)
+  /** $1 … */
+  | ({ readonly kind: 'parameter'; readonly index: number } & Located)
+  /** INTERVAL '4 seconds', INTERVAL '10' SECOND; DATE '…', TIMESTAMP '…'. */
+  | ({
+      readonly kind: 'typedLiteral';
+      readonly type: SqlType;
+      readonly text: string;
+      readonly unit: string | null;
+    } & Located)
+  | ({ readonly kind: 'unary'; readonly op: string; readonly arg: AstExpr } & Located)
+  | ({ readonly kind: 'binary'; readonly op: string; readonly left: AstExpr; readonly right: AstExpr } & Located)
+  | ({ readonly kind: 'isNull'; readonly arg: AstExpr; readonly negated: boolean } & Located)
+  /** IS [NOT] TRUE | FALSE | UNKNOWN. */
+  | ({
+      readonly kind: 'isTruth';
+      readonly arg: AstExpr;
+      readonly truth: boolean | null;
+      readonly negated: boolean;
+    } & Located)
+  | ({
+      readonly kind: 'between';
+      readonly arg: AstExpr;
+      readonly low: AstExpr;
+      readonly high: AstExpr;
+      readonly negated: boolean;
+    } & Located)
+  | ({
+      readonly kind: 'in';
+      readonly arg: AstExpr;
+      readonly list: readonly AstExpr[];
+      readonly negated: boolean;
+    } & Located)
+  | ({ readonly kind: 'inQuery'; readonly arg: AstExpr; readonly query: Query; readonly negated: boolean } & Located)
+  | ({ readonly kind: 'exists'; readonly query: Query } & Located)
+  | ({ readonly kind: 'scalarQuery'; readonly query: Query } & Located)
+  | ({
+      readonly kind: 'like';
+      readonly arg: AstExpr;
+      readonly pattern: AstExpr;
+      readonly insensitive: boolean;
+      readonly negated: boolean;
+    } & Located)
+  | ({
+      readonly kind: 'case';
+      readonly operand: AstExpr | null;
+      readonly branches: readonly { readonly when: AstExpr; readonly then: AstExpr }[];
+      readonly otherwise: AstExpr | null;
+    } & Located)
+  | ({ readonly kind: 'cast'; readonly arg: AstExpr; readonly type: SqlType; readonly safe: boolean } & Located)
+  | ({ readonly kind: 'extract'; readonly field: string; readonly arg: AstExpr } & Located)
+  | ({
+      readonly kind: 'call';
+      readonly name: Name;
+      readonly args: readonly AstExpr[];
+      readonly distinct: boolean;
+      readonly filter: AstExpr | null;
+      readonly over: WindowSpec | null;
+    } & Located);
+
+export interface WindowSpec extends Located {
+  readonly partitionBy: readonly AstExpr[];
+  readonly orderBy: readonly OrderItem[];
+}

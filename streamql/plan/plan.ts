@@ -1,0 +1,167 @@
+import type { ColumnSchema } from '../../src/values/batch.ts';
+import type { Datum, SqlType } from '../../src/values/types.ts';
+
+/**
+ * What the binder yields, the rules rewrite, the engine runs and the DuckDB printer prints. Plain data: it crosses
+ * threads and is stored. Column references are positions in the input's `schema`.
+ */
+export type Plan = Scan | Values | Filter | Project | Window | Aggregate | Join | Union | Distinct | TopN | Sort;
+
+interface Node {
+  /** Output columns, in order. */
+  readonly schema: readonly ColumnSchema[];
+}
+
+/** Rows of a source, table or view. `columns[i]` is the position in the relation of output column i. */
+export interface Scan extends Node {
+  readonly op: 'scan';
+  /** The catalogue id (also the engine's). */
+  readonly relation: string;
+  readonly name: string;
+  readonly columns: readonly number[];
+  readonly changelog: ChangelogKind;
+}
+
+/** Constant rows; `SELECT 1` is a Project over one empty row. */
+export interface Values extends Node {
+  readonly op: 'values';
+  readonly rows: readonly (readonly Datum[])[];
+}
+
+/** Keeps rows for which the predicate is true (not NULL, not false). */
+export interface Filter extends Node {
+  readonly op: 'filter';
+  readonly input: Plan;
+  readonly predicate: Expr;
+}
+
+export interface Project extends Node {
+  readonly op: 'project';
+  readonly input: Plan;
+  readonly exprs: readonly Expr[];
+}
+
+/**
+ * TUMBLE and HOP: each input row comes once per window that contains it, with window_start, window_end and window_time
+ * (= end − 1 ms, as Flink) appended, of the time column's type. Rows whose time is NULL are left out.
+ * A row at t is in windows [s, s + size) with s ≡ offset mod slide; TUMBLE is slide = size.
+ */
+export interface Window extends Node {
+  readonly op: 'window';
+  readonly input: Plan;
+  readonly kind: 'tumble' | 'hop';
+  readonly timeColumn: number;
+  readonly sizeMicros: number;
+  readonly slideMicros: number;
+  readonly offsetMicros: number;
+}
+
+/** Output: the group columns (`groupBy`, input positions), then one column per aggregate. No `groupBy` = one row, always. */
+export interface Aggregate extends Node {
+  readonly op: 'aggregate';
+  readonly input: Plan;
+  readonly groupBy: readonly number[];
+  readonly aggregates: readonly AggregateCall[];
+}
+
+export interface AggregateCall {
+  readonly fn: 'count' | 'sum' | 'avg' | 'min' | 'max';
+  /** Input position; null for count(*). */
+  readonly arg: number | null;
+  readonly distinct: boolean;
+  /** Input position of a boolean: only rows where it is true count. */
+  readonly filter: number | null;
+  readonly type: SqlType;
+}
+
+/** Output: left columns, then right columns (for left joins nullable). Keys compare with `=`: NULL matches nothing. */
+export interface Join extends Node {
+  readonly op: 'join';
+  readonly kind: 'inner' | 'left';
+  readonly left: Plan;
+  readonly right: Plan;
+  /** Equal pairs (left position, right position), of the same type; empty = cross (inner only). */
+  readonly keys: readonly (readonly [left: number, right: number])[];
+  /** Over left ++ right columns; part of the ON condition. */
+  readonly residual: Expr | null;
+}
+
+/** UNION ALL; every input has the output's types. */
+export interface Union extends Node {
+  readonly op: 'union';
+  readonly inputs: readonly Plan[];
+}
+
+export interface Distinct extends Node {
+  readonly op: 'distinct';
+  readonly input: Plan;
+}
+
+export interface SortKey {
+  readonly column: number;
+  readonly descending: boolean;
+  readonly nullsFirst: boolean;
+}
+
+/**
+ * The first `limit` rows of each partition in the given order; ties by the rest of the row, in column order, so that the answer
+ * is one. `rank` appends ROW_NUMBER as a BIGINT column. Comes from `ROW_NUMBER() OVER (…) <= n`, and from ORDER BY … LIMIT in a view.
+ */
+export interface TopN extends Node {
+  readonly op: 'topn';
+  readonly input: Plan;
+  readonly partitionBy: readonly number[];
+  readonly orderBy: readonly SortKey[];
+  readonly limit: number;
+  readonly rank: boolean;
+}
+
+/** Only at the root of a pull query, never in a view. */
+export interface Sort extends Node {
+  readonly op: 'sort';
+  readonly input: Plan;
+  readonly orderBy: readonly SortKey[];
+  readonly limit: number | null;
+  readonly offset: number;
+}
+
+/** What changes an edge may carry: only weight +1; or replacements by key; or any. */
+export type ChangelogKind = 'append' | 'upsert' | 'general';
+
+/** Every Expr knows its type. NULL in, NULL out unless the function says otherwise. */
+export type Expr =
+  | { readonly op: 'column'; readonly index: number; readonly type: SqlType }
+  | { readonly op: 'literal'; readonly value: Datum; readonly type: SqlType }
+  /** `fn` is a key of FUNCTIONS; args already have the signature's types (casts were inserted). */
+  | { readonly op: 'call'; readonly fn: string; readonly args: readonly Expr[]; readonly type: SqlType }
+  /** SQL's three-valued logic; AND and OR take two or more. */
+  | { readonly op: 'and' | 'or'; readonly args: readonly Expr[]; readonly type: SqlType }
+  | { readonly op: 'not'; readonly arg: Expr; readonly type: SqlType }
+  | { readonly op: 'isNull'; readonly arg: Expr; readonly negated: boolean; readonly type: SqlType }
+  /** Both sides have one type. `distinct`: IS [NOT] DISTINCT FROM. */
+  | {
+      readonly op: 'compare';
+      readonly cmp: '=' | '<>' | '<' | '<=' | '>' | '>=' | 'distinct' | 'notDistinct';
+      readonly left: Expr;
+      readonly right: Expr;
+      readonly type: SqlType;
+    }
+  /** Searched CASE (the simple form is rewritten). `otherwise` may be a NULL literal. */
+  | {
+      readonly op: 'case';
+      readonly branches: readonly { readonly when: Expr; readonly then: Expr }[];
+      readonly otherwise: Expr;
+      readonly type: SqlType;
+    }
+  /** First that is not NULL. */
+  | { readonly op: 'coalesce'; readonly args: readonly Expr[]; readonly type: SqlType }
+  /** `arg IN (constants)`, NULL rules of SQL. The values are of arg's type. */
+  | {
+      readonly op: 'in';
+      readonly arg: Expr;
+      readonly values: readonly Datum[];
+      readonly negated: boolean;
+      readonly type: SqlType;
+    }
+  /** VALUE_CAST when the value cannot be converted; `safe` (TRY_CAST) gives NULL instead. */
+  | { readonly op: 'cast'; readonly arg: Expr; readonly type: SqlType; readonly safe: boolean };
