@@ -1,0 +1,306 @@
+import { dirname } from 'node:path/posix';
+import type { Disk, DiskFile } from '../../ports/disk.ts';
+
+/** What happened to a file's content since it was last synced, in order. */
+type Change =
+  | { readonly kind: 'write'; readonly at: number; readonly data: Buffer }
+  | { readonly kind: 'truncate'; readonly size: number };
+
+/** One file's content: what a power loss leaves for sure, and what came after. */
+class Inode {
+  durable: Buffer;
+  live: Buffer;
+  changes: Change[] = [];
+
+  constructor(content: Buffer) {
+    this.durable = content;
+    this.live = content;
+  }
+}
+
+/**
+ * A simulated disk for tests. Every choice comes from the seed. Until `sync`, appended bytes may be lost, torn at any
+ * byte or reordered (a hole of zeros before data that did arrive) at a `crash`; until `syncDirectory`, so may a creation, removal or rename.
+ */
+export class FaultDisk implements Disk {
+  /** Bytes that all files together may hold; an append beyond writes what fits and fails with ENOSPC. */
+  spaceBytes = Number.POSITIVE_INFINITY;
+  /** Fails the operation with this error code while it answers one. */
+  fault: (operation: 'append' | 'sync' | 'truncate' | 'read', path: string) => 'EIO' | 'ENOSPC' | undefined = () =>
+    undefined;
+  readonly #random: () => number;
+  readonly #entries: Map<string, Inode>;
+  #durableEntries: Map<string, Inode>;
+  #crashed = false;
+
+  constructor(seed: number | (() => number), entries: Map<string, Inode> = new Map()) {
+    this.#random = typeof seed === 'number' ? seededRandom(seed) : seed;
+    this.#entries = entries;
+    this.#durableEntries = new Map(entries);
+  }
+
+  /** Power is lost now: every later operation on this object fails; the result is what the machine finds when it starts again. */
+  crash(): FaultDisk {
+    this.#crashed = true;
+    const survivors = new Map<string, Inode>();
+    const names = new Set([...this.#entries.keys(), ...this.#durableEntries.keys()]);
+    const outcomes = new Map<Inode, Inode>();
+    for (const name of [...names].sort()) {
+      const now = this.#entries.get(name);
+      const safe = this.#durableEntries.get(name);
+      const kept = now === safe || this.#random() < 0.5 ? now : safe;
+      if (!kept) continue;
+      let outcome = outcomes.get(kept);
+      if (!outcome) {
+        outcome = new Inode(this.#afterCrash(kept));
+        outcomes.set(kept, outcome);
+      }
+      survivors.set(name, outcome);
+    }
+    return new FaultDisk(this.#random, survivors);
+  }
+
+  /** Changes stored bytes in place, as decay would. */
+  corrupt(path: string, position: number, change: (byte: number) => number): void {
+    const inode = this.#entries.get(normal(path))!;
+    const copy = Buffer.from(inode.live);
+    copy[position] = change(copy[position]!);
+    inode.live = copy;
+    inode.durable = copy;
+    inode.changes = [];
+  }
+
+  get usedBytes(): number {
+    let total = 0;
+    for (const inode of new Set(this.#entries.values())) total += inode.live.length;
+    return total;
+  }
+
+  async open(path: string, mode: 'read' | 'append' | 'create'): Promise<DiskFile> {
+    await this.#turn();
+    let inode = this.#entries.get(normal(path));
+    if (mode === 'create' || (mode === 'append' && !inode)) {
+      inode = new Inode(Buffer.alloc(0));
+      this.#entries.set(normal(path), inode);
+    }
+    if (!inode) throw failure('ENOENT', path);
+    return new FaultFile(this, path, inode);
+  }
+
+  async readFile(path: string): Promise<Buffer> {
+    await this.#turn();
+    const inode = this.#entries.get(normal(path));
+    if (!inode) throw failure('ENOENT', path);
+    return Buffer.from(inode.live);
+  }
+
+  async replaceFile(path: string, content: Uint8Array): Promise<void> {
+    await this.#turn();
+    this.#fail('append', path);
+    if (this.usedBytes + content.length > this.spaceBytes) throw failure('ENOSPC', path);
+    await this.#turn();
+    this.#fail('sync', path);
+    this.#entries.set(normal(path), new Inode(Buffer.from(content)));
+    await this.#turn();
+    this.#syncEntries(dirname(normal(path)));
+  }
+
+  async exists(path: string): Promise<boolean> {
+    return this.#entries.has(normal(path)) || (await this.list(path)).length > 0;
+  }
+
+  async list(path: string): Promise<string[]> {
+    await this.#turn();
+    const prefix = normal(path) === '' ? '' : `${normal(path)}/`;
+    const names = new Set<string>();
+    for (const name of this.#entries.keys()) {
+      if (name.startsWith(prefix)) names.add(name.slice(prefix.length).split('/', 1)[0]!);
+    }
+    return [...names].sort();
+  }
+
+  /** Directories exist as soon as a file is in them. */
+  async makeDirectory(): Promise<void> {
+    await this.#turn();
+  }
+
+  async remove(path: string): Promise<void> {
+    await this.#turn();
+    const name = normal(path);
+    for (const entry of [...this.#entries.keys()]) {
+      if (entry === name || entry.startsWith(`${name}/`)) this.#entries.delete(entry);
+    }
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await this.#turn();
+    const [source, target] = [normal(from), normal(to)];
+    const moved = [...this.#entries].filter(([name]) => name === source || name.startsWith(`${source}/`));
+    if (moved.length === 0) throw failure('ENOENT', from);
+    for (const [name, inode] of moved) {
+      this.#entries.delete(name);
+      this.#entries.set(`${target}${name.slice(source.length)}`, inode);
+    }
+  }
+
+  async syncDirectory(path: string): Promise<void> {
+    await this.#turn();
+    this.#fail('sync', path);
+    this.#syncEntries(normal(path));
+  }
+
+  /** @internal for the files of this disk */
+  async append(path: string, inode: Inode, at: number, buffers: readonly Uint8Array[]): Promise<void> {
+    await this.#turn();
+    this.#fail('append', path);
+    const data = Buffer.concat(buffers);
+    const room = this.spaceBytes - this.usedBytes;
+    const fitting = data.subarray(0, Math.max(0, Math.min(data.length, room)));
+    if (fitting.length > 0) {
+      inode.live = Buffer.concat([inode.live.subarray(0, at), fitting]);
+      // The kernel may write a long append out as several pieces, each of which can be lost alone.
+      for (let from = 0; from < fitting.length; ) {
+        const part = Math.min(
+          fitting.length - from,
+          this.#random() < 0.5 ? fitting.length : 1 + Math.floor(this.#random() * fitting.length),
+        );
+        inode.changes.push({ kind: 'write', at: at + from, data: fitting.subarray(from, from + part) });
+        from += part;
+      }
+    }
+    if (fitting.length < data.length) throw failure('ENOSPC', path);
+  }
+
+  /** @internal */
+  async read(path: string, inode: Inode, into: Uint8Array, position: number): Promise<number> {
+    await this.#turn();
+    this.#fail('read', path);
+    return position >= inode.live.length ? 0 : inode.live.copy(into, 0, position, position + into.length);
+  }
+
+  /** @internal */
+  async sync(path: string, inode: Inode): Promise<void> {
+    const [content, count] = [inode.live, inode.changes.length];
+    await this.#turn();
+    this.#fail('sync', path);
+    inode.durable = content;
+    inode.changes.splice(0, count);
+  }
+
+  /** @internal */
+  async truncate(path: string, inode: Inode, size: number): Promise<void> {
+    await this.#turn();
+    this.#fail('truncate', path);
+    inode.live = resized(inode.live, size);
+    inode.changes.push({ kind: 'truncate', size });
+  }
+
+  #afterCrash(inode: Inode): Buffer {
+    const style = this.#random();
+    let content = inode.durable;
+    // All, none, a torn prefix, or an arbitrary subset with a torn end.
+    const keep =
+      style < 0.2 ? inode.changes.length : style < 0.4 ? -1 : Math.floor(this.#random() * (inode.changes.length + 1));
+    for (const [index, change] of inode.changes.entries()) {
+      const torn = index === keep;
+      const late = index > keep && style > 0.7 && this.#random() < 0.5;
+      if (index > keep && !late) continue;
+      if (change.kind === 'truncate') {
+        if (!torn) content = resized(content, change.size);
+        continue;
+      }
+      const data = torn ? change.data.subarray(0, Math.floor(this.#random() * (change.data.length + 1))) : change.data;
+      const grown = resized(content, Math.max(content.length, change.at + data.length));
+      content = Buffer.from(grown);
+      data.copy(content, change.at);
+    }
+    return content;
+  }
+
+  #syncEntries(directory: string): void {
+    const prefix = directory === '' || directory === '.' ? '' : `${directory}/`;
+    const inDirectory = (name: string) => name.startsWith(prefix);
+    for (const name of [...this.#durableEntries.keys()]) {
+      if (inDirectory(name) && !this.#entries.has(name)) this.#durableEntries.delete(name);
+    }
+    for (const [name, inode] of this.#entries) if (inDirectory(name)) this.#durableEntries.set(name, inode);
+  }
+
+  #fail(operation: 'append' | 'sync' | 'truncate' | 'read', path: string): void {
+    const code = this.fault(operation, path);
+    if (code) throw failure(code, path);
+  }
+
+  /** Lets other work run in between, a different number of turns each time, so that seeds explore orders. */
+  async #turn(): Promise<void> {
+    for (let turns = Math.floor(this.#random() * 3); turns >= 0; turns--) await Promise.resolve();
+    if (this.#random() < 0.2) await new Promise<void>((resolve) => setImmediate(resolve));
+    if (this.#crashed) throw failure('EIO', 'the simulated machine has lost power');
+  }
+}
+
+class FaultFile implements DiskFile {
+  readonly #disk: FaultDisk;
+  readonly #path: string;
+  readonly #inode: Inode;
+  #size: number;
+
+  constructor(disk: FaultDisk, path: string, inode: Inode) {
+    this.#disk = disk;
+    this.#path = path;
+    this.#inode = inode;
+    this.#size = inode.live.length;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  async append(buffers: readonly Uint8Array[]): Promise<void> {
+    await this.#disk.append(this.#path, this.#inode, this.#size, buffers);
+    for (const buffer of buffers) this.#size += buffer.length;
+  }
+
+  read(into: Uint8Array, position: number): Promise<number> {
+    return this.#disk.read(this.#path, this.#inode, into, position);
+  }
+
+  sync(): Promise<void> {
+    return this.#disk.sync(this.#path, this.#inode);
+  }
+
+  async truncate(size: number): Promise<void> {
+    await this.#disk.truncate(this.#path, this.#inode, size);
+    this.#size = size;
+  }
+
+  async close(): Promise<void> {}
+}
+
+/** Mulberry32: small, fast, good enough to explore schedules. */
+export function seededRandom(seed: number): () => number {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+function resized(content: Buffer, size: number): Buffer {
+  return size <= content.length
+    ? content.subarray(0, size)
+    : Buffer.concat([content, Buffer.alloc(size - content.length)]);
+}
+
+function normal(path: string): string {
+  return path
+    .split('/')
+    .filter((part) => part !== '' && part !== '.')
+    .join('/');
+}
+
+function failure(code: string, path: string): Error {
+  return Object.assign(new Error(`${code}: ${path}`), { code });
+}
