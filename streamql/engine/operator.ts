@@ -1,0 +1,94 @@
+import type { ErrorCode } from '../../src/lib/errors.ts';
+import type { Batch } from '../../src/values/batch.ts';
+import type { Datum } from '../../src/values/types.ts';
+import type { ChangelogKind, Plan } from '../plan/plan.ts';
+
+/**
+ * The pure half of the engine: operators turn batches of row changes into batches of row changes, synchronously, with
+ * no clock, disk or thread of their own. `build.ts` makes a Pipeline of them from a plan; the runtime owns epochs,
+ * sources and checkpoints. After each `endEpoch` the sum of all output equals the query over the sum of all input.
+ *
+ * What a thrown error means: the pipeline's state is in doubt and it must stop (StreamError INVARIANT when we are at
+ * fault). A row that has no value (overflow, failed cast) does not throw; it goes to `onError` and is left out.
+ */
+export interface Operator {
+  /** Stable for a plan: the path in the plan tree and the kind, `0.1.join`. */
+  readonly id: string;
+  readonly name: string;
+  readonly detail: string;
+  /** Ids of the operators that feed this one, by port; a scan's is its relation id. */
+  readonly inputs: readonly string[];
+  /** What the operator's output may carry. */
+  readonly changelog: ChangelogKind;
+  readonly state: readonly StateTable[];
+  readonly stats: OperatorCounters;
+  /** Consumes one batch on an input port; may emit at once through the function it was built with. */
+  push(port: number, batch: Batch): void;
+  /** All input of this epoch has come; emits what was held back. Called once per epoch, inputs before consumers. */
+  endEpoch(): void;
+}
+
+export interface OperatorCounters {
+  rowsIn: number;
+  rowsOut: number;
+  /** Time inside this operator alone, without those it emits to. */
+  busyMs: number;
+}
+
+/** How an operator hands on its output; a batch given away is not changed afterwards. */
+export type Emit = (batch: Batch) => void;
+
+/**
+ * State that a checkpoint stores. Save and load only between epochs: after an `endEpoch` and before the next `push`,
+ * and load only into a pipeline freshly built from the same plan.
+ */
+export interface StateTable {
+  /** Unique within a pipeline and stable for a plan. */
+  readonly id: string;
+  readonly rows: number;
+  readonly bytes: number;
+  /** Bytes of the last full piece, and of the changes saved after it: when to take a full one is the caller's choice. */
+  readonly fullBytes: number;
+  readonly changeBytes: number;
+  /** Opaque bytes of everything (`full`), or of what changed since the last save, null if nothing did. */
+  save(full: boolean): Uint8Array | null;
+  /** Applies one saved piece: a full one first, then the changes in their order. */
+  load(piece: Uint8Array): void;
+}
+
+/** A row that an operator could not compute. */
+export interface PipelineError {
+  readonly code: ErrorCode;
+  readonly reason: string;
+  /** Id of the operator. */
+  readonly operator: string;
+  /** The row it was about: the operator's input row, or for an aggregate the group's key. */
+  readonly row: readonly Datum[];
+}
+
+export interface PipelineOutput {
+  onOutput(batch: Batch): void;
+  onError(error: PipelineError): void;
+}
+
+/** One leaf of the plan: push the changes of that relation, columns in the order of `columns` (those of the Scan). */
+export interface PipelineInput {
+  readonly relation: string;
+  readonly columns: readonly number[];
+}
+
+/** A built query. */
+export interface Pipeline {
+  /** One per Scan leaf, in plan order; a relation read twice comes twice, and its batches must be pushed to both. */
+  readonly inputs: readonly PipelineInput[];
+  /** In topological order, inputs before consumers. */
+  readonly operators: readonly Operator[];
+  /** Every operator's state, in a stable order. */
+  readonly state: readonly StateTable[];
+  /** What the output may carry. */
+  readonly changelog: ChangelogKind;
+  push(input: number, batch: Batch): void;
+  endEpoch(): void;
+}
+
+export type BuildPipeline = (plan: Plan, output: PipelineOutput) => Pipeline;
