@@ -1,0 +1,339 @@
+import { bindQuery } from '../../streamql/binder/binder.ts';
+import { bindColumns, bindWatermark } from '../../streamql/binder/ddl.ts';
+import type {
+  CreateSink,
+  CreateSource,
+  CreateTable,
+  CreateView,
+  Drop,
+  Name,
+  Query,
+} from '../../streamql/parser/ast.ts';
+import { parseStatements } from '../../streamql/parser/parser.ts';
+import type { Plan } from '../../streamql/plan/plan.ts';
+import { optimize } from '../../streamql/rules/optimize.ts';
+import { inferColumns } from '../formats/json/infer.ts';
+import { StreamError } from '../lib/errors.ts';
+import type { EngineObject } from '../ports/engine.ts';
+import { RecordCursor } from '../protocol/records.ts';
+import type { ColumnSchema } from '../values/batch.ts';
+import { HIDDEN_COLUMNS } from '../values/hidden-columns.ts';
+import { ok, type SqlContext, type SqlResult } from './context.ts';
+import type { CatalogObject } from './objects.ts';
+import { checkOptions, parseCount, parseDurationMs, SOURCE_OPTIONS } from './options.ts';
+import { scansOf } from './pull.ts';
+
+/** How many records, and bytes of log, CREATE SOURCE looks at to infer columns. */
+const INFER_RECORDS = 1000;
+const INFER_BYTES = 4 << 20;
+
+export async function createSource(
+  context: SqlContext,
+  statement: CreateSource | CreateTable,
+  sql: string,
+): Promise<SqlResult> {
+  const isTable = statement.kind === 'createTable';
+  const tag = isTable ? 'CREATE TABLE' : 'CREATE SOURCE';
+  const name = statement.name.text;
+  if (existing(context, statement.name, statement.ifNotExists)) return ok(tag, `"${name}" exists already`);
+  const options = checkOptions(statement.options, SOURCE_OPTIONS);
+  const topic = options['topic'] ?? name;
+  let declared = bindColumns(statement.columns);
+  if (declared.length === 0) declared = await inferTopicColumns(context, topic, statement.name);
+  const watermark = statement.watermark === null ? null : bindWatermark(statement.watermark, declared);
+  const key = isTable ? statement.primaryKey.map((column) => positionOf(declared, column)) : null;
+  if (key !== null && key.length === 0) {
+    throw new StreamError('SQL_BIND', `table "${name}" has no PRIMARY KEY`, {
+      at: statement.at,
+      hint: 'add PRIMARY KEY to a column; for rows without a key use CREATE SOURCE',
+    });
+  }
+  if (key !== null) declared = declared.map((column, i) => (key.includes(i) ? { ...column, nullable: false } : column));
+  const ownsTopic = await ensureTopic(context, topic, parseCount(options['partitions'], 'partitions', 10_000), isTable);
+  const object: CatalogObject = {
+    id: context.newId(),
+    name,
+    kind: isTable ? 'table' : 'source',
+    sql,
+    query: null,
+    columns: [...declared, ...HIDDEN_COLUMNS],
+    key,
+    changelog: isTable ? 'upsert' : 'append',
+    reads: [],
+    createdAtMs: context.clock.nowMs(),
+    topic,
+    ownsTopic,
+    watermark,
+    late: options['late'] as CatalogObject['late'],
+    idleTimeoutMs: parseDurationMs(options['idle_timeout'], 'idle_timeout'),
+    sinkKind: null,
+    options,
+  };
+  await install(context, object);
+  return ok(tag);
+}
+
+export async function createView(context: SqlContext, statement: CreateView, sql: string): Promise<SqlResult> {
+  const tag = 'CREATE MATERIALIZED VIEW';
+  const name = statement.name.text;
+  if (statement.orReplace) {
+    throw new StreamError('SQL_UNSUPPORTED', 'CREATE OR REPLACE is not supported', {
+      at: statement.at,
+      hint: 'DROP the view first',
+    });
+  }
+  if (statement.emitOnWindowClose) {
+    throw new StreamError('SQL_UNSUPPORTED', 'EMIT ON WINDOW CLOSE is not supported', {
+      at: statement.at,
+      hint: 'leave it out: the view then shows each window as it grows',
+    });
+  }
+  if (existing(context, statement.name, statement.ifNotExists)) return ok(tag, `"${name}" exists already`);
+  checkOptions(statement.options, []);
+  const bound = bindStored(context, statement.query);
+  let columns = bound.columns;
+  if (statement.columnNames.length > 0) {
+    if (statement.columnNames.length !== columns.length) {
+      throw new StreamError('SQL_BIND', `${statement.columnNames.length} column names for ${columns.length} columns`, {
+        at: statement.at,
+      });
+    }
+    columns = columns.map((column, i) => ({ ...column, name: statement.columnNames[i].text }));
+  }
+  checkDistinctNames(columns, statement.name);
+  await install(context, {
+    ...queryObject(context, name, sql, statement.queryText, bound.plan),
+    kind: 'view',
+    columns,
+    key: bound.key,
+    changelog: bound.changelog,
+  });
+  return ok(tag);
+}
+
+export async function createSink(context: SqlContext, statement: CreateSink, sql: string): Promise<SqlResult> {
+  const tag = 'CREATE SINK';
+  const name = statement.name.text;
+  if (existing(context, statement.name, statement.ifNotExists)) return ok(tag, `"${name}" exists already`);
+  const kind = context.sinkKinds.find((candidate) => candidate.name === statement.into);
+  if (kind === undefined) {
+    throw new StreamError('SQL_UNSUPPORTED', `there is no sink INTO ${statement.into.toUpperCase()}`, {
+      at: statement.at,
+      hint: `this release has: ${context.sinkKinds.map((candidate) => candidate.name.toUpperCase()).join(', ')}`,
+    });
+  }
+  const options = checkOptions(statement.options, kind.options);
+  // INTO ICEBERG namespace.table is short for the two options.
+  const target = statement.target.map((part) => part.text);
+  if (target.length > 2)
+    throw new StreamError('SQL_SYNTAX', 'a target is table or namespace.table', { at: statement.at });
+  if (target.length > 0) options['table'] = target[target.length - 1];
+  if (target.length > 1) options['namespace'] = target[0];
+  const bound = bindStored(context, statement.query);
+  checkDistinctNames(bound.columns, statement.name);
+  await install(context, {
+    ...queryObject(context, name, sql, statement.queryText, bound.plan),
+    kind: 'sink',
+    columns: bound.columns,
+    key: bound.key,
+    changelog: bound.changelog,
+    sinkKind: kind.name,
+    options,
+  });
+  return ok(tag);
+}
+
+export async function drop(context: SqlContext, statement: Drop): Promise<SqlResult> {
+  const tag = `DROP ${statement.object === 'view' ? 'MATERIALIZED VIEW' : statement.object.toUpperCase()}`;
+  for (const name of statement.names) {
+    const object = context.catalog.get(name.text);
+    if (object === undefined || object.kind !== statement.object) {
+      if (object === undefined && statement.ifExists) continue;
+      throw new StreamError(
+        'NOT_FOUND',
+        object === undefined ? `"${name.text}" does not exist` : `"${name.text}" is a ${object.kind}`,
+        {
+          at: name.at,
+          hint:
+            object === undefined
+              ? 'SHOW VIEWS, SHOW SOURCES, SHOW TABLES and SHOW SINKS list what there is'
+              : `use DROP ${object.kind.toUpperCase()}`,
+        },
+      );
+    }
+    await dropObject(context, object, statement.cascade);
+  }
+  return ok(tag);
+}
+
+async function dropObject(context: SqlContext, object: CatalogObject, cascade: boolean): Promise<void> {
+  const readers = context.catalog.readersOf(object.id);
+  if (readers.length > 0 && !cascade) {
+    throw new StreamError(
+      'IN_USE',
+      `"${object.name}" is read by ${readers.map((reader) => `"${reader.name}"`).join(', ')}`,
+      {
+        hint: 'drop these first, or use CASCADE',
+      },
+    );
+  }
+  for (const reader of readers)
+    if (context.catalog.get(reader.name) !== undefined) await dropObject(context, reader, true);
+  await context.engine.remove(object.id);
+  await context.catalog.delete(object.name);
+  if (object.kind === 'table' && object.ownsTopic && object.topic !== null) await context.log.deleteTopic(object.topic);
+}
+
+/** What the engine runs for an object; views and sinks are bound anew from their text. */
+export function engineObject(
+  context: Pick<SqlContext, 'catalog'>,
+  object: CatalogObject,
+  parseQuery: (text: string) => Query,
+): EngineObject {
+  if (object.kind === 'source' || object.kind === 'table') {
+    return {
+      kind: 'source',
+      id: object.id,
+      name: object.name,
+      topic: object.topic as string,
+      format: 'json',
+      columns: object.columns,
+      primaryKey: object.key,
+      watermark: object.watermark,
+      late: object.late,
+      idleTimeoutMs: object.idleTimeoutMs,
+    };
+  }
+  const { plan } = bindStored(context, parseQuery(object.query as string));
+  const common = { id: object.id, name: object.name, columns: object.columns, plan };
+  if (object.kind === 'view') return { kind: 'view', ...common, key: object.key, ephemeral: false };
+  return {
+    kind: 'sink',
+    ...common,
+    sinkKind: object.sinkKind as string,
+    appendOnly: object.changelog === 'append',
+    options: object.options,
+  };
+}
+
+function bindStored(context: Pick<SqlContext, 'catalog'>, query: Query) {
+  const bound = bindQuery(query, context.catalog, { mode: 'view' });
+  return { ...bound, plan: optimize(bound.plan) };
+}
+
+function queryObject(context: SqlContext, name: string, sql: string, query: string, plan: Plan) {
+  return {
+    id: context.newId(),
+    name,
+    sql,
+    query,
+    reads: [...new Set(scansOf(plan).map((scan) => scan.relation))],
+    createdAtMs: context.clock.nowMs(),
+    topic: null,
+    ownsTopic: false,
+    watermark: null,
+    late: 'update' as const,
+    idleTimeoutMs: 0,
+    sinkKind: null,
+    options: {},
+  };
+}
+
+/** The engine first, since it may refuse; then the catalogue, which makes it last. */
+async function install(context: SqlContext, object: CatalogObject): Promise<void> {
+  await context.engine.add(engineObject(context, object, (text) => parseStoredQuery(text)));
+  try {
+    await context.catalog.put(object);
+  } catch (thrown) {
+    await context.engine.remove(object.id);
+    throw thrown;
+  }
+}
+
+export function parseStoredQuery(text: string): Query {
+  const [statement] = parseStatements(text);
+  if (statement.kind !== 'query') throw new StreamError('INVARIANT', 'a stored query is not a query');
+  return statement.query;
+}
+
+function existing(context: SqlContext, name: Name, ifNotExists: boolean): boolean {
+  if (name.text.includes('$')) {
+    throw new StreamError('SQL_BIND', `a name may not contain $: ${name.text}`, {
+      at: name.at,
+      hint: '$ marks dead-letter relations such as bid$errors',
+    });
+  }
+  if (context.catalog.get(name.text) === undefined) return false;
+  if (ifNotExists) return true;
+  throw new StreamError('ALREADY_EXISTS', `"${name.text}" exists already`, {
+    at: name.at,
+    hint: 'drop it first, take another name, or add IF NOT EXISTS',
+  });
+}
+
+function positionOf(columns: readonly ColumnSchema[], name: Name): number {
+  const position = columns.findIndex((column) => column.name === name.text);
+  if (position < 0) throw new StreamError('SQL_BIND', `there is no column "${name.text}"`, { at: name.at });
+  return position;
+}
+
+function checkDistinctNames(columns: readonly ColumnSchema[], owner: Name): void {
+  const seen = new Set<string>();
+  for (const column of columns) {
+    if (seen.has(column.name)) {
+      throw new StreamError('SQL_BIND', `two columns of "${owner.text}" are named "${column.name}"`, {
+        at: owner.at,
+        hint: 'give one another name with AS',
+      });
+    }
+    seen.add(column.name);
+  }
+}
+
+/** Returns whether the topic was made now. A table's topic keeps its records for ever: they are the table. */
+async function ensureTopic(
+  context: SqlContext,
+  topic: string,
+  partitions: number,
+  keepForever: boolean,
+): Promise<boolean> {
+  if (context.log.describeTopic(topic) !== undefined) return false;
+  const config = keepForever ? { 'retention.ms': '-1', 'retention.bytes': '-1' } : undefined;
+  await context.log.createTopic(topic, { partitions, ...(config ? { config } : {}) });
+  return true;
+}
+
+async function inferTopicColumns(context: SqlContext, topic: string, owner: Name): Promise<ColumnSchema[]> {
+  const info = context.log.describeTopic(topic);
+  const values: Buffer[] = [];
+  for (let partition = 0; partition < (info?.partitions ?? 0) && values.length < INFER_RECORDS; partition++) {
+    const { logStart, highWatermark } = context.log.bounds(topic, partition);
+    if (logStart === highWatermark) continue;
+    const cursor = new RecordCursor(await context.log.read(topic, partition, logStart, INFER_BYTES));
+    while (values.length < INFER_RECORDS && cursor.next()) {
+      if (cursor.valueStart >= 0) values.push(cursor.buffer.subarray(cursor.valueStart, cursor.valueEnd));
+    }
+  }
+  if (values.length === 0) {
+    throw new StreamError(
+      'SQL_BIND',
+      `columns of "${owner.text}" cannot be inferred: topic "${topic}" ${info ? 'has no records' : 'does not exist'}`,
+      {
+        at: owner.at,
+        hint: 'declare the columns, or produce some records first',
+      },
+    );
+  }
+  const columns = inferColumns(values);
+  if (columns.length === 0) {
+    throw new StreamError(
+      'SQL_BIND',
+      `columns of "${owner.text}" cannot be inferred: no record of topic "${topic}" is a JSON object`,
+      {
+        at: owner.at,
+        hint: 'declare the columns; records that are not JSON objects then appear in its $errors',
+      },
+    );
+  }
+  return columns;
+}

@@ -1,0 +1,135 @@
+import { bindDelete, bindInsert, bindUpdate } from '../../streamql/binder/dml.ts';
+import type { Delete, Insert, Update } from '../../streamql/parser/ast.ts';
+import { optimize } from '../../streamql/rules/optimize.ts';
+import { encodeJsonRow } from '../formats/json/json-encoder.ts';
+import { StreamError } from '../lib/errors.ts';
+import type { NewRecord } from '../ports/topic-log.ts';
+import { partitionOfKey } from '../protocol/partitioner.ts';
+import { type Batch, type ColumnSchema, rowAt } from '../values/batch.ts';
+import type { Datum } from '../values/types.ts';
+import { ok, type SqlContext, type SqlResult, type StatementOptions } from './context.ts';
+import type { CatalogObject } from './objects.ts';
+import { runPull } from './pull.ts';
+
+/** Rows one statement may write; each becomes a record of the table's topic. */
+const MAX_WRITTEN_ROWS = 1_000_000;
+
+/**
+ * Appends one record per row and answers after the fsync. A table's row replaces the one with the same primary key. Views
+ * follow within an epoch; FLUSH waits for that.
+ */
+export async function insert(context: SqlContext, statement: Insert, options: StatementOptions): Promise<SqlResult> {
+  const object = writable(context, statement.table, ['table', 'source']);
+  const columns = declaredColumns(object);
+  const plan = bindInsert(statement, columns, context.catalog, { params: options.params });
+  const rows = await rowsOf(context, optimize(plan), options);
+  await append(context, object, columns, rows);
+  return ok(`INSERT 0 ${rows.length}`);
+}
+
+export async function update(context: SqlContext, statement: Update, options: StatementOptions): Promise<SqlResult> {
+  const object = writable(context, statement.table, ['table']);
+  const columns = declaredColumns(object);
+  const key = object.key as readonly number[];
+  for (const { column } of statement.set) {
+    if (key.some((position) => columns[position].name === column.text)) {
+      throw new StreamError('SQL_UNSUPPORTED', `"${column.text}" is part of the primary key and cannot be updated`, {
+        at: column.at,
+        hint: 'DELETE the row and INSERT it again',
+      });
+    }
+  }
+  await context.engine.flush(); // So that it sees every row written before it.
+  const plan = bindUpdate(statement, object.id, columns, context.catalog, { params: options.params });
+  const rows = await rowsOf(context, optimize(plan), options);
+  await append(context, object, columns, rows);
+  return ok(`UPDATE ${rows.length}`);
+}
+
+export async function remove(context: SqlContext, statement: Delete, options: StatementOptions): Promise<SqlResult> {
+  const object = writable(context, statement.table, ['table']);
+  const columns = declaredColumns(object);
+  await context.engine.flush();
+  const plan = bindDelete(statement, object.id, columns, context.catalog, { params: options.params });
+  const rows = await rowsOf(context, optimize(plan), options);
+  const records = rows.map((row) => ({ key: keyOf(object, columns, row), value: null }));
+  await appendRecords(context, object, records);
+  return ok(`DELETE ${rows.length}`);
+}
+
+function writable(context: SqlContext, name: Insert['table'], kinds: readonly string[]): CatalogObject {
+  const object = context.catalog.get(name.text);
+  if (object === undefined) throw new StreamError('NOT_FOUND', `there is no table "${name.text}"`, { at: name.at });
+  if (!kinds.includes(object.kind)) {
+    throw new StreamError('SQL_UNSUPPORTED', `"${name.text}" is a ${object.kind}: it cannot be written to`, {
+      at: name.at,
+      hint:
+        object.kind === 'source'
+          ? 'a source is append-only: INSERT or produce to its topic'
+          : 'write to the tables and topics that it reads',
+    });
+  }
+  return object;
+}
+
+const declaredColumns = (object: CatalogObject): ColumnSchema[] => object.columns.filter((column) => !column.hidden);
+
+async function rowsOf(
+  context: SqlContext,
+  plan: Parameters<typeof runPull>[1],
+  options: StatementOptions,
+): Promise<Datum[][]> {
+  const { batches } = await runPull(context, plan, { ...options, maxRows: MAX_WRITTEN_ROWS });
+  const rows: Datum[][] = [];
+  for (const batch of batches as readonly Batch[]) for (let i = 0; i < batch.length; i++) rows.push(rowAt(batch, i));
+  return rows;
+}
+
+async function append(
+  context: SqlContext,
+  object: CatalogObject,
+  columns: readonly ColumnSchema[],
+  rows: readonly (readonly Datum[])[],
+): Promise<void> {
+  for (const row of rows) {
+    columns.forEach((column, i) => {
+      if (row[i] === null && !column.nullable) {
+        throw new StreamError('VALUE_DOMAIN', `column "${column.name}" of "${object.name}" is NOT NULL`, {
+          hint: 'nothing was written',
+        });
+      }
+    });
+  }
+  await appendRecords(
+    context,
+    object,
+    rows.map((row) => ({
+      key: object.key === null ? null : keyOf(object, columns, row),
+      value: encodeJsonRow(columns, row),
+    })),
+  );
+}
+
+/** The record key of a table's row: the JSON array of its primary key values. */
+function keyOf(object: CatalogObject, columns: readonly ColumnSchema[], row: readonly Datum[]): Buffer {
+  const key = object.key as readonly number[];
+  const object_ = encodeJsonRow(
+    key.map((position) => ({ ...columns[position], name: columns[position].name })),
+    key.map((position) => row[position]),
+    'array',
+  );
+  return object_;
+}
+
+async function appendRecords(context: SqlContext, object: CatalogObject, records: readonly NewRecord[]): Promise<void> {
+  const topic = object.topic as string;
+  const partitions = context.log.describeTopic(topic)?.partitions ?? 1;
+  const byPartition = new Map<number, NewRecord[]>();
+  for (const record of records) {
+    const partition = record.key === null ? 0 : partitionOfKey(record.key, partitions);
+    const list = byPartition.get(partition);
+    if (list === undefined) byPartition.set(partition, [record]);
+    else list.push(record);
+  }
+  await Promise.all([...byPartition].map(([partition, list]) => context.log.append(topic, partition, list)));
+}

@@ -1,0 +1,230 @@
+import { bindQuery } from '../../streamql/binder/binder.ts';
+import type { Explain, Query, Statement } from '../../streamql/parser/ast.ts';
+import { parseStatements } from '../../streamql/parser/parser.ts';
+import { explainPlan } from '../../streamql/plan/explain.ts';
+import { optimize } from '../../streamql/rules/optimize.ts';
+import { StreamError } from '../lib/errors.ts';
+import type { Subscription, ViewChange } from '../ports/engine.ts';
+import type { Relation, RelationCatalog } from '../ports/relations.ts';
+import type { ColumnSchema } from '../values/batch.ts';
+import { VARCHAR } from '../values/types.ts';
+import { ok, type SqlContext, type SqlResult, type StatementOptions } from './context.ts';
+import { createSink, createSource, createView, drop } from './ddl.ts';
+import { insert, remove, update } from './dml.ts';
+import { runPull } from './pull.ts';
+import { describe, show, table } from './show.ts';
+import { topicRelation } from './topic-relation.ts';
+
+/**
+ * Runs statements: the one way in for HTTP, GraphQL, the Postgres wire and the CLI. DDL runs one at a time, in the order of the
+ * calls; pull queries run beside it.
+ */
+export class SqlExecutor {
+  readonly #context: SqlContext;
+  #ddl: Promise<unknown> = Promise.resolve();
+
+  constructor(context: SqlContext) {
+    this.#context = context;
+  }
+
+  get context(): SqlContext {
+    return this.#context;
+  }
+
+  /** One result per statement. Stops at the first failing one; what ran before it stands. */
+  async execute(sql: string, options: StatementOptions): Promise<SqlResult[]> {
+    const statements = parseStatements(sql);
+    if (statements.length === 0)
+      throw new StreamError('SQL_SYNTAX', 'there is no statement', { at: { line: 1, column: 1 } });
+    const results: SqlResult[] = [];
+    for (const statement of statements) results.push(await this.#run(statement, sql, options));
+    return results;
+  }
+
+  /** The columns a SELECT would answer with, without running it. */
+  describeQuery(query: Query, params: readonly unknown[] = []): readonly ColumnSchema[] {
+    return bindQuery(query, this.#relations(), { mode: 'pull', params }).columns;
+  }
+
+  /**
+   * Starts a push query: SUBSCRIBE, SELECT … EMIT CHANGES, or a bare SELECT. A view's own rows are pushed as they are; any
+   * other query runs as a view of its own until the subscription is closed.
+   */
+  async subscribe(
+    sql: string,
+    options: { params?: readonly unknown[]; snapshot?: boolean },
+    onChange: (change: ViewChange) => void,
+  ): Promise<{ columns: readonly ColumnSchema[]; close: () => Promise<void> }> {
+    const [statement, second] = parseStatements(sql);
+    if (statement === undefined || second !== undefined) {
+      throw new StreamError('SQL_SYNTAX', 'subscribe takes exactly one statement', {
+        at: second?.at ?? { line: 1, column: 1 },
+      });
+    }
+    if (statement.kind !== 'subscribe' && statement.kind !== 'query') {
+      throw new StreamError('SQL_UNSUPPORTED', 'only SUBSCRIBE and SELECT can be subscribed to', { at: statement.at });
+    }
+    let snapshot = options.snapshot ?? true;
+    if (statement.kind === 'subscribe') {
+      for (const option of statement.options) {
+        if (option.name !== 'snapshot') {
+          throw new StreamError('OPTION_INVALID', `unknown option ${option.name}`, {
+            at: option.at,
+            hint: 'the options are: snapshot',
+          });
+        }
+        snapshot = option.value.toLowerCase() !== 'false';
+      }
+    }
+    const { catalog, engine, newId } = this.#context;
+    const named =
+      statement.kind === 'subscribe' && statement.name !== null ? catalog.relation(statement.name.text) : undefined;
+    if (named !== undefined && named.kind !== 'source') {
+      const subscription = await engine.subscribe(named.id, { snapshot }, onChange);
+      return { columns: named.columns.filter((column) => !column.hidden), close: async () => subscription.close() };
+    }
+    const bound = bindQuery(statement.query, catalog, { mode: 'view', params: options.params ?? [] });
+    const id = `subscription-${newId()}`;
+    await engine.add({
+      kind: 'view',
+      id,
+      name: id,
+      columns: bound.columns,
+      key: bound.key,
+      plan: optimize(bound.plan),
+      ephemeral: true,
+    });
+    let subscription: Subscription;
+    try {
+      subscription = await engine.subscribe(id, { snapshot }, onChange);
+    } catch (thrown) {
+      await engine.remove(id);
+      throw thrown;
+    }
+    return {
+      columns: bound.columns,
+      close: async () => {
+        subscription.close();
+        await engine.remove(id);
+      },
+    };
+  }
+
+  async #run(statement: Statement, sql: string, options: StatementOptions): Promise<SqlResult> {
+    const context = this.#context;
+    switch (statement.kind) {
+      case 'createSource':
+      case 'createTable':
+        return this.#serial(() => createSource(context, statement, sql));
+      case 'createView':
+        return this.#serial(() => createView(context, statement, sql));
+      case 'createSink':
+        return this.#serial(() => createSink(context, statement, sql));
+      case 'drop':
+        return this.#serial(() => drop(context, statement));
+      case 'show':
+        return show(context, statement);
+      case 'describe':
+        return describe(context, statement);
+      case 'explain':
+        return this.#explain(statement, options);
+      case 'flush':
+        await withTimeout(context.engine.flush(), options.timeoutMs, 'FLUSH');
+        return ok('FLUSH');
+      case 'insert':
+        return insert(context, statement, options);
+      case 'update':
+        return this.#serial(() => update(context, statement, options));
+      case 'delete':
+        return this.#serial(() => remove(context, statement, options));
+      case 'subscribe':
+        throw pushNeedsStream(statement.at);
+      case 'query': {
+        if (statement.emitChanges) throw pushNeedsStream(statement.at);
+        const bound = bindQuery(statement.query, this.#relations(), { mode: 'pull', params: options.params });
+        const answer = await runPull(context, optimize(bound.plan), options);
+        return {
+          kind: 'rows',
+          columns: bound.columns,
+          batches: answer.batches,
+          ...(answer.epoch === undefined ? {} : { epoch: answer.epoch }),
+        };
+      }
+    }
+  }
+
+  #explain(statement: Explain, options: StatementOptions): SqlResult {
+    const inner = statement.statement;
+    if (statement.analyze) {
+      throw new StreamError('SQL_UNSUPPORTED', 'EXPLAIN ANALYZE is not supported', {
+        at: statement.at,
+        hint: 'GET /api/v1/pipelines/<view> shows rows, time and state of each operator of a running view',
+      });
+    }
+    if (
+      inner.kind !== 'query' &&
+      inner.kind !== 'createView' &&
+      inner.kind !== 'createSink' &&
+      inner.kind !== 'subscribe'
+    ) {
+      throw new StreamError(
+        'SQL_UNSUPPORTED',
+        'EXPLAIN takes a query, CREATE MATERIALIZED VIEW, CREATE SINK or SUBSCRIBE',
+        { at: inner.at },
+      );
+    }
+    const mode = inner.kind === 'query' && !inner.emitChanges ? 'pull' : 'view';
+    const relations = mode === 'pull' ? this.#relations() : this.#context.catalog;
+    const bound = bindQuery(inner.query, relations, { mode, params: options.params });
+    const lines = explainPlan(optimize(bound.plan)).split('\n');
+    return table(
+      [['plan', VARCHAR]],
+      lines.map((line) => [line]),
+    );
+  }
+
+  /** The catalogue's relations, and any other topic by its name. */
+  #relations(): RelationCatalog {
+    const { catalog, log } = this.#context;
+    return {
+      relation: (name): Relation | undefined => {
+        const known = catalog.relation(name);
+        if (known !== undefined) return known;
+        const topic = log.describeTopic(name);
+        return topic === undefined ? undefined : topicRelation(topic);
+      },
+      relationNames: () => [...catalog.relationNames(), ...log.listTopics().map((topic) => topic.name)],
+    };
+  }
+
+  #serial<T>(run: () => Promise<T>): Promise<T> {
+    const result = this.#ddl.then(run, run);
+    this.#ddl = result.catch(() => undefined);
+    return result;
+  }
+}
+
+function pushNeedsStream(at: Statement['at']): StreamError {
+  return new StreamError('SQL_UNSUPPORTED', 'a push query never ends, so it has no single answer', {
+    at,
+    hint: 'send it to GET /api/v1/subscribe?sql=… (server-sent events) or subscribe through GraphQL',
+  });
+}
+
+async function withTimeout<T>(promise: Promise<T>, timeoutMs: number, what: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(
+        new StreamError('TIMEOUT', `${what} took longer than ${timeoutMs} ms`, {
+          hint: 'raise timeoutMs, or look at /api/v1/pipelines for what lags',
+        }),
+      );
+    }, timeoutMs);
+  });
+  try {
+    return await Promise.race([promise, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

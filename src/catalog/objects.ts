@@ -1,0 +1,56 @@
+import type { ChangelogKind } from '../../streamql/plan/plan.ts';
+import type { Relation } from '../ports/relations.ts';
+import type { ColumnSchema } from '../values/batch.ts';
+import { DEAD_LETTER_COLUMNS } from '../values/hidden-columns.ts';
+
+/** What `CREATE` made. Plain JSON: this is what the catalogue file holds. */
+export interface CatalogObject {
+  /** Never reused; the engine's id too. */
+  readonly id: string;
+  readonly name: string;
+  readonly kind: 'source' | 'table' | 'view' | 'sink';
+  /** The statement as written; `query` is the SELECT inside it, re-bound at start. */
+  readonly sql: string;
+  readonly query: string | null;
+  /** Declared (or inferred) columns, then hidden ones for sources and tables. */
+  readonly columns: readonly ColumnSchema[];
+  readonly key: readonly number[] | null;
+  readonly changelog: ChangelogKind;
+  /** Ids that it reads. */
+  readonly reads: readonly string[];
+  readonly createdAtMs: number;
+  /** Sources and tables. */
+  readonly topic: string | null;
+  /** Whether CREATE made the topic; DROP TABLE then deletes it. */
+  readonly ownsTopic: boolean;
+  readonly watermark: { readonly column: number; readonly delayMicros: number } | null;
+  readonly late: 'update' | 'drop' | 'dead_letter';
+  readonly idleTimeoutMs: number;
+  /** Sinks. */
+  readonly sinkKind: string | null;
+  /** As given in WITH, for the parts that interpret them. */
+  readonly options: Readonly<Record<string, string>>;
+}
+
+export const relationOf = (object: CatalogObject): Relation => ({
+  id: object.id,
+  name: object.name,
+  kind: object.kind === 'sink' ? 'view' : object.kind,
+  columns: object.columns,
+  key: object.key,
+  changelog: object.changelog,
+  watermarkColumn: object.watermark?.column ?? null,
+});
+
+/** `bid$errors` and `bid$late` beside `bid`. */
+export function deadLetterRelation(object: CatalogObject, suffix: '$errors' | '$late'): Relation {
+  return {
+    id: `${object.id}${suffix}`,
+    name: `${object.name}${suffix}`,
+    kind: 'dead_letter',
+    columns: DEAD_LETTER_COLUMNS,
+    key: null,
+    changelog: 'general',
+    watermarkColumn: null,
+  };
+}

@@ -1,0 +1,85 @@
+import type { Option } from '../../streamql/parser/ast.ts';
+import { StreamError } from '../lib/errors.ts';
+import type { OptionSpec } from '../ports/sink.ts';
+
+/** `WITH (…)` of CREATE SOURCE and CREATE TABLE; docs/reference/sql.md lists them. */
+export const SOURCE_OPTIONS: readonly OptionSpec[] = [
+  { name: 'topic', doc: 'Topic to read; default: the name. Created when missing and columns are declared.' },
+  { name: 'format', doc: 'How record values are written.', default: 'json', oneOf: ['json'] },
+  {
+    name: 'late',
+    doc: 'What happens to a row behind the watermark: it still counts, it is dropped (and counted), or it goes to <name>$late.',
+    default: 'update',
+    oneOf: ['update', 'drop', 'dead_letter'],
+  },
+  {
+    name: 'idle_timeout',
+    doc: 'After this long without records a partition no longer holds the watermark back.',
+    default: '30s',
+  },
+  { name: 'partitions', doc: 'Partitions of the topic if it has to be created.', default: '1' },
+];
+
+/** Checks names and choices, fills in defaults. OPTION_INVALID with the position of the culprit. */
+export function checkOptions(given: readonly Option[], specs: readonly OptionSpec[]): Record<string, string> {
+  const values: Record<string, string> = {};
+  for (const spec of specs) if (spec.default !== undefined) values[spec.name] = spec.default;
+  const seen = new Set<string>();
+  for (const option of given) {
+    const spec = specs.find((candidate) => candidate.name === option.name);
+    if (spec === undefined) {
+      throw new StreamError('OPTION_INVALID', `unknown option ${option.name}`, {
+        at: option.at,
+        hint: `the options are: ${specs.map((candidate) => candidate.name).join(', ')}`,
+      });
+    }
+    if (seen.has(option.name))
+      throw new StreamError('OPTION_INVALID', `option ${option.name} is given twice`, { at: option.at });
+    seen.add(option.name);
+    if (spec.oneOf !== undefined && !spec.oneOf.includes(option.value)) {
+      throw new StreamError(
+        'OPTION_INVALID',
+        `${option.name} = '${option.value}': expected one of ${spec.oneOf.join(', ')}`,
+        {
+          at: option.at,
+          hint: spec.doc,
+        },
+      );
+    }
+    values[option.name] = option.value;
+  }
+  for (const spec of specs) {
+    if (spec.required && values[spec.name] === undefined) {
+      throw new StreamError('OPTION_INVALID', `option ${spec.name} is missing`, { hint: spec.doc });
+    }
+  }
+  return values;
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** `30s`, `500 ms`, `2 min` → milliseconds. */
+export function parseDurationMs(text: string, name: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)$/.exec(text.trim());
+  if (match === null) {
+    throw new StreamError('OPTION_INVALID', `${name} = '${text}' is not a duration`, {
+      hint: 'write a number and a unit: 500ms, 30s, 5m, 1h, 1d',
+    });
+  }
+  return Math.round(Number(match[1]) * UNIT_MS[match[2]]);
+}
+
+export function parseCount(text: string, name: string, most: number): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < 1 || value > most) {
+    throw new StreamError('OPTION_INVALID', `${name} = '${text}': expected a whole number from 1 to ${most}`);
+  }
+  return value;
+}

@@ -1,0 +1,157 @@
+import { compileFilterProject } from '../../streamql/engine/compile-expr.ts';
+import type { Expr, Filter, Plan, Project, Scan } from '../../streamql/plan/plan.ts';
+import { StreamError } from '../lib/errors.ts';
+import { type Batch, gatherBatch } from '../values/batch.ts';
+import type { Datum } from '../values/types.ts';
+import type { QueryOptions, ScanData, SqlContext } from './context.ts';
+import { readTopic, TOPIC_RELATION_PREFIX } from './topic-relation.ts';
+
+/** Rows answered by a pull query, at one epoch over all views it reads. */
+export interface PullAnswer {
+  readonly batches: readonly Batch[];
+  readonly epoch: number | undefined;
+}
+
+/**
+ * Answers a bound, optimised pull query. Equality on a leading part of a view's key goes straight to the view store;
+ * everything else is DuckDB's, over a copy of just the columns that the plan reads (DESIGN D12).
+ */
+export async function runPull(context: SqlContext, plan: Plan, options: QueryOptions): Promise<PullAnswer> {
+  const point = asPointLookup(context, plan);
+  if (point !== undefined) return runPointLookup(context, point, options);
+  const { scans, epoch } = await fetchScans(context, plan, options);
+  return { batches: await context.analytics.run(plan, scans, options), epoch };
+}
+
+interface PointLookup {
+  readonly scan: Scan;
+  readonly key: readonly Datum[];
+  /** Filters and projections above the scan, innermost first. */
+  readonly chain: readonly (Filter | Project)[];
+}
+
+function asPointLookup(context: SqlContext, plan: Plan): PointLookup | undefined {
+  const chain: (Filter | Project)[] = [];
+  let node = plan;
+  while (node.op === 'filter' || node.op === 'project') {
+    chain.push(node);
+    node = node.input;
+  }
+  if (node.op !== 'scan') return undefined;
+  const scan = node;
+  const object = context.catalog.byId(scan.relation);
+  if (object === undefined || object.kind === 'source' || object.key === null) return undefined;
+  chain.reverse();
+  const first = chain[0];
+  if (first?.op !== 'filter') return undefined;
+  const equal = new Map<number, Datum>();
+  collectEqualities(first.predicate, equal);
+  const key: Datum[] = [];
+  for (const column of object.key) {
+    const value = equal.get(scan.columns.indexOf(column));
+    if (value === undefined) break;
+    key.push(value);
+  }
+  // A prefix would still visit every row of the store; only the whole key is a hash lookup.
+  return key.length === object.key.length && key.length > 0 ? { scan, key, chain } : undefined;
+}
+
+/** Adds `column = constant` found under ANDs. A NULL constant matches nothing, so it is left to the filter. */
+function collectEqualities(predicate: Expr, into: Map<number, Datum>): void {
+  if (predicate.op === 'and') {
+    for (const arg of predicate.args) collectEqualities(arg, into);
+  } else if (predicate.op === 'compare' && predicate.cmp === '=') {
+    const [a, b] = [predicate.left, predicate.right];
+    if (a.op === 'column' && b.op === 'literal' && b.value !== null) into.set(a.index, b.value);
+    if (b.op === 'column' && a.op === 'literal' && a.value !== null) into.set(b.index, a.value);
+  }
+}
+
+async function runPointLookup(context: SqlContext, point: PointLookup, options: QueryOptions): Promise<PullAnswer> {
+  const { epoch, batch } = await context.engine.lookup(point.scan.relation, point.key, options.maxRows + 1);
+  let rows: Batch = {
+    length: batch.length,
+    columns: point.scan.columns.map((column) => batch.columns[column]),
+    weights: null,
+  };
+  let types = point.scan.schema.map((column) => column.type);
+  for (const step of point.chain) {
+    const exprs: Expr[] =
+      step.op === 'project' ? [...step.exprs] : types.map((type, index) => ({ op: 'column', index, type }));
+    const run = compileFilterProject(step.op === 'filter' ? step.predicate : null, exprs, types);
+    const { batch: out, errors } = run(rows);
+    if (errors !== null && errors.length > 0) throw new StreamError(errors[0].code, errors[0].reason);
+    rows = out;
+    types = step.schema.map((column) => column.type);
+  }
+  if (rows.length > options.maxRows) throw tooManyRows(options.maxRows);
+  return { batches: [rows], epoch };
+}
+
+export function tooManyRows(maxRows: number): StreamError {
+  return new StreamError('TOO_LARGE', `the answer has more than ${maxRows} rows`, {
+    hint: 'add a LIMIT, or raise maxRows',
+  });
+}
+
+/** The rows of every scan: views, tables and dead letters as one consistent copy, sources and topics from the log. */
+async function fetchScans(
+  context: SqlContext,
+  plan: Plan,
+  options: QueryOptions,
+): Promise<{ scans: Map<Plan, ScanData>; epoch: number | undefined }> {
+  const scans = scansOf(plan);
+  const data = new Map<Plan, ScanData>();
+  const kept = scans.filter((scan) => !isFromLog(context, scan));
+  let epoch: number | undefined;
+  if (kept.length > 0) {
+    const snapshot = await context.engine.snapshot(kept.map((scan) => ({ id: scan.relation, columns: scan.columns })));
+    epoch = snapshot.epoch;
+    kept.forEach((scan, i) => {
+      data.set(scan, [snapshot.batches[i]]);
+    });
+  }
+  for (const scan of scans) {
+    if (data.has(scan)) continue;
+    const batches: Batch[] = [];
+    const onBatch = async (batch: Batch): Promise<boolean> => {
+      batches.push(batch);
+      if (options.signal?.aborted) throw new StreamError('CANCELLED', 'the client went away');
+      return true;
+    };
+    if (scan.relation.startsWith(TOPIC_RELATION_PREFIX)) await readTopic(context.log, scan, onBatch);
+    else await context.engine.readSource(scan.relation, scan.columns, onBatch);
+    data.set(scan, batches);
+  }
+  return { scans: data, epoch };
+}
+
+const isFromLog = (context: SqlContext, scan: Scan): boolean =>
+  scan.relation.startsWith(TOPIC_RELATION_PREFIX) || context.catalog.byId(scan.relation)?.kind === 'source';
+
+export function scansOf(plan: Plan): Scan[] {
+  switch (plan.op) {
+    case 'scan':
+      return [plan];
+    case 'values':
+      return [];
+    case 'join':
+      return [...scansOf(plan.left), ...scansOf(plan.right)];
+    case 'union':
+      return plan.inputs.flatMap(scansOf);
+    default:
+      return scansOf(plan.input);
+  }
+}
+
+/** Weights written out: a row of weight 3 three times; for a batch of a view's content, where none is negative. */
+export function expandWeights(batch: Batch): Batch {
+  const { weights } = batch;
+  if (weights === null) return batch;
+  let total = 0;
+  for (let i = 0; i < batch.length; i++) total += weights[i];
+  const rows = new Int32Array(total);
+  let out = 0;
+  for (let i = 0; i < batch.length; i++) for (let copy = 0; copy < weights[i]; copy++) rows[out++] = i;
+  return { ...gatherBatch({ ...batch, weights: null }, rows, total), weights: null };
+}

@@ -1,0 +1,209 @@
+import { FUNCTIONS } from '../../streamql/functions/functions.ts';
+import type { Describe, Show } from '../../streamql/parser/ast.ts';
+import { StreamError } from '../lib/errors.ts';
+import { batchOfRows, type ColumnSchema } from '../values/batch.ts';
+import { BIGINT, BOOLEAN, type Datum, type SqlType, TIMESTAMP, typeName, VARCHAR } from '../values/types.ts';
+import type { SqlContext, SqlResult } from './context.ts';
+
+interface Listing {
+  readonly columns: readonly (readonly [name: string, type: SqlType])[];
+  rows(context: SqlContext): Promise<Datum[][]>;
+}
+
+/** SHOW <what>: one row of this table each. */
+const LISTINGS: Readonly<Record<string, Listing>> = {
+  sources: {
+    columns: [
+      ['name', VARCHAR],
+      ['topic', VARCHAR],
+      ['format', VARCHAR],
+      ['late', VARCHAR],
+      ['created_at', TIMESTAMP],
+    ],
+    rows: async ({ catalog }) =>
+      catalog
+        .list()
+        .filter((object) => object.kind === 'source')
+        .map((object) => [
+          object.name,
+          object.topic,
+          object.options['format'] ?? 'json',
+          object.late,
+          object.createdAtMs * 1000,
+        ]),
+  },
+  tables: {
+    columns: [
+      ['name', VARCHAR],
+      ['topic', VARCHAR],
+      ['primary_key', VARCHAR],
+      ['created_at', TIMESTAMP],
+    ],
+    rows: async ({ catalog }) =>
+      catalog
+        .list()
+        .filter((object) => object.kind === 'table')
+        .map((object) => [
+          object.name,
+          object.topic,
+          (object.key ?? []).map((position) => object.columns[position].name).join(', '),
+          object.createdAtMs * 1000,
+        ]),
+  },
+  views: {
+    columns: [
+      ['name', VARCHAR],
+      ['state', VARCHAR],
+      ['rows', BIGINT],
+      ['key', VARCHAR],
+      ['changelog', VARCHAR],
+      ['query', VARCHAR],
+    ],
+    rows: async (context) => {
+      const stats = await statsById(context);
+      return context.catalog
+        .list()
+        .filter((object) => object.kind === 'view')
+        .map((object) => [
+          object.name,
+          stats.get(object.id)?.state ?? 'unknown',
+          stats.get(object.id)?.rows ?? null,
+          object.key === null ? null : object.key.map((position) => object.columns[position].name).join(', '),
+          object.changelog,
+          object.query,
+        ]);
+    },
+  },
+  sinks: {
+    columns: [
+      ['name', VARCHAR],
+      ['into', VARCHAR],
+      ['state', VARCHAR],
+      ['rows', BIGINT],
+      ['query', VARCHAR],
+    ],
+    rows: async (context) => {
+      const stats = await statsById(context);
+      return context.catalog
+        .list()
+        .filter((object) => object.kind === 'sink')
+        .map((object) => [
+          object.name,
+          object.sinkKind,
+          stats.get(object.id)?.state ?? 'unknown',
+          stats.get(object.id)?.rows ?? null,
+          object.query,
+        ]);
+    },
+  },
+  topics: {
+    columns: [
+      ['name', VARCHAR],
+      ['partitions', BIGINT],
+      ['records', BIGINT],
+      ['id', VARCHAR],
+    ],
+    rows: async ({ log }) =>
+      log.listTopics().map((topic) => {
+        let records = 0;
+        for (let partition = 0; partition < topic.partitions; partition++) {
+          const { logStart, highWatermark } = log.bounds(topic.name, partition);
+          records += highWatermark - logStart;
+        }
+        return [topic.name, topic.partitions, records, topic.id];
+      }),
+  },
+  pipelines: {
+    columns: [
+      ['object', VARCHAR],
+      ['operator', VARCHAR],
+      ['detail', VARCHAR],
+      ['rows_in', BIGINT],
+      ['rows_out', BIGINT],
+      ['state_rows', BIGINT],
+      ['state_bytes', BIGINT],
+    ],
+    rows: async ({ engine }) =>
+      (await engine.stats()).objects.flatMap((object) =>
+        object.operators.map((operator) => [
+          object.name,
+          operator.name,
+          operator.detail,
+          operator.rowsIn,
+          operator.rowsOut,
+          operator.stateRows,
+          operator.stateBytes,
+        ]),
+      ),
+  },
+  functions: {
+    columns: [
+      ['name', VARCHAR],
+      ['arguments', VARCHAR],
+      ['doc', VARCHAR],
+    ],
+    rows: async () =>
+      [...FUNCTIONS.values()].map((row) => [row.name, row.args.join(', ') + (row.variadic ? ', …' : ''), row.doc]),
+  },
+};
+
+async function statsById(context: SqlContext) {
+  return new Map((await context.engine.stats()).objects.map((object) => [object.id, object]));
+}
+
+export async function show(context: SqlContext, statement: Show): Promise<SqlResult> {
+  const what = statement.what.text === 'materialized views' ? 'views' : statement.what.text;
+  const listing = LISTINGS[what];
+  if (listing === undefined) {
+    throw new StreamError('SQL_UNSUPPORTED', `SHOW ${what.toUpperCase()} is not known`, {
+      at: statement.what.at,
+      hint: `SHOW takes ${Object.keys(LISTINGS).join(', ')}`,
+    });
+  }
+  return table(listing.columns, await listing.rows(context));
+}
+
+export function describe(context: SqlContext, statement: Describe): SqlResult {
+  const { text, at } = statement.name;
+  const object = context.catalog.get(text);
+  const columns = context.catalog.relation(text)?.columns ?? object?.columns;
+  if (columns === undefined) {
+    throw new StreamError('NOT_FOUND', `"${text}" does not exist`, {
+      at,
+      hint: 'SHOW VIEWS, SHOW SOURCES and SHOW TABLES list what there is',
+    });
+  }
+  return table(
+    [
+      ['column', VARCHAR],
+      ['type', VARCHAR],
+      ['nullable', BOOLEAN],
+      ['key', BOOLEAN],
+      ['hidden', BOOLEAN],
+    ],
+    columns.map((column, i) => [
+      column.name,
+      typeName(column.type),
+      column.nullable,
+      object?.key?.includes(i) ?? false,
+      column.hidden ?? false,
+    ]),
+  );
+}
+
+export function table(
+  columns: readonly (readonly [name: string, type: SqlType])[],
+  rows: readonly Datum[][],
+): SqlResult {
+  const schema: ColumnSchema[] = columns.map(([name, type]) => ({ name, type, nullable: true }));
+  return {
+    kind: 'rows',
+    columns: schema,
+    batches: [
+      batchOfRows(
+        columns.map(([, type]) => type),
+        rows,
+      ),
+    ],
+  };
+}

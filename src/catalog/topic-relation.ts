@@ -1,0 +1,72 @@
+import type { Scan } from '../../streamql/plan/plan.ts';
+import type { Relation } from '../ports/relations.ts';
+import type { TopicInfo, TopicLog } from '../ports/topic-log.ts';
+import { RecordCursor } from '../protocol/records.ts';
+import type { Batch, ColumnSchema } from '../values/batch.ts';
+import { ColumnBuilder } from '../values/column.ts';
+import { BIGINT, INTEGER, TIMESTAMP, VARCHAR } from '../values/types.ts';
+
+/** Ids of topics named in a pull query without a source over them. */
+export const TOPIC_RELATION_PREFIX = 'topic:';
+
+const COLUMNS: readonly ColumnSchema[] = [
+  { name: 'key', type: VARCHAR, nullable: true },
+  { name: 'value', type: VARCHAR, nullable: true },
+  { name: '_partition', type: INTEGER, nullable: false },
+  { name: '_offset', type: BIGINT, nullable: false },
+  { name: '_timestamp', type: TIMESTAMP, nullable: false },
+];
+
+/** Any topic as rows, for pull queries: key and value read as UTF-8. */
+export function topicRelation(topic: TopicInfo): Relation {
+  return {
+    id: TOPIC_RELATION_PREFIX + topic.name,
+    name: topic.name,
+    kind: 'source',
+    columns: COLUMNS,
+    key: null,
+    changelog: 'append',
+    watermarkColumn: null,
+  };
+}
+
+const CHUNK_BYTES = 1 << 20;
+
+/** Calls `onBatch` with the records that were readable when it began, chunk by chunk. */
+export async function readTopic(log: TopicLog, scan: Scan, onBatch: (batch: Batch) => Promise<boolean>): Promise<void> {
+  const topic = scan.relation.slice(TOPIC_RELATION_PREFIX.length);
+  const partitions = log.describeTopic(topic)?.partitions ?? 0;
+  for (let partition = 0; partition < partitions; partition++) {
+    const { logStart, highWatermark } = log.bounds(topic, partition);
+    let offset = logStart;
+    while (offset < highWatermark) {
+      const cursor = new RecordCursor(await log.read(topic, partition, offset, CHUNK_BYTES));
+      const builders = scan.columns.map((column) => new ColumnBuilder(COLUMNS[column].type, 1024));
+      let rows = 0;
+      let next = offset;
+      while (cursor.next()) {
+        next = cursor.offset + 1;
+        if (cursor.offset < offset || cursor.offset >= highWatermark) continue;
+        const text = (start: number, end: number) => (start < 0 ? null : cursor.buffer.toString('utf8', start, end));
+        const row = [
+          () => text(cursor.keyStart, cursor.keyEnd),
+          () => text(cursor.valueStart, cursor.valueEnd),
+          () => partition,
+          () => cursor.offset,
+          () => cursor.timestampMs * 1000,
+        ];
+        scan.columns.forEach((column, i) => {
+          builders[i].push(row[column]());
+        });
+        rows++;
+      }
+      if (
+        rows > 0 &&
+        !(await onBatch({ length: rows, columns: builders.map((builder) => builder.finish()), weights: null }))
+      )
+        return;
+      if (next === offset) break;
+      offset = next;
+    }
+  }
+}

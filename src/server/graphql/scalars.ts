@@ -1,0 +1,88 @@
+import {
+  GraphQLBoolean,
+  type GraphQLInputType,
+  GraphQLInt,
+  GraphQLList,
+  type GraphQLOutputType,
+  GraphQLScalarType,
+  GraphQLString,
+  Kind,
+  type ValueNode,
+} from 'graphql';
+import type { SqlType } from '../../values/types.ts';
+
+/** Values reach a scalar as JSON already (values/json.ts), so serialising is the identity; parsing is left to datumFromJson. */
+function passThrough(name: string, description: string): GraphQLScalarType {
+  return new GraphQLScalarType({
+    name,
+    description,
+    serialize: (value) => value,
+    parseValue: (value) => value,
+    parseLiteral: literalJson,
+  });
+}
+
+export const JsonScalar = passThrough('JSON', 'Any JSON value.');
+const BigIntScalar = passThrough(
+  'BigInt',
+  '64-bit integer: a number while a double holds it exactly, a string beyond.',
+);
+const DecimalScalar = passThrough(
+  'Decimal',
+  'Exact decimal: a number while a double holds it exactly, a string beyond.',
+);
+const DoubleScalar = passThrough('Double', 'Double precision number; "NaN", "Infinity" and "-Infinity" as strings.');
+const TimestampScalar = passThrough('Timestamp', 'ISO 8601, UTC, to the microsecond.');
+const DateScalar = passThrough('Date', 'ISO 8601 date.');
+const TimeScalar = passThrough('Time', 'ISO 8601 time of day.');
+
+/** Number literals keep their text beyond 2^53, so that nothing is rounded on the way in. */
+export function literalJson(node: ValueNode): unknown {
+  switch (node.kind) {
+    case Kind.INT: {
+      const value = Number(node.value);
+      return Number.isSafeInteger(value) ? value : node.value;
+    }
+    case Kind.FLOAT:
+      return node.value;
+    case Kind.STRING:
+    case Kind.BOOLEAN:
+    case Kind.ENUM:
+      return node.value;
+    case Kind.NULL:
+    case Kind.VARIABLE:
+      return null;
+    case Kind.LIST:
+      return node.values.map(literalJson);
+    case Kind.OBJECT:
+      return Object.fromEntries(node.fields.map((field) => [field.name.value, literalJson(field.value)]));
+  }
+}
+
+const BY_KIND = {
+  boolean: GraphQLBoolean,
+  smallint: GraphQLInt,
+  integer: GraphQLInt,
+  bigint: BigIntScalar,
+  decimal: DecimalScalar,
+  real: DoubleScalar,
+  double: DoubleScalar,
+  varchar: GraphQLString,
+  bytea: GraphQLString,
+  date: DateScalar,
+  time: TimeScalar,
+  timestamp: TimestampScalar,
+  timestamptz: TimestampScalar,
+  interval: GraphQLString,
+  uuid: GraphQLString,
+  jsonb: JsonScalar,
+  null: GraphQLString,
+} as const;
+
+export function outputType(type: SqlType): GraphQLOutputType {
+  return type.kind === 'array' ? new GraphQLList(outputType(type.element)) : BY_KIND[type.kind];
+}
+
+export function inputType(type: SqlType): GraphQLInputType {
+  return type.kind === 'array' ? new GraphQLList(inputType(type.element)) : BY_KIND[type.kind];
+}

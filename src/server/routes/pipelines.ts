@@ -1,0 +1,70 @@
+import type { SqlContext } from '../../catalog/context.ts';
+import { StreamError } from '../../lib/errors.ts';
+import type { EngineStats, ObjectStats } from '../../ports/engine.ts';
+import { object, type Route, text } from '../route.ts';
+
+export const pipelineRoutes: readonly Route[] = [
+  {
+    method: 'GET',
+    url: '/api/v1/pipelines',
+    summary: 'Everything that runs: sources, views and sinks, with rows, lag and state size.',
+    handle: async ({ executor }) => {
+      const stats = await executor.context.engine.stats();
+      return {
+        epoch: stats.epoch,
+        checkpoint: checkpointJson(stats),
+        pipelines: stats.objects.map((one) => pipelineJson(executor.context, one)),
+      };
+    },
+  },
+  {
+    method: 'GET',
+    url: '/api/v1/pipelines/:name',
+    summary:
+      'The operators of one object: rows in and out, state, busy time, changelog kind; watermark and lag of a source.',
+    params: object({ name: text('Name of a source, table, view or sink.') }, ['name']),
+    handle: async ({ executor }, request) => {
+      const { name } = request.params as { name: string };
+      const { objects } = await executor.context.engine.stats();
+      const found = objects.find((one) => one.name === name);
+      if (found === undefined)
+        throw new StreamError('NOT_FOUND', `nothing named "${name}" runs`, {
+          hint: 'GET /api/v1/pipelines lists what does',
+        });
+      return { ...pipelineJson(executor.context, found), operators: found.operators };
+    },
+  },
+];
+
+const checkpointJson = (stats: EngineStats) => ({
+  epoch: stats.checkpointEpoch,
+  durationMs: stats.lastCheckpointMs,
+  bytes: stats.checkpointBytes,
+});
+
+export function pipelineJson(context: SqlContext, stats: ObjectStats) {
+  const reads = context.catalog.byId(stats.id)?.reads ?? [];
+  return {
+    name: stats.name,
+    kind: stats.kind,
+    state: stats.state,
+    ...(stats.error ? { error: stats.error } : {}),
+    rows: stats.rows,
+    errors: stats.errors,
+    late: stats.late,
+    stateRows: total(stats, 'stateRows'),
+    stateBytes: total(stats, 'stateBytes'),
+    busyMs: Math.round(total(stats, 'busyMs')),
+    reads: reads.map((id) => context.catalog.byId(id)?.name ?? id),
+    ...(stats.offsets === undefined
+      ? {}
+      : {
+          offsets: stats.offsets,
+          lag: stats.offsets.reduce((sum, partition) => sum + partition.highWatermark - partition.offset, 0),
+          watermark: stats.watermarkMicros == null ? null : new Date(stats.watermarkMicros / 1000).toISOString(),
+        }),
+  };
+}
+
+const total = (stats: ObjectStats, what: 'stateRows' | 'stateBytes' | 'busyMs'): number =>
+  stats.operators.reduce((sum, operator) => sum + operator[what], 0);

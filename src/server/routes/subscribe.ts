@@ -1,0 +1,101 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { asStreamError, StreamError } from '../../lib/errors.ts';
+import type { ViewChange } from '../../ports/engine.ts';
+import { problemOf } from '../problem.ts';
+import { object, type Route, text } from '../route.ts';
+import { columnsJson, rowJson } from '../rows.ts';
+
+const KEEP_ALIVE_MS = 15_000;
+/** A client that lets this much pile up in its socket is cut off; it can come back with its last id. */
+const MAX_BUFFERED_BYTES = 8 << 20;
+
+export const subscribeRoutes: readonly Route[] = [
+  {
+    method: 'GET',
+    url: '/api/v1/subscribe',
+    summary:
+      'Server-sent events of a SUBSCRIBE or SELECT: event `columns`, then `snapshot` (all rows as of an epoch), then one `change` per epoch; ' +
+      'data is {"epoch", "rows": [[…]], "diffs": [±n …]}; `id:` is the epoch. A reconnect with Last-Event-ID gets a new snapshot.',
+    query: object(
+      {
+        sql: text('SUBSCRIBE v, SUBSCRIBE (SELECT …), or SELECT … [EMIT CHANGES].'),
+        snapshot: text('false leaves the first snapshot out.', { enum: ['true', 'false'] }),
+        params: text('A JSON array with the values of $1, $2 …'),
+      },
+      ['sql'],
+    ),
+    produces: ['text/event-stream'],
+    handle: async ({ executor }, request, reply) => {
+      const query = request.query as { sql: string; snapshot?: string; params?: string };
+      return stream(request, reply, (onChange) =>
+        executor.subscribe(
+          query.sql,
+          { snapshot: query.snapshot !== 'false', params: parseParams(query.params) },
+          onChange,
+        ),
+      );
+    },
+  },
+];
+
+function parseParams(params: string | undefined): unknown[] {
+  if (params === undefined) return [];
+  try {
+    const parsed: unknown = JSON.parse(params);
+    if (Array.isArray(parsed)) return parsed;
+  } catch {}
+  throw new StreamError('REQUEST_INVALID', 'params must be a JSON array');
+}
+
+type Subscribe = (
+  onChange: (change: ViewChange) => void,
+) => ReturnType<import('../../catalog/executor.ts').SqlExecutor['subscribe']>;
+
+async function stream(request: FastifyRequest, reply: FastifyReply, subscribe: Subscribe): Promise<void> {
+  const early: ViewChange[] = [];
+  let deliver = (change: ViewChange): void => {
+    early.push(change);
+  };
+  const subscription = await subscribe((change) => deliver(change));
+  reply.hijack();
+  const { raw } = reply;
+  raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' });
+  const keepAlive = setInterval(() => raw.write(': keep-alive\n\n'), KEEP_ALIVE_MS);
+  let open = true;
+  const close = (): void => {
+    if (!open) return;
+    open = false;
+    clearInterval(keepAlive);
+    raw.end();
+    void subscription.close().catch(() => undefined);
+  };
+  request.raw.socket.once('close', close);
+  raw.write(`event: columns\ndata: ${JSON.stringify(columnsJson(subscription.columns))}\n\n`);
+  deliver = (change) => {
+    if (!open) return;
+    if (change.error !== undefined) {
+      raw.write(`event: error\ndata: ${JSON.stringify(change.error)}\n\n`);
+      close();
+    } else if (raw.writableLength > MAX_BUFFERED_BYTES) {
+      const slow = new StreamError('OVERLOADED', 'the client reads too slowly', {
+        hint: 'reconnect; a new snapshot follows',
+      });
+      raw.write(`event: error\ndata: ${JSON.stringify(problemOf(asStreamError(slow)))}\n\n`);
+      close();
+    } else {
+      raw.write(eventOf(subscription.columns, change));
+    }
+  };
+  for (const change of early) deliver(change);
+}
+
+function eventOf(columns: Parameters<typeof columnsJson>[0], change: ViewChange): string {
+  const { batch, epoch } = change;
+  const rows: unknown[][] = [];
+  const diffs: number[] = [];
+  for (let i = 0; i < batch.length; i++) {
+    rows.push(rowJson(columns, batch, i));
+    diffs.push(batch.weights === null ? 1 : batch.weights[i]);
+  }
+  return `event: ${change.snapshot ? 'snapshot' : 'change'}\nid: ${epoch}\ndata: ${JSON.stringify({ epoch, rows, diffs })}\n\n`;
+}
