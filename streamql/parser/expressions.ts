@@ -1,0 +1,257 @@
+import type { Position } from '../../src/lib/errors.ts';
+import type { AstExpr } from './ast.ts';
+import type { Cursor } from './cursor.ts';
+import { parsePrimary } from './primaries.ts';
+import { parseType } from './types.ts';
+
+/** Postgres 4.1.6, loosest first. Comparison, BETWEEN/IN/LIKE and IS DISTINCT FROM do not associate. */
+const OR = 1;
+const AND = 2;
+const NOT = 3;
+const IS = 4;
+const COMPARISON = 5;
+const RANGE = 6;
+const OTHER = 7;
+const SUM = 8;
+const PRODUCT = 9;
+const POWER = 10;
+const AT = 11;
+const COLLATE = 12;
+const SIGN = 13;
+const SUBSCRIPT = 14;
+const CAST = 15;
+
+const SIGN_LEVEL: Readonly<Record<string, number>> = {
+  '=': COMPARISON,
+  '<>': COMPARISON,
+  '<': COMPARISON,
+  '>': COMPARISON,
+  '<=': COMPARISON,
+  '>=': COMPARISON,
+  '+': SUM,
+  '-': SUM,
+  '*': PRODUCT,
+  '/': PRODUCT,
+  '%': PRODUCT,
+  '^': POWER,
+  '[': SUBSCRIPT,
+  '::': CAST,
+};
+const NOT_AN_OPERATOR = new Set(['(', ')', ']', ',', ';', '.', '=>']);
+const WORD_LEVEL: Readonly<Record<string, number>> = {
+  or: OR,
+  and: AND,
+  is: IS,
+  isnull: IS,
+  notnull: IS,
+  between: RANGE,
+  in: RANGE,
+  like: RANGE,
+  ilike: RANGE,
+  similar: RANGE,
+  at: AT,
+  collate: COLLATE,
+};
+const AFTER_INFIX_NOT: ReadonlySet<string> = new Set(['between', 'in', 'like', 'ilike', 'similar']);
+
+/** The whole of an expression, Postgres's a_expr. */
+export const parseExpr = (cursor: Cursor): AstExpr => parseAbove(cursor, OR, false);
+
+/** Postgres's b_expr: what may stand where a following AND or IN belongs to the construct around it. */
+export const parseRestricted = (cursor: Cursor): AstExpr => parseAbove(cursor, IS, true);
+
+/**
+ * Reads operators that bind at least as tightly as `level`. `restricted` is Postgres's b_expr, the lower bound of BETWEEN:
+ * no AND, OR, NOT, IN, LIKE, BETWEEN, IS NULL.
+ */
+function parseAbove(cursor: Cursor, level: number, restricted: boolean): AstExpr {
+  let left = parsePrefix(cursor, restricted);
+  let chain = 0;
+  for (;;) {
+    const operator = operatorLevel(cursor);
+    if (operator < level) return left;
+    if (restricted && isKeywordOperator(cursor)) return left;
+    if (operator > AND) cursor.checkChain(++chain, cursor.at);
+    left = parseInfix(cursor, left, operator, restricted);
+  }
+}
+
+/** 0 when the coming token is no infix or postfix operator. */
+function operatorLevel(cursor: Cursor): number {
+  const { token } = cursor;
+  if (token.kind === 'operator') return NOT_AN_OPERATOR.has(token.text) ? 0 : (SIGN_LEVEL[token.text] ?? OTHER);
+  if (token.kind !== 'word') return 0;
+  if (token.text === 'not')
+    return AFTER_INFIX_NOT.has(cursor.peek(1).text) && cursor.peek(1).kind === 'word' ? RANGE : 0;
+  if (token.text === 'at') return cursor.isWord('at', 'time', 'zone') || cursor.isWord('at', 'local') ? AT : 0;
+  return Object.hasOwn(WORD_LEVEL, token.text) ? WORD_LEVEL[token.text] : 0;
+}
+
+function isKeywordOperator(cursor: Cursor): boolean {
+  if (cursor.token.kind !== 'word' || cursor.token.text === 'at') return false;
+  return !(cursor.isWord('is', 'distinct', 'from') || cursor.isWord('is', 'not', 'distinct', 'from'));
+}
+
+function parsePrefix(cursor: Cursor, restricted: boolean): AstExpr {
+  const { at } = cursor;
+  if (!restricted && cursor.isWord('not')) {
+    cursor.next();
+    const arg = cursor.nested(() => parseAbove(cursor, NOT, false));
+    return { kind: 'unary', op: 'not', arg, at };
+  }
+  const { token } = cursor;
+  if (token.kind !== 'operator' || token.text === '(' || token.text === '*') return parsePrimary(cursor);
+  if (token.text === '-' || token.text === '+') {
+    cursor.next();
+    const arg = cursor.nested(() => parseAbove(cursor, SIGN, restricted));
+    return { kind: 'unary', op: token.text, arg, at };
+  }
+  if (NOT_AN_OPERATOR.has(token.text) || Object.hasOwn(SIGN_LEVEL, token.text)) return parsePrimary(cursor);
+  cursor.next();
+  const arg = cursor.nested(() => parseAbove(cursor, OTHER + 1, restricted));
+  return { kind: 'unary', op: token.text, arg, at };
+}
+
+function parseInfix(cursor: Cursor, left: AstExpr, level: number, restricted: boolean): AstExpr {
+  const { at } = cursor;
+  const operand = (above: number): AstExpr => cursor.nested(() => parseAbove(cursor, above, restricted));
+  const token = cursor.next();
+  switch (level) {
+    case OR:
+    case AND:
+      return { kind: 'binary', op: token.text, left, right: operand(level + 1), at };
+    case IS:
+      return parseIs(cursor, left, token.text, at, operand);
+    case COMPARISON: {
+      if (cursor.isWord('any') || cursor.isWord('all') || cursor.isWord('some')) {
+        throw cursor.unsupported(
+          `${token.text} ${cursor.token.text.toUpperCase()} (…)`,
+          'use IN (…), or compare with max or min',
+        );
+      }
+      const right = operand(COMPARISON + 1);
+      refuseChain(cursor, COMPARISON, token.text);
+      return { kind: 'binary', op: token.text, left, right, at };
+    }
+    case RANGE:
+      return parseRange(cursor, left, token.text, at, restricted);
+    case AT: {
+      if (!cursor.takeWord('time', 'zone')) throw cursor.unsupported('AT LOCAL', "use AT TIME ZONE 'name'", at);
+      return call('timezone', [operand(AT + 1), left], at);
+    }
+    case COLLATE:
+      throw cursor.unsupported('COLLATE', 'leave it out: text is ordered by its bytes', at);
+    case SUBSCRIPT:
+      throw cursor.unsupported('a subscript', 'pass the array on whole', at);
+    case CAST:
+      return { kind: 'cast', arg: left, type: parseType(cursor, false), safe: false, at };
+    default:
+      return { kind: 'binary', op: token.text, left, right: operand(level + 1), at };
+  }
+}
+
+type Operand = (above: number) => AstExpr;
+
+function parseIs(cursor: Cursor, arg: AstExpr, word: string, at: Position, operand: Operand): AstExpr {
+  if (word === 'isnull' || word === 'notnull') return { kind: 'isNull', arg, negated: word === 'notnull', at };
+  const negated = cursor.takeWord('not');
+  if (cursor.takeWord('null')) return { kind: 'isNull', arg, negated, at };
+  for (const [name, truth] of [
+    ['true', true],
+    ['false', false],
+    ['unknown', null],
+  ] as const) {
+    if (cursor.takeWord(name)) return { kind: 'isTruth', arg, truth, negated, at };
+  }
+  if (cursor.takeWord('distinct')) {
+    cursor.expectWord('from');
+    const right = operand(COMPARISON);
+    refuseChain(cursor, IS, 'IS DISTINCT FROM');
+    return { kind: 'binary', op: negated ? 'is not distinct from' : 'is distinct from', left: arg, right, at };
+  }
+  if (cursor.isWord('json') || cursor.isWord('document') || cursor.isWord('normalized')) {
+    throw cursor.unsupported(
+      `IS ${cursor.token.text.toUpperCase()}`,
+      'compare with IS NULL, IS TRUE or IS DISTINCT FROM',
+    );
+  }
+  throw cursor.expected('NULL, TRUE, FALSE, UNKNOWN or DISTINCT FROM after IS', [
+    'null',
+    'true',
+    'false',
+    'unknown',
+    'distinct',
+  ]);
+}
+
+function parseRange(cursor: Cursor, arg: AstExpr, first: string, at: Position, restricted: boolean): AstExpr {
+  const negated = first === 'not';
+  const word = negated ? cursor.next().text : first;
+  const operand = (): AstExpr => cursor.nested(() => parseAbove(cursor, RANGE + 1, restricted));
+  switch (word) {
+    case 'between': {
+      if (cursor.isWord('symmetric'))
+        throw cursor.unsupported('BETWEEN SYMMETRIC', 'use least and greatest for the bounds');
+      cursor.takeWord('asymmetric');
+      const low = cursor.nested(() => parseRestricted(cursor));
+      cursor.expectWord('and');
+      const high = operand();
+      refuseChain(cursor, RANGE, 'BETWEEN');
+      return { kind: 'between', arg, low, high, negated, at };
+    }
+    case 'in': {
+      if (!cursor.isSign('(')) throw cursor.expected('"(" after IN');
+      if (startsQuery(cursor)) {
+        const query = cursor.parenthesized(() => cursor.nested(() => cursor.query(cursor)));
+        return { kind: 'inQuery', arg, query, negated, at };
+      }
+      const list = cursor.parenthesized(() => cursor.nested(() => cursor.list(() => parseExpr(cursor))));
+      return { kind: 'in', arg, list, negated, at };
+    }
+    case 'similar':
+      throw cursor.unsupported('SIMILAR TO', 'use LIKE, or ~ with a regular expression', at);
+    default: {
+      const pattern = operand();
+      if (cursor.isWord('escape')) throw cursor.unsupported('ESCAPE', 'the escape character is the backslash');
+      refuseChain(cursor, RANGE, word.toUpperCase());
+      return { kind: 'like', arg, pattern, insensitive: word === 'ilike', negated, at };
+    }
+  }
+}
+
+/** `a < b < c` is no expression in Postgres. */
+function refuseChain(cursor: Cursor, level: number, written: string): void {
+  if (operatorLevel(cursor) === level) {
+    const error = cursor.expected(`AND, OR or the end of the expression after ${written} …`);
+    throw Object.assign(error, {
+      hint: 'such operators do not chain: use parentheses, or AND between two comparisons',
+    });
+  }
+}
+
+/** Whether the `(` at the cursor holds a query rather than an expression or a join. */
+export function startsQuery(cursor: Cursor): boolean {
+  let inner = 0;
+  while (cursor.isSign('(', inner)) inner++;
+  const first = cursor.peek(inner);
+  if (first.kind !== 'word' || !/^(?:select|with|values)$/.test(first.text)) return false;
+  // Inside out: `((SELECT 1) UNION SELECT 2)` is a query, `((SELECT 1) + 1)` is not.
+  for (let depth = inner - 1; depth > 0; depth--) {
+    const close = cursor.closingOf(cursor.pos + depth);
+    if (close === undefined) return true;
+    const after = cursor.tokens[close + 1];
+    if (after.kind === 'operator' && after.text === ')') continue;
+    return after.kind === 'word' && /^(?:union|intersect|except|order|limit|offset|fetch)$/.test(after.text);
+  }
+  return true;
+}
+
+export const call = (name: string, args: readonly AstExpr[], at: Position): AstExpr => ({
+  kind: 'call',
+  name: { text: name, quoted: false, at },
+  args,
+  distinct: false,
+  filter: null,
+  over: null,
+  at,
+});

@@ -1,0 +1,293 @@
+import type { Position } from '../../src/lib/errors.ts';
+import { INTERVAL } from '../../src/values/types.ts';
+import type { AstExpr, Name, OrderItem, WindowSpec } from './ast.ts';
+import type { Cursor } from './cursor.ts';
+import { call, parseExpr, parseRestricted, startsQuery } from './expressions.ts';
+import { RESERVED, RESERVED_BUT_FUNCTION } from './keywords.ts';
+import { isTypeWord, parseType } from './types.ts';
+
+/** Functions that Postgres lets stand without parentheses. */
+const BARE_FUNCTIONS = new Set(['current_date', 'current_time', 'current_timestamp', 'localtime', 'localtimestamp']);
+const INTERVAL_UNITS = new Set(['year', 'month', 'day', 'hour', 'minute', 'second']);
+
+type Special = (cursor: Cursor, at: Position) => AstExpr;
+
+/** Words with a grammar of their own when a parenthesis follows. */
+const SPECIAL_CALLS: Readonly<Record<string, Special>> = {
+  cast: (cursor, at) => parseCast(cursor, at, false),
+  try_cast: (cursor, at) => parseCast(cursor, at, true),
+  extract: parseExtract,
+  exists: (cursor, at) => ({
+    kind: 'exists',
+    query: cursor.parenthesized(() => cursor.nested(() => cursor.query(cursor))),
+    at,
+  }),
+  substring: parseSubstring,
+  position: parsePosition,
+  trim: parseTrim,
+};
+
+/** What needs no operator: literals, names, calls, CASE, parentheses. */
+export function parsePrimary(cursor: Cursor): AstExpr {
+  const { token } = cursor;
+  const { at } = token;
+  switch (token.kind) {
+    case 'number':
+      cursor.next();
+      return { kind: 'number', text: token.text, at };
+    case 'string':
+      cursor.next();
+      return { kind: 'string', value: token.text, at };
+    case 'parameter': {
+      cursor.next();
+      const index = Number(token.text);
+      if (index < 1 || index > 65535)
+        throw cursor.unsupported(`parameter $${index}`, 'parameters are $1 to $65535', at);
+      return { kind: 'parameter', index, at };
+    }
+    case 'operator':
+      if (token.text === '(') return parseParenthesis(cursor);
+      throw cursor.expected('an expression');
+    case 'end':
+      throw cursor.expected('an expression');
+    case 'quoted':
+      return parseName(cursor);
+    default:
+      return parseWord(cursor, token.text, at);
+  }
+}
+
+function parseWord(cursor: Cursor, word: string, at: Position): AstExpr {
+  if (word === 'true' || word === 'false' || word === 'null') {
+    cursor.next();
+    return word === 'null' ? { kind: 'null', at } : { kind: 'boolean', value: word === 'true', at };
+  }
+  if (word === 'case') return cursor.nested(() => parseCase(cursor));
+  if (word === 'array' && (cursor.isSign('[', 1) || cursor.isSign('(', 1))) {
+    throw cursor.unsupported('an ARRAY constructor', 'arrays come from columns and functions');
+  }
+  if (word === 'row' && cursor.isSign('(', 1))
+    throw cursor.unsupported('a ROW constructor', 'compare column by column with AND');
+  if (Object.hasOwn(SPECIAL_CALLS, word) && cursor.isSign('(', 1)) {
+    cursor.next();
+    return cursor.nested(() => SPECIAL_CALLS[word](cursor, at));
+  }
+  if (BARE_FUNCTIONS.has(word) && !cursor.isSign('(', 1)) {
+    cursor.next();
+    return call(word, [], at);
+  }
+  if (isTypeWord(word) && isTypedLiteral(cursor)) return parseTypedLiteral(cursor, word, at);
+  // OFFSET can begin no expression, so the column of that name in `<source>$errors` needs no quotes.
+  if (RESERVED.has(word) && word !== 'offset') throw cursor.expected('an expression');
+  if (RESERVED_BUT_FUNCTION.has(word) && !cursor.isSign('(', 1)) throw cursor.expected('an expression');
+  return parseName(cursor);
+}
+
+/** `date '…'`, `timestamp(6) with time zone '…'`, `double precision '…'`. */
+function isTypedLiteral(cursor: Cursor): boolean {
+  let i = 1;
+  if (cursor.isSign('(', i)) {
+    const close = cursor.closingOf(cursor.pos + i);
+    if (close === undefined) return false;
+    i = close + 1 - cursor.pos;
+  }
+  while (
+    cursor.peek(i).kind === 'word' &&
+    /^(?:with|without|local|time|zone|precision|varying)$/.test(cursor.peek(i).text)
+  )
+    i++;
+  return cursor.peek(i).kind === 'string';
+}
+
+function parseTypedLiteral(cursor: Cursor, word: string, at: Position): AstExpr {
+  if (word !== 'interval') {
+    const type = parseType(cursor, false);
+    return { kind: 'typedLiteral', type, text: cursor.next().text, unit: null, at };
+  }
+  cursor.next();
+  if (cursor.isSign('(')) throw cursor.unsupported('a precision for INTERVAL', 'leave it out', at);
+  const { text } = cursor.next();
+  let unit: string | null = null;
+  if (cursor.isOneOf(INTERVAL_UNITS)) {
+    unit = cursor.next().text;
+    if (cursor.isWord('to') || cursor.isSign('(')) {
+      throw cursor.unsupported('an interval of more than one unit', "write INTERVAL '1 day 2 hours'");
+    }
+  }
+  return { kind: 'typedLiteral', type: INTERVAL, text, unit, at };
+}
+
+function parseParenthesis(cursor: Cursor): AstExpr {
+  const { at } = cursor;
+  if (startsQuery(cursor)) {
+    return { kind: 'scalarQuery', query: cursor.parenthesized(() => cursor.nested(() => cursor.query(cursor))), at };
+  }
+  const inner = cursor.parenthesized(() =>
+    cursor.nested(() => {
+      const expr = parseExpr(cursor);
+      if (cursor.isSign(',')) throw cursor.unsupported('a row value', 'compare column by column with AND', at);
+      return expr;
+    }),
+  );
+  if (cursor.isSign('.')) throw cursor.unsupported('a field of an expression', 'use -> on JSONB');
+  return inner;
+}
+
+function parseName(cursor: Cursor): AstExpr {
+  const first = cursor.next();
+  const name: Name = { text: first.text, quoted: first.kind === 'quoted', at: first.at };
+  if (cursor.isSign('(')) return cursor.nested(() => parseCall(cursor, name));
+  const path = [name];
+  while (cursor.isSign('.')) {
+    if (cursor.isSign('*', 1)) throw cursor.unsupported('a star inside an expression', 'name the columns');
+    cursor.next();
+    const part = cursor.token;
+    if (part.kind !== 'word' && part.kind !== 'quoted') throw cursor.expected('a column name after "."');
+    cursor.next();
+    path.push({ text: part.text, quoted: part.kind === 'quoted', at: part.at });
+    if (cursor.isSign('(')) throw cursor.unsupported('a schema before a function', 'leave the schema out', first.at);
+  }
+  return { kind: 'column', path, at: first.at };
+}
+
+function parseCall(cursor: Cursor, name: Name): AstExpr {
+  let distinct = false;
+  const args = cursor.parenthesized((): AstExpr[] => {
+    if (cursor.isSign(')')) return [];
+    if (cursor.isSign('*')) {
+      const { at } = cursor.next();
+      return [{ kind: 'star', table: null, at }];
+    }
+    if (cursor.takeWord('distinct')) distinct = true;
+    else cursor.takeWord('all');
+    if (cursor.isWord('variadic')) throw cursor.unsupported('VARIADIC', 'write the arguments out');
+    const list = cursor.list(() => parseExpr(cursor));
+    if (cursor.isWord('order')) throw cursor.unsupported('ORDER BY inside a call', 'leave it out');
+    if (cursor.isSign('=>')) throw cursor.unsupported('a named argument', 'give the arguments in order');
+    return list;
+  });
+  if (cursor.isWord('within')) throw cursor.unsupported('WITHIN GROUP', 'use min, max or avg');
+  let filter: AstExpr | null = null;
+  if (cursor.isWord('filter') && cursor.isSign('(', 1)) {
+    cursor.next();
+    filter = cursor.parenthesized(() => {
+      cursor.expectWord('where');
+      return parseExpr(cursor);
+    });
+  }
+  const over = cursor.isWord('over') ? parseOver(cursor) : null;
+  return { kind: 'call', name, args, distinct, filter, over, at: name.at };
+}
+
+function parseOver(cursor: Cursor): WindowSpec {
+  const { at } = cursor.next();
+  if (!cursor.isSign('(')) throw cursor.unsupported('a named window', 'write OVER (PARTITION BY … ORDER BY …)');
+  return cursor.parenthesized(() => {
+    let partitionBy: AstExpr[] = [];
+    if (cursor.takeWord('partition')) {
+      cursor.expectWord('by');
+      partitionBy = cursor.list(() => parseExpr(cursor));
+    }
+    const orderBy = parseOrderBy(cursor);
+    if (cursor.isWord('rows') || cursor.isWord('range') || cursor.isWord('groups')) {
+      throw cursor.unsupported('a window frame', 'use ROW_NUMBER() OVER (PARTITION BY … ORDER BY …)');
+    }
+    return { partitionBy, orderBy, at };
+  });
+}
+
+export function parseOrderBy(cursor: Cursor): OrderItem[] {
+  if (!cursor.takeWord('order')) return [];
+  cursor.expectWord('by');
+  return cursor.list(() => {
+    const { at } = cursor;
+    const expr = parseExpr(cursor);
+    if (cursor.isWord('using')) throw cursor.unsupported('ORDER BY … USING', 'use ASC or DESC');
+    const descending = cursor.takeWord('desc');
+    if (!descending) cursor.takeWord('asc');
+    let nullsFirst = descending;
+    if (cursor.takeWord('nulls')) {
+      nullsFirst = cursor.takeWord('first');
+      if (!nullsFirst) cursor.expectWord('last');
+    }
+    return { expr, descending, nullsFirst, at };
+  });
+}
+
+function parseCase(cursor: Cursor): AstExpr {
+  const { at } = cursor.next();
+  const operand = cursor.isWord('when') ? null : parseExpr(cursor);
+  const branches: { when: AstExpr; then: AstExpr }[] = [];
+  while (cursor.takeWord('when')) {
+    const when = parseExpr(cursor);
+    cursor.expectWord('then');
+    branches.push({ when, then: parseExpr(cursor) });
+  }
+  if (branches.length === 0) throw cursor.expected('WHEN', ['when']);
+  const otherwise = cursor.takeWord('else') ? parseExpr(cursor) : null;
+  if (!cursor.takeWord('end')) throw cursor.expected('WHEN, ELSE or END', ['when', 'else', 'end']);
+  return { kind: 'case', operand, branches, otherwise, at };
+}
+
+function parseCast(cursor: Cursor, at: Position, safe: boolean): AstExpr {
+  return cursor.parenthesized(() => {
+    const arg = parseExpr(cursor);
+    cursor.expectWord('as');
+    return { kind: 'cast', arg, type: parseType(cursor, false), safe, at };
+  });
+}
+
+function parseExtract(cursor: Cursor, at: Position): AstExpr {
+  return cursor.parenthesized(() => {
+    const { token } = cursor;
+    if (token.kind !== 'word' && token.kind !== 'string') throw cursor.expected('a field such as year, hour or epoch');
+    cursor.next();
+    cursor.expectWord('from');
+    return { kind: 'extract', field: token.text.toLowerCase(), arg: parseExpr(cursor), at };
+  });
+}
+
+/** `substring(s, 2, 3)` and `substring(s FROM 2 FOR 3)`. */
+function parseSubstring(cursor: Cursor, at: Position): AstExpr {
+  return cursor.parenthesized(() => {
+    const args = [parseExpr(cursor)];
+    if (cursor.takeSign(',')) args.push(...cursor.list(() => parseExpr(cursor)));
+    else {
+      if (cursor.takeWord('from')) args.push(parseExpr(cursor));
+      if (cursor.takeWord('for')) {
+        if (args.length === 1) args.push({ kind: 'number', text: '1', at });
+        args.push(parseExpr(cursor));
+      }
+    }
+    return call('substring', args, at);
+  });
+}
+
+/** `position(part IN whole)` is strpos(whole, part). */
+function parsePosition(cursor: Cursor, at: Position): AstExpr {
+  return cursor.parenthesized(() => {
+    // IN would be taken for the operator: what stands before it is a b_expr in Postgres.
+    const part = parseRestricted(cursor);
+    if (!cursor.takeWord('in')) throw cursor.expected('IN', ['in']);
+    return call('strpos', [parseExpr(cursor), part], at);
+  });
+}
+
+/** `trim(s)`, `trim(BOTH 'x' FROM s)`, `trim(s, 'x')`. */
+function parseTrim(cursor: Cursor, at: Position): AstExpr {
+  return cursor.parenthesized(() => {
+    let fn = 'btrim';
+    if (cursor.takeWord('leading')) fn = 'ltrim';
+    else if (cursor.takeWord('trailing')) fn = 'rtrim';
+    else cursor.takeWord('both');
+    if (cursor.takeWord('from'))
+      return call(
+        fn,
+        cursor.list(() => parseExpr(cursor)),
+        at,
+      );
+    const first = parseExpr(cursor);
+    if (cursor.takeWord('from')) return call(fn, [...cursor.list(() => parseExpr(cursor)), first], at);
+    return call(fn, cursor.takeSign(',') ? [first, parseExpr(cursor)] : [first], at);
+  });
+}

@@ -1,0 +1,191 @@
+import type { AstExpr, CommonTable, Name, Query, QueryBody, Select, SelectItem } from './ast.ts';
+import type { Cursor } from './cursor.ts';
+import { parseExpr } from './expressions.ts';
+import { parseFrom } from './from.ts';
+import { NOT_A_BARE_ALIAS, RESERVED, RESERVED_BUT_FUNCTION } from './keywords.ts';
+import { parseOrderBy } from './primaries.ts';
+
+/** WITH … SELECT … UNION … ORDER BY … LIMIT …; stops at what does not belong to it. */
+export function parseQuery(cursor: Cursor): Query {
+  const { at } = cursor;
+  const commons = cursor.takeWord('with') ? parseCommons(cursor) : [];
+  const body = parseUnion(cursor);
+  const orderBy = parseOrderBy(cursor);
+  let limit: AstExpr | null = null;
+  let offset: AstExpr | null = null;
+  for (;;) {
+    const place = cursor.at;
+    if (cursor.isWord('limit')) {
+      if (limit !== null) throw cursor.expected('one LIMIT');
+      cursor.next();
+      limit = cursor.takeWord('all') ? { kind: 'null', at: place } : parseExpr(cursor);
+    } else if (cursor.isWord('offset')) {
+      if (offset !== null) throw cursor.expected('one OFFSET');
+      cursor.next();
+      offset = parseExpr(cursor);
+      if (!cursor.takeWord('rows')) cursor.takeWord('row');
+    } else if (cursor.isWord('fetch')) {
+      if (limit !== null) throw cursor.expected('one LIMIT');
+      limit = parseFetch(cursor);
+    } else break;
+  }
+  if (cursor.isWord('for')) throw cursor.unsupported('FOR UPDATE', 'leave it out: reads take no locks');
+  return { with: commons, body, orderBy, limit, offset, at };
+}
+
+/** FETCH FIRST n ROWS ONLY. */
+function parseFetch(cursor: Cursor): AstExpr {
+  const { at } = cursor.next();
+  if (!cursor.takeWord('first') && !cursor.takeWord('next')) throw cursor.expected('FIRST or NEXT', ['first', 'next']);
+  const isOne = cursor.isWord('row') || cursor.isWord('rows');
+  const limit: AstExpr = isOne ? { kind: 'number', text: '1', at } : parseExpr(cursor);
+  if (!cursor.takeWord('rows') && !cursor.takeWord('row')) throw cursor.expected('ROWS', ['rows', 'row']);
+  if (cursor.isWord('with')) throw cursor.unsupported('WITH TIES', 'use ONLY');
+  cursor.expectWord('only');
+  return limit;
+}
+
+function parseCommons(cursor: Cursor): CommonTable[] {
+  if (cursor.isWord('recursive')) throw cursor.unsupported('WITH RECURSIVE', 'write the steps out as views over views');
+  return cursor.list(() => {
+    const { at } = cursor;
+    const name = cursor.name('a name after WITH');
+    const columnNames = cursor.isSign('(') ? parseNames(cursor) : [];
+    cursor.expectWord('as');
+    // Both hints are about speed only: a common table is computed once or inlined, with the same answer.
+    if (!cursor.takeWord('materialized')) cursor.takeWord('not', 'materialized');
+    const query = cursor.parenthesized(() => cursor.nested(() => parseQuery(cursor)));
+    return { name, columnNames, query, at };
+  });
+}
+
+export function parseNames(cursor: Cursor): Name[] {
+  return cursor.parenthesized(() => cursor.list(() => cursor.name('a column name')));
+}
+
+function parseUnion(cursor: Cursor): QueryBody {
+  let left = parseIntersect(cursor);
+  for (let chain = 1; cursor.isWord('union') || cursor.isWord('except'); chain++) {
+    cursor.checkChain(chain, cursor.at);
+    left = parseSetOp(cursor, left, parseIntersect);
+  }
+  return left;
+}
+
+function parseIntersect(cursor: Cursor): QueryBody {
+  let left = parseTerm(cursor);
+  for (let chain = 1; cursor.isWord('intersect'); chain++) {
+    cursor.checkChain(chain, cursor.at);
+    left = parseSetOp(cursor, left, parseTerm);
+  }
+  return left;
+}
+
+function parseSetOp(cursor: Cursor, left: QueryBody, parseRight: (cursor: Cursor) => QueryBody): QueryBody {
+  const { at, text } = cursor.next();
+  const all = cursor.takeWord('all');
+  if (!all) cursor.takeWord('distinct');
+  return { kind: 'setOp', op: text as 'union' | 'intersect' | 'except', all, left, right: parseRight(cursor), at };
+}
+
+function parseTerm(cursor: Cursor): QueryBody {
+  const { at } = cursor;
+  if (cursor.isSign('(')) {
+    return { kind: 'nested', query: cursor.parenthesized(() => cursor.nested(() => parseQuery(cursor))), at };
+  }
+  if (cursor.takeWord('values')) {
+    const rows = cursor.list(() =>
+      cursor.parenthesized(() =>
+        cursor.list(() => {
+          if (cursor.isWord('default')) throw cursor.unsupported('DEFAULT', 'leave the column out: it is NULL then');
+          return parseExpr(cursor);
+        }),
+      ),
+    );
+    return { kind: 'values', rows, at };
+  }
+  if (cursor.isWord('select')) return parseSelect(cursor);
+  if (cursor.isWord('table')) throw cursor.unsupported('TABLE as a query', 'write SELECT * FROM …');
+  throw cursor.expected('SELECT', ['select', 'with', 'values']);
+}
+
+function parseSelect(cursor: Cursor): Select {
+  const { at } = cursor.next();
+  const distinct = cursor.takeWord('distinct');
+  if (distinct && cursor.isWord('on')) {
+    throw cursor.unsupported('DISTINCT ON', 'use ROW_NUMBER() OVER (PARTITION BY … ORDER BY …) = 1 in a subquery');
+  }
+  if (!distinct) cursor.takeWord('all');
+  const items = cursor.list(() => parseItem(cursor));
+  const from = cursor.takeWord('from') ? cursor.list(() => parseFrom(cursor)) : [];
+  cursor.checkChain(from.length, at);
+  const where = cursor.takeWord('where') ? parseExpr(cursor) : null;
+  const groupBy = parseGroupBy(cursor);
+  const having = cursor.takeWord('having') ? parseExpr(cursor) : null;
+  if (cursor.isWord('window')) throw cursor.unsupported('a WINDOW clause', 'write the window inside OVER (…)');
+  if (cursor.isWord('qualify')) throw cursor.unsupported('QUALIFY', 'filter ROW_NUMBER() in an outer SELECT');
+  return { kind: 'select', distinct, items, from, where, groupBy, having, at };
+}
+
+function parseGroupBy(cursor: Cursor): AstExpr[] {
+  if (!cursor.takeWord('group')) return [];
+  cursor.expectWord('by');
+  if (!cursor.takeWord('all')) cursor.takeWord('distinct');
+  return cursor.list(() => {
+    const isSets =
+      cursor.isWord('grouping', 'sets') ||
+      ((cursor.isWord('rollup') || cursor.isWord('cube')) && cursor.isSign('(', 1));
+    if (isSets) throw cursor.unsupported(cursor.token.text.toUpperCase(), 'join the groupings with UNION ALL');
+    if (cursor.isSign('(') && cursor.isSign(')', 1)) throw cursor.unsupported('GROUP BY ()', 'leave GROUP BY out');
+    return parseExpr(cursor);
+  });
+}
+
+function parseItem(cursor: Cursor): SelectItem {
+  const { at } = cursor;
+  if (cursor.isSign('*')) {
+    cursor.next();
+    return star(cursor, null, at);
+  }
+  const isName = cursor.token.kind === 'quoted' || (cursor.token.kind === 'word' && !RESERVED.has(cursor.token.text));
+  if (isName && cursor.isSign('.', 1) && cursor.isSign('*', 2)) {
+    const table = cursor.name('a table name');
+    cursor.pos += 2;
+    return star(cursor, table, at);
+  }
+  const expr = parseExpr(cursor);
+  if (cursor.takeWord('as')) {
+    const { token } = cursor;
+    // After AS any word names a column in Postgres.
+    if (token.kind !== 'word' && token.kind !== 'quoted') throw cursor.expected('a name after AS');
+    cursor.next();
+    return { kind: 'expr', expr, alias: { text: token.text, quoted: token.kind === 'quoted', at: token.at }, at };
+  }
+  return { kind: 'expr', expr, alias: bareAlias(cursor), at };
+}
+
+function star(cursor: Cursor, table: Name | null, at: Select['at']): SelectItem {
+  if (cursor.isWord('except') && cursor.isSign('(', 1) && !cursor.isWord('except', 'select')) {
+    throw cursor.unsupported('* EXCEPT', 'name the columns');
+  }
+  if (cursor.isWord('exclude') || cursor.isWord('replace')) {
+    throw cursor.unsupported(`* ${cursor.token.text.toUpperCase()}`, 'name the columns');
+  }
+  return { kind: 'star', table, at };
+}
+
+function bareAlias(cursor: Cursor): Name | null {
+  const { token } = cursor;
+  if (token.kind === 'quoted') {
+    cursor.next();
+    return { text: token.text, quoted: true, at: token.at };
+  }
+  const isAlias =
+    token.kind === 'word' &&
+    !RESERVED.has(token.text) &&
+    !RESERVED_BUT_FUNCTION.has(token.text) &&
+    !NOT_A_BARE_ALIAS.has(token.text);
+  if (!isAlias) return null;
+  cursor.next();
+  return { text: token.text, quoted: false, at: token.at };
+}

@@ -1,0 +1,247 @@
+import { type Position, StreamError } from '../../src/lib/errors.ts';
+import type { Name, Query, Statement } from './ast.ts';
+import { parseCreate } from './create.ts';
+import type { Cursor } from './cursor.ts';
+import { parseExpr } from './expressions.ts';
+import { STATEMENT_WORDS } from './keywords.ts';
+import { parseOptions } from './options.ts';
+import { parseNames, parseQuery } from './queries.ts';
+
+type Head = (cursor: Cursor, at: Position) => Statement;
+
+const HEADS: Readonly<Record<string, Head>> = {
+  select: parseQueryStatement,
+  with: parseQueryStatement,
+  values: parseQueryStatement,
+  create: parseCreate,
+  drop: parseDrop,
+  show: parseShow,
+  describe: parseDescribe,
+  desc: parseDescribe,
+  explain: parseExplain,
+  flush: (cursor, at) => {
+    cursor.next();
+    return { kind: 'flush', at };
+  },
+  subscribe: parseSubscribe,
+  insert: parseInsert,
+  update: parseUpdate,
+  delete: parseDelete,
+};
+
+/** Statements that users of other databases will try. */
+const UNSUPPORTED: Readonly<Record<string, string>> = {
+  alter: 'DROP the object and CREATE it again',
+  pause: 'DROP the view to stop it',
+  resume: 'CREATE the view again',
+  verify: 'compare the view with its SELECT',
+  set: 'give settings to the command or the request',
+  begin: 'each statement is a transaction of its own',
+  start: 'each statement is a transaction of its own',
+  commit: 'each statement is a transaction of its own',
+  rollback: 'each statement is a transaction of its own',
+  truncate: 'use DELETE FROM without WHERE',
+  merge: 'INSERT into a table replaces the row with the same key',
+  copy: 'produce the rows to the topic',
+  grant: 'this server has one user',
+  table: 'write SELECT * FROM …',
+};
+
+export function parseStatement(cursor: Cursor): Statement {
+  const { token, at } = cursor;
+  if (token.kind === 'operator' && token.text === '(') return parseQueryStatement(cursor, at);
+  if (token.kind === 'word' && Object.hasOwn(HEADS, token.text)) return HEADS[token.text](cursor, at);
+  if (token.kind === 'word' && Object.hasOwn(UNSUPPORTED, token.text)) {
+    throw cursor.unsupported(token.text.toUpperCase(), UNSUPPORTED[token.text]);
+  }
+  throw cursor.expected('a statement (SELECT, CREATE, DROP, INSERT, SHOW …)', STATEMENT_WORDS);
+}
+
+/** A query and its own text. */
+export function parseQueryWithText(cursor: Cursor): { query: Query; queryText: string } {
+  const first = cursor.pos;
+  const query = parseQuery(cursor);
+  return { query, queryText: cursor.textSince(first) };
+}
+
+/** SELECT * FROM name, where the grammar lets a name stand for a query. */
+export function queryOfName(name: Name): { query: Query; queryText: string } {
+  const { at } = name;
+  return {
+    query: {
+      with: [],
+      body: {
+        kind: 'select',
+        distinct: false,
+        items: [{ kind: 'star', table: null, at }],
+        from: [{ kind: 'table', name, alias: null, at }],
+        where: null,
+        groupBy: [],
+        having: null,
+        at,
+      },
+      orderBy: [],
+      limit: null,
+      offset: null,
+      at,
+    },
+    queryText: `SELECT * FROM "${name.text.replaceAll('"', '""')}"`,
+  };
+}
+
+/** Only EMIT CHANGES exists; the waiting forms are refused by name. */
+export function refuseEmit(cursor: Cursor): void {
+  if (!cursor.isWord('emit') || cursor.isWord('emit', 'changes')) return;
+  const words: string[] = [];
+  for (let i = 0; i < 4 && cursor.peek(i).kind === 'word'; i++) words.push(cursor.peek(i).text.toUpperCase());
+  throw cursor.unsupported(words.join(' '), 'leave it out: the view shows each window as it grows');
+}
+
+function parseQueryStatement(cursor: Cursor, at: Position): Statement {
+  const { query, queryText } = parseQueryWithText(cursor);
+  refuseEmit(cursor);
+  return { kind: 'query', query, queryText, emitChanges: cursor.takeWord('emit', 'changes'), at };
+}
+
+export function parseIfNotExists(cursor: Cursor): boolean {
+  if (!cursor.takeWord('if')) return false;
+  cursor.expectWord('not', 'exists');
+  return true;
+}
+
+function parseDrop(cursor: Cursor, at: Position): Statement {
+  cursor.next();
+  const objects = { source: 'source', table: 'table', materialized: 'view', view: 'view', sink: 'sink' } as const;
+  const word = cursor.token.text;
+  if (cursor.token.kind !== 'word' || !Object.hasOwn(objects, word)) {
+    throw cursor.expected('SOURCE, TABLE, MATERIALIZED VIEW or SINK', [
+      'source',
+      'table',
+      'materialized',
+      'view',
+      'sink',
+    ]);
+  }
+  cursor.next();
+  if (word === 'materialized') cursor.expectWord('view');
+  const ifExists = cursor.takeWord('if');
+  if (ifExists) cursor.expectWord('exists');
+  const names = cursor.list(() => cursor.name('a name'));
+  const cascade = cursor.takeWord('cascade');
+  if (!cascade) cursor.takeWord('restrict');
+  return { kind: 'drop', object: objects[word as keyof typeof objects], ifExists, cascade, names, at };
+}
+
+function parseShow(cursor: Cursor, at: Position): Statement {
+  cursor.next();
+  if (cursor.isWord('create')) throw cursor.unsupported('SHOW CREATE', 'DESCRIBE shows the columns');
+  if (cursor.isWord('materialized', 'views')) cursor.next();
+  const { token } = cursor;
+  if (token.kind !== 'word' && token.kind !== 'quoted')
+    throw cursor.expected('what to show: SOURCES, TABLES, VIEWS, SINKS, TOPICS …');
+  cursor.next();
+  return { kind: 'show', what: { text: token.text, quoted: token.kind === 'quoted', at: token.at }, at };
+}
+
+function parseDescribe(cursor: Cursor, at: Position): Statement {
+  cursor.next();
+  return { kind: 'describe', name: cursor.name('the name of a source, table, view or sink'), at };
+}
+
+function parseExplain(cursor: Cursor, at: Position): Statement {
+  cursor.next();
+  const analyze = cursor.takeWord('analyze') || cursor.takeWord('analyse');
+  if (cursor.isSign('(')) throw cursor.unsupported('EXPLAIN with options', 'write EXPLAIN [ANALYZE] statement');
+  if (cursor.isWord('explain')) throw cursor.expected('a statement to explain');
+  return { kind: 'explain', analyze, statement: cursor.nested(() => parseStatement(cursor)), at };
+}
+
+/** SUBSCRIBE [TO] name | (query) [WITH (…)]. */
+function parseSubscribe(cursor: Cursor, at: Position): Statement {
+  cursor.next();
+  cursor.takeWord('to');
+  let name: Name | null = null;
+  let parsed: { query: Query; queryText: string };
+  if (cursor.isSign('(')) parsed = cursor.parenthesized(() => parseQueryWithText(cursor));
+  else if (cursor.isWord('select') || cursor.isWord('with')) parsed = parseQueryWithText(cursor);
+  else {
+    name = cursor.name('a view, table or source, or a query in parentheses');
+    parsed = queryOfName(name);
+  }
+  const options = parseOptions(cursor);
+  if (cursor.isWord('as', 'of') || cursor.isWord('up', 'to')) {
+    throw cursor.unsupported(
+      'SUBSCRIBE at a point in time',
+      'leave it out: it starts with a snapshot of the present epoch',
+    );
+  }
+  if (cursor.isWord('envelope') || cursor.isWord('within'))
+    throw cursor.unsupported(cursor.token.text.toUpperCase(), 'leave it out');
+  return { kind: 'subscribe', name, ...parsed, options, at };
+}
+
+function parseInsert(cursor: Cursor, at: Position): Statement {
+  cursor.next();
+  cursor.expectWord('into');
+  const table = cursor.name('a table name');
+  const columns = cursor.isSign('(') && !/^(?:select|with|values)$/.test(cursor.peek(1).text) ? parseNames(cursor) : [];
+  if (cursor.isWord('default', 'values')) throw cursor.unsupported('DEFAULT VALUES', 'name the values');
+  if (cursor.isWord('overriding')) throw cursor.unsupported('OVERRIDING', 'leave it out');
+  const query = parseQuery(cursor);
+  if (cursor.isWord('on', 'conflict')) {
+    throw cursor.unsupported('ON CONFLICT', 'leave it out: a row replaces the one with the same primary key');
+  }
+  refuseReturning(cursor);
+  return { kind: 'insert', table, columns, query, at };
+}
+
+function parseUpdate(cursor: Cursor, at: Position): Statement {
+  cursor.next();
+  const table = cursor.name('a table name');
+  refuseTableAlias(cursor, 'set');
+  cursor.expectWord('set');
+  const set = cursor.list(() => {
+    if (cursor.isSign('(')) throw cursor.unsupported('SET (…) = (…)', 'write column = value, …');
+    const column = cursor.name('a column name');
+    cursor.expectSign('=');
+    if (cursor.isWord('default')) throw cursor.unsupported('DEFAULT', 'write NULL');
+    return { column, value: parseExpr(cursor) };
+  });
+  if (cursor.isWord('from'))
+    throw cursor.unsupported('UPDATE … FROM', 'INSERT the new rows from a SELECT: they replace the old');
+  const where = cursor.takeWord('where') ? parseExpr(cursor) : null;
+  refuseReturning(cursor);
+  return { kind: 'update', table, set, where, at };
+}
+
+function parseDelete(cursor: Cursor, at: Position): Statement {
+  cursor.next();
+  cursor.expectWord('from');
+  const table = cursor.name('a table name');
+  if (cursor.isWord('using')) throw cursor.unsupported('DELETE … USING', 'use WHERE key IN (…)');
+  refuseTableAlias(cursor, 'where');
+  const where = cursor.takeWord('where') ? parseExpr(cursor) : null;
+  refuseReturning(cursor);
+  return { kind: 'delete', table, where, at };
+}
+
+function refuseTableAlias(cursor: Cursor, follows: string): void {
+  const { token } = cursor;
+  if (cursor.isWord('as') || (token.kind === 'word' && cursor.peek(1).text === follows && token.text !== follows)) {
+    throw cursor.unsupported('an alias here', 'name the columns without it');
+  }
+}
+
+function refuseReturning(cursor: Cursor): void {
+  if (cursor.isWord('returning')) throw cursor.unsupported('RETURNING', 'SELECT the rows afterwards');
+}
+
+/** Says that the statement ends here, or what is too much. */
+export function expectEnd(cursor: Cursor): void {
+  if (cursor.token.kind === 'end' || cursor.takeSign(';')) return;
+  const error = cursor.expected('the end of the statement');
+  if (cursor.isSign(')')) {
+    throw new StreamError(error.code, error.message, { at: error.at, hint: 'this ")" has no "("' });
+  }
+  throw error;
+}
