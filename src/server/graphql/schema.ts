@@ -5,6 +5,7 @@ import {
   GraphQLInt,
   GraphQLList,
   GraphQLNonNull,
+  type GraphQLNullableType,
   GraphQLObjectType,
   GraphQLSchema,
   GraphQLString,
@@ -19,7 +20,7 @@ import { JsonScalar } from './scalars.ts';
 
 type Field = GraphQLFieldConfig<any, Services>;
 
-const required = (type: ConstructorParameters<typeof GraphQLNonNull>[0]) => new GraphQLNonNull(type);
+const required = <T extends GraphQLNullableType>(type: T): GraphQLNonNull<T> => new GraphQLNonNull(type);
 const listOf = (type: GraphQLObjectType) => required(new GraphQLList(required(type)));
 
 /** Objects whose fields are plain values of the same names in what the REST routes answer. */

@@ -1,0 +1,45 @@
+import type { Command } from 'commander';
+import { parseInteger } from '../lib/config-table.ts';
+import { Client, withServer } from './client.ts';
+import { type Format, formatTable, parseFormat } from './format.ts';
+
+interface TopicJson {
+  readonly name: string;
+  readonly records: number;
+  readonly partitions: readonly { partition: number; logStart: number; highWatermark: number }[];
+}
+
+export function addTopic(program: Command): void {
+  const topic = program.command('topic').description('List, create, describe and delete topics.');
+  withServer(topic.command('list'))
+    .description('All topics.')
+    .option('--format <FORMAT>', 'table, json, ndjson, csv, tsv or markdown', parseFormat, 'table' as Format)
+    .action(async (options: { http: string; format: Format }) => {
+      const { topics } = await new Client(options.http).json<{ topics: TopicJson[] }>('GET', '/api/v1/topics');
+      const columns = [{ name: 'name' }, { name: 'partitions', type: 'integer' }, { name: 'records', type: 'bigint' }];
+      const rows = topics.map((one) => [one.name, one.partitions.length, one.records]);
+      process.stdout.write(formatTable({ columns, rows }, options.format));
+    });
+  withServer(topic.command('create <name>'))
+    .description('Create a topic.')
+    .option('-p, --partitions <N>', 'number of partitions', parseInteger(1, 10_000), 1)
+    .action(async (name: string, options: { http: string; partitions: number }) => {
+      await new Client(options.http).json('POST', '/api/v1/topics', { name, partitions: options.partitions });
+      process.stderr.write(`created ${name}\n`);
+    });
+  withServer(topic.command('describe <name>'))
+    .description('Partitions and offsets of a topic.')
+    .option('--format <FORMAT>', 'table, json, ndjson, csv, tsv or markdown', parseFormat, 'table' as Format)
+    .action(async (name: string, options: { http: string; format: Format }) => {
+      const found = await new Client(options.http).json<TopicJson>('GET', `/api/v1/topics/${encodeURIComponent(name)}`);
+      const columns = ['partition', 'log_start', 'high_watermark'].map((column) => ({ name: column, type: 'bigint' }));
+      const rows = found.partitions.map((one) => [one.partition, one.logStart, one.highWatermark]);
+      process.stdout.write(formatTable({ columns, rows }, options.format));
+    });
+  withServer(topic.command('delete <name>'))
+    .description('Delete a topic and its records.')
+    .action(async (name: string, options: { http: string }) => {
+      await new Client(options.http).json('DELETE', `/api/v1/topics/${encodeURIComponent(name)}`);
+      process.stderr.write(`deleted ${name}\n`);
+    });
+}

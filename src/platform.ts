@@ -1,0 +1,132 @@
+import { randomUUID } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { SINK_KINDS } from '../sinks/registry.ts';
+import { startEngineWorker } from '../streamql/engine/worker/host.ts';
+import { DuckDbAnalytics } from './analytics/analytics.ts';
+import { Broker } from './broker/broker.ts';
+import { Catalog } from './catalog/catalog.ts';
+import { engineObject, parseStoredQuery } from './catalog/ddl.ts';
+import { SqlExecutor } from './catalog/executor.ts';
+import type { Settings } from './config.ts';
+import { systemClock } from './lib/clock.ts';
+import type { HostPort } from './lib/config-table.ts';
+import { StreamError } from './lib/errors.ts';
+import type { Log } from './lib/log.ts';
+import type { StreamEngine } from './ports/engine.ts';
+import type { RunningServer } from './server/server.ts';
+import { MemoryDisk } from './storage/disk/memory-disk.ts';
+import { NodeDisk } from './storage/disk/node-disk.ts';
+import { Storage } from './storage/storage.ts';
+
+export interface Platform {
+  readonly kafka: string;
+  readonly http: string;
+  readonly executor: SqlExecutor;
+  close(): Promise<void>;
+}
+
+/**
+ * Puts the parts together and starts them: the log, then the broker (so that clients can connect while the rest loads), the engine with
+ * everything the catalogue holds, HTTP, and the playground if asked for. What was started is closed again when a later part fails.
+ */
+export async function startPlatform(settings: Settings, version: string, log: Log): Promise<Platform> {
+  refuseOpenListener('kafka-listen', settings.kafkaListen);
+  refuseOpenListener('http-listen', settings.httpListen);
+  const clock = systemClock;
+  const startedAtMs = clock.nowMs();
+  const closers: (() => Promise<void>)[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const close of closers.reverse()) {
+      await close().catch((thrown: unknown) => log.error('close.failed', { reason: String(thrown) }));
+    }
+  };
+  let notReadyReason: string | undefined = 'starting';
+  try {
+    const dataDir = resolve(settings.dataDir);
+    if (!settings.inMemory) mkdirSync(dataDir, { recursive: true });
+    const disk = settings.inMemory ? null : new NodeDisk(dataDir);
+    const storage = await Storage.open({
+      disk: disk ?? new MemoryDisk(),
+      dir: settings.inMemory ? null : dataDir,
+      clock,
+      log,
+    });
+    closers.push(() => storage.close());
+    const starting = startEngineWorker({
+      log: storage,
+      dataDir: settings.inMemory ? null : dataDir,
+      logger: log,
+      sinkRegistry: new URL('../sinks/registry.ts', import.meta.url).href,
+      settings: { checkpointIntervalMs: settings.checkpointIntervalMs },
+    });
+    starting.catch(() => undefined);
+    const broker = await Broker.start({ storage, clock, log, listen: settings.kafkaListen, settings });
+    closers.push(() => broker.close());
+    const engine = await starting;
+    closers.push(() => engine.close());
+    const catalog = await Catalog.open(disk);
+    const executor = new SqlExecutor({
+      catalog,
+      engine,
+      log: storage,
+      analytics: new DuckDbAnalytics({ memoryLimitBytes: settings.queryMemoryMb * 2 ** 20 }),
+      sinkKinds: SINK_KINDS,
+      clock,
+      newId: randomUUID,
+    });
+    await startObjects(engine, catalog);
+    const services = {
+      executor,
+      clock,
+      log,
+      status: () => ({ version, startedAtMs, notReadyReason, kafka: broker.stats() }),
+    };
+    const { startServer } = await import('./server/server.ts');
+    const http: RunningServer = await startServer(services, settings.httpListen);
+    closers.push(() => http.close());
+    if (settings.playground) closers.push(await startPlayground(executor, broker.address, settings, log));
+    notReadyReason = undefined;
+    return { kafka: broker.address, http: http.address, executor, close: closeAll };
+  } catch (thrown) {
+    await closeAll();
+    throw thrown;
+  }
+}
+
+async function startObjects(engine: StreamEngine, catalog: Catalog): Promise<void> {
+  for (const object of catalog.list()) await engine.add(engineObject({ catalog }, object, parseStoredQuery));
+  await engine.resume();
+}
+
+async function startPlayground(
+  executor: SqlExecutor,
+  kafka: string,
+  settings: Settings,
+  log: Log,
+): Promise<() => Promise<void>> {
+  const [{ Playground }, { WireProducer }] = await Promise.all([
+    import('./playground/playground.ts'),
+    import('./playground/wire-producer.ts'),
+  ]);
+  const playground = await Playground.start({
+    executor,
+    producer: await WireProducer.connect(kafka),
+    clock: systemClock,
+    log,
+    eventsPerSecond: settings.playgroundRate,
+  });
+  return () => playground.close();
+}
+
+/** DESIGN D16: without authentication only this machine may connect. */
+function refuseOpenListener(flag: string, { host }: HostPort): void {
+  if (host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)) return;
+  throw new StreamError(
+    'OPTION_INVALID',
+    `--${flag}: ${host} is not a loopback address, and there is no authentication in this release`,
+    {
+      hint: 'listen on 127.0.0.1 and put an authenticating proxy in front',
+    },
+  );
+}
