@@ -1,0 +1,73 @@
+import { expect, test } from 'vitest';
+import { consumerProtocolAssignment, consumerProtocolSubscription } from '../../src/protocol/consumer-protocol.ts';
+import {
+  groupMetadataKey,
+  groupMetadataValue,
+  offsetCommitKey,
+  offsetCommitValue,
+} from '../../src/protocol/coordinator-records.ts';
+import { APIS, advertisedVersions } from '../../src/protocol/protocol.ts';
+import { type Fields, inRange, type MessageSchema, versionRange } from '../../src/protocol/schema.ts';
+import { loadDefinition, wireFieldsOfDefinition, wireFieldsOfTable } from './definitions.ts';
+
+/** The ranges of Kafka 4.3.1. */
+const KAFKA_4_3: Readonly<Record<string, string>> = {
+  Produce: '3-13',
+  Fetch: '4-18',
+  ListOffsets: '1-11',
+  Metadata: '0-13',
+  OffsetCommit: '2-10',
+  OffsetFetch: '1-10',
+  FindCoordinator: '0-6',
+  JoinGroup: '0-9',
+  Heartbeat: '0-4',
+  LeaveGroup: '0-5',
+  SyncGroup: '0-5',
+  DescribeGroups: '0-6',
+  ListGroups: '0-5',
+  ApiVersions: '0-4',
+  CreateTopics: '2-7',
+  DeleteTopics: '1-6',
+  DeleteRecords: '0-2',
+  InitProducerId: '0-5',
+  OffsetForLeaderEpoch: '2-4',
+  DescribeConfigs: '1-4',
+  CreatePartitions: '0-3',
+  DeleteGroups: '0-2',
+  IncrementalAlterConfigs: '0-1',
+  OffsetDelete: '0',
+  DescribeCluster: '0-2',
+  DescribeTopicPartitions: '0',
+};
+
+function agrees(schema: MessageSchema<Fields>): void {
+  const definition = loadDefinition(schema.name);
+  for (let version = schema.versions.from; version <= schema.versions.to; version++) {
+    const where = `${schema.name} v${version}`;
+    expect(inRange(versionRange(definition.validVersions), version), where).toBe(true);
+    expect(inRange(schema.flexible, version), where).toBe(inRange(versionRange(definition.flexibleVersions), version));
+    expect(wireFieldsOfTable(schema.fields, version), where).toEqual(wireFieldsOfDefinition(definition, version));
+  }
+}
+
+test.each(Object.values(APIS))('$name agrees with its definition in every version', (api) => {
+  expect(api.key).toBe(loadDefinition(`${api.name}Request`).apiKey);
+  expect(loadDefinition(`${api.name}Response`).apiKey).toBe(api.key);
+  expect(api.versions).toEqual(versionRange(KAFKA_4_3[api.name]));
+  agrees(api.request);
+  agrees(api.response);
+});
+
+test.each([
+  offsetCommitKey,
+  offsetCommitValue,
+  groupMetadataKey,
+  groupMetadataValue,
+  consumerProtocolSubscription,
+  consumerProtocolAssignment,
+] as MessageSchema<Fields>[])('$name agrees with its definition in every version', agrees);
+
+test('produce is announced from version 0', () => {
+  expect(advertisedVersions('produce')).toEqual({ apiKey: 0, minVersion: 0, maxVersion: 13 });
+  expect(advertisedVersions('fetch')).toEqual({ apiKey: 1, minVersion: 4, maxVersion: 18 });
+});
