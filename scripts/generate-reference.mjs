@@ -1,0 +1,66 @@
+// Writes docs/reference/{errors,settings,http,functions}.md from the tables that the code uses. Run by `npm run docs`.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const root = join(import.meta.dirname, '..');
+const built = (path) => import(join(root, 'dist', path));
+const [{ ERRORS }, { SETTINGS }, { ROUTES }, { defaultText }, { FUNCTIONS }, { ERROR_DOCS }] = await Promise.all([
+  built('src/lib/errors.js'),
+  built('src/config.js'),
+  built('src/server/server.js'),
+  built('src/cli/start.js'),
+  built('streamql/functions/functions.js'),
+  built('src/lib/error-docs.js'),
+]);
+
+const escape = (text) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+const write = (name, lines) => writeFileSync(join(root, 'docs/reference', name), `${lines.join('\n')}\n`);
+
+write('errors.md', [
+  '# Errors',
+  '',
+  'Over HTTP an error is `application/problem+json` with `code`, `detail`, and where they help `position` and `hint`. In a',
+  'dead-letter relation (`<source>$errors`, `<view>$errors`) the code stands in column `code`.',
+  '',
+  '| code | HTTP | who acts | retry | meaning and next step |',
+  '| --- | --- | --- | --- | --- |',
+  ...Object.entries(ERRORS).map(
+    ([code, row]) =>
+      `| \`${code}\` | ${row.http} | ${row.fault} | ${row.retry ? 'yes' : 'no'} | ${escape(ERROR_DOCS[code])} |`,
+  ),
+]);
+write('settings.md', [
+  '# Settings of `streamline start`',
+  '',
+  'A flag beats the environment, which beats the file given with `-c`, which beats the default. In the TOML file a name with a',
+  'dot is a key in a table: `kafka.listen` is `listen` under `[kafka]`.',
+  '',
+  '| flag | environment | file | default | meaning |',
+  '| --- | --- | --- | --- | --- |',
+  ...Object.values(SETTINGS).map(
+    (row) =>
+      `| \`--${row.flag}\` | \`${row.env}\` | \`${row.name}\` | ${defaultText(row.default)} | ${escape(row.doc)} |`,
+  ),
+]);
+write('http.md', [
+  '# HTTP',
+  '',
+  'The exact shapes are in `GET /openapi.json`, which is made from the same table as this page.',
+  '',
+  '| route | what it does |',
+  '| --- | --- |',
+  ...ROUTES.map((route) => `| \`${route.method} ${route.url}\` | ${escape(route.summary)} |`),
+  '| `GET /graphql` | GraphQL queries, and subscriptions over server-sent events and graphql-ws. |',
+  '| `POST /graphql` | GraphQL queries and mutations. |',
+]);
+const byName = [...FUNCTIONS.values()].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+write('functions.md', [
+  '# Scalar functions and operators',
+  '',
+  '| name | arguments | meaning |',
+  '| --- | --- | --- |',
+  ...byName.map(
+    (row) =>
+      `| \`${row.name.replaceAll('|', '\\|')}\` | ${row.args.join(', ')}${row.variadic ? ', …' : ''} | ${escape(row.doc)} |`,
+  ),
+]);

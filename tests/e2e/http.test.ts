@@ -1,0 +1,156 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ServerProcess, temporaryDirectory } from '../support/process.ts';
+
+/** The contract of DESIGN 2.2, 2.3 and 2.5 as a client over HTTP sees it. */
+describe('HTTP', () => {
+  const directory = temporaryDirectory();
+  let server: ServerProcess;
+  beforeAll(async () => {
+    server = await ServerProcess.start(directory.path);
+    await server.sql(`CREATE SOURCE orders (id BIGINT, amount DECIMAL(12,2), at TIMESTAMP) WITH (topic = 'orders', format = 'json');
+      CREATE MATERIALIZED VIEW totals AS SELECT count(*) AS n, sum(amount) AS amount FROM orders;
+      CREATE TABLE product (id BIGINT PRIMARY KEY, name VARCHAR);`);
+  });
+  afterAll(async () => {
+    await server.stop();
+    directory.remove();
+  });
+
+  test('a typo answers 400 with position and hint', async () => {
+    const { status, json } = await server.request('POST', '/api/v1/sql', { sql: 'SELECT 1;\nSELCT 2' });
+    expect(status).toBe(400);
+    expect(json).toMatchObject({ code: 'SQL_SYNTAX', position: { line: 2, column: 1 } });
+    expect(json.hint).toContain('SELECT');
+    const unknown = await server.request('POST', '/api/v1/sql', { sql: 'SELECT ammount FROM orders' });
+    expect(unknown.json).toMatchObject({ code: 'SQL_BIND', position: { line: 1, column: 8 } });
+    expect(unknown.json.hint).toContain('amount');
+  });
+
+  test('a record that is not JSON is a dead letter with its offset, and the view goes on', async () => {
+    await server.produce('orders', [
+      { id: 1, amount: 10.5, at: '2026-01-01 00:00:00' },
+      'not json',
+      { id: 2, amount: 'x' },
+      { id: 3, amount: 0.25 },
+    ]);
+    await server.sql('FLUSH');
+    expect(await server.rows('SELECT n, amount FROM totals')).toEqual([[2, 10.75]]);
+    const errors = await server.rows('SELECT "offset", code, value FROM orders$errors ORDER BY "offset"');
+    expect(errors.map(([offset, code]) => [offset, code])).toEqual([
+      [1, 'RECORD_MALFORMED'],
+      [2, 'RECORD_MALFORMED'],
+    ]);
+    expect(errors[0][2]).toBe('not json');
+  });
+
+  test('a table takes INSERT, UPDATE and DELETE, and is read by key', async () => {
+    await server.sql("INSERT INTO product VALUES (1, 'one'), (2, 'two'), (9007199254740993, 'big')");
+    await server.sql("UPDATE product SET name = 'zwei' WHERE id = 2; DELETE FROM product WHERE id = 1; FLUSH");
+    expect(await server.rows('SELECT id, name FROM product ORDER BY id')).toEqual([
+      [2, 'zwei'],
+      ['9007199254740993', 'big'],
+    ]);
+    expect(await server.rows('SELECT name FROM product WHERE id = 2')).toEqual([['zwei']]);
+    const byKey = await server.request('GET', '/api/v1/views/product/rows?key=9007199254740993');
+    expect(byKey.json.rows).toEqual([{ id: '9007199254740993', name: 'big' }]);
+  });
+
+  test('values keep their exactness on the way out, parameters on the way in', async () => {
+    const [row] = await server.rows(
+      "SELECT 9007199254740993 AS big, 0.1000000000000000000001 AS d, TIMESTAMP '2026-01-02 03:04:05.678' AS t, NULL AS n, $1 + 1 AS p, $2 AS s",
+      [41, "it's"],
+    );
+    expect(row).toEqual(['9007199254740993', '0.1000000000000000000001', '2026-01-02T03:04:05.678Z', null, 42, "it's"]);
+  });
+
+  test('other forms of a SELECT', async () => {
+    const ask = (accept: string) =>
+      server.request('POST', '/api/v1/sql', { sql: "SELECT 1 AS a, 'x,y' AS b, NULL AS c" }, { accept });
+    expect((await ask('application/x-ndjson')).text).toBe('{"a":1,"b":"x,y","c":null}\n');
+    expect((await ask('text/csv')).text).toBe('a,b,c\r\n1,"x,y",\r\n');
+    const { tableFromIPC } = await import('apache-arrow');
+    const response = await fetch(`http://${server.http}/api/v1/sql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'application/vnd.apache.arrow.stream' },
+      body: JSON.stringify({
+        sql: 'SELECT 9007199254740993 AS a, 1.5 AS b, true AS c UNION ALL SELECT NULL, NULL, NULL',
+      }),
+    });
+    const table = tableFromIPC(new Uint8Array(await response.arrayBuffer()));
+    expect(table.numRows).toBe(2);
+    expect([...(table.getChild('a') ?? [])].sort()).toEqual([9007199254740993n, null]);
+  });
+
+  test('subscribe sends the columns, a snapshot and then changes', async () => {
+    await server.sql(
+      "CREATE SOURCE s (k VARCHAR, v BIGINT) WITH (topic = 's'); CREATE MATERIALIZED VIEW per_k AS SELECT k, sum(v) AS v FROM s GROUP BY k",
+    );
+    await server.produce('s', [{ k: 'a', v: 1 }]);
+    await server.sql('FLUSH');
+    const abort = new AbortController();
+    const response = await fetch(
+      `http://${server.http}/api/v1/subscribe?sql=${encodeURIComponent('SUBSCRIBE per_k')}`,
+      { signal: abort.signal },
+    );
+    expect(response.headers.get('content-type')).toContain('text/event-stream');
+    const seen = new Map<string, number>();
+    let text = '';
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+    let produced = false;
+    while (!(seen.get('["a",3]') === 1)) {
+      const { value } = await reader.read();
+      text += Buffer.from(value as Uint8Array).toString();
+      for (const block of text.split('\n\n').slice(0, -1)) {
+        const data = /^data: (.*)$/m.exec(block)?.[1];
+        if (data === undefined || !/^event: (snapshot|change)$/m.test(block)) continue;
+        expect(block).toMatch(/^id: \d+$/m);
+        const { rows, diffs } = JSON.parse(data);
+        rows.forEach((row: unknown[], i: number) => {
+          const id = JSON.stringify(row);
+          seen.set(id, (seen.get(id) ?? 0) + diffs[i]);
+        });
+      }
+      text = text.slice(text.lastIndexOf('\n\n') + 2);
+      if (!produced) await server.produce('s', [{ k: 'a', v: 2 }]);
+      produced = true;
+    }
+    expect(seen.get('["a",1]')).toBe(0);
+    abort.abort();
+  });
+
+  test('a second process on the same data directory is refused', async () => {
+    await expect(ServerProcess.start(directory.path)).rejects.toThrow('DATA_DIR_LOCKED');
+  });
+
+  test('every GET route without parameters answers, and openapi describes all', async () => {
+    const { json } = await server.request('GET', '/openapi.json');
+    for (const path of Object.keys(json.paths)) {
+      if (path.includes('{') || json.paths[path].get === undefined || path === '/api/v1/subscribe') continue;
+      expect([path, (await server.request('GET', path)).status]).toEqual([path, 200]);
+    }
+  });
+
+  test('failures are problems with their status', async () => {
+    const cases: [string, string, unknown, number, string][] = [
+      ['GET', '/api/v1/views/nope', undefined, 404, 'NOT_FOUND'],
+      ['GET', '/nope', undefined, 404, 'NOT_FOUND'],
+      ['POST', '/api/v1/sql', { sqll: 'x' }, 400, 'REQUEST_INVALID'],
+      ['POST', '/api/v1/sql', { sql: 'CREATE TABLE product (id BIGINT PRIMARY KEY)' }, 409, 'ALREADY_EXISTS'],
+      ['POST', '/api/v1/sql', { sql: 'DROP SOURCE orders' }, 409, 'IN_USE'],
+      [
+        'POST',
+        '/api/v1/sql',
+        { sql: "CREATE SOURCE z (a INT) WITH (topic = 'z', formt = 'json')" },
+        400,
+        'OPTION_INVALID',
+      ],
+      ['POST', '/api/v1/sql', { sql: 'SELECT 1 / 0' }, 400, 'VALUE_DIVISION_BY_ZERO'],
+      ['POST', '/api/v1/sql', { sql: 'SELECT * FROM totals; garbage' }, 400, 'SQL_SYNTAX'],
+      ['DELETE', '/api/v1/topics/orders', undefined, 409, 'IN_USE'],
+    ];
+    for (const [method, path, body, status, code] of cases) {
+      const answer = await server.request(method, path, body);
+      expect([path, body, answer.status, answer.json?.code]).toEqual([path, body, status, code]);
+    }
+  });
+});
