@@ -13,7 +13,7 @@ const [{ ERRORS }, { SETTINGS }, { ROUTES }, { defaultText }, { FUNCTIONS }, { E
   built('src/lib/error-docs.js'),
 ]);
 
-const escape = (text) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+const cell = (text) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 const write = (name, lines) => writeFileSync(join(root, 'docs/reference', name), `${lines.join('\n')}\n`);
 
 write('errors.md', [
@@ -26,7 +26,7 @@ write('errors.md', [
   '| --- | --- | --- | --- | --- |',
   ...Object.entries(ERRORS).map(
     ([code, row]) =>
-      `| \`${code}\` | ${row.http} | ${row.fault} | ${row.retry ? 'yes' : 'no'} | ${escape(ERROR_DOCS[code])} |`,
+      `| \`${code}\` | ${row.http} | ${row.fault} | ${row.retry ? 'yes' : 'no'} | ${cell(ERROR_DOCS[code])} |`,
   ),
 ]);
 write('settings.md', [
@@ -39,7 +39,7 @@ write('settings.md', [
   '| --- | --- | --- | --- | --- |',
   ...Object.values(SETTINGS).map(
     (row) =>
-      `| \`--${row.flag}\` | \`${row.env}\` | \`${row.name}\` | ${defaultText(row.default)} | ${escape(row.doc)} |`,
+      `| \`--${row.flag}\` | \`${row.env}\` | \`${row.name}\` | ${defaultText(row.default)} | ${cell(row.doc)} |`,
   ),
 ]);
 write('http.md', [
@@ -49,7 +49,7 @@ write('http.md', [
   '',
   '| route | what it does |',
   '| --- | --- |',
-  ...ROUTES.map((route) => `| \`${route.method} ${route.url}\` | ${escape(route.summary)} |`),
+  ...ROUTES.map((route) => `| \`${route.method} ${route.url}\` | ${cell(route.summary)} |`),
   '| `GET /graphql` | GraphQL queries, and subscriptions over server-sent events and graphql-ws. |',
   '| `POST /graphql` | GraphQL queries and mutations. |',
 ]);
@@ -61,6 +61,6 @@ write('functions.md', [
   '| --- | --- | --- |',
   ...byName.map(
     (row) =>
-      `| \`${row.name.replaceAll('|', '\\|')}\` | ${row.args.join(', ')}${row.variadic ? ', …' : ''} | ${escape(row.doc)} |`,
+      `| \`${row.name.replaceAll('|', '\\|')}\` | ${row.args.join(', ')}${row.variadic ? ', …' : ''} | ${cell(row.doc)} |`,
   ),
 ]);
