@@ -144,9 +144,10 @@ function indexOf(fields: readonly FieldColumn[], name: string): number {
 }
 
 const TRUE: Expr = { op: 'literal', value: true, type: BOOLEAN };
+const FALSE: Expr = { op: 'literal', value: false, type: BOOLEAN };
 
 function all(op: 'and' | 'or', args: readonly Expr[]): Expr {
-  if (args.length === 0) return op === 'and' ? TRUE : { ...TRUE, value: false };
+  if (args.length === 0) return op === 'and' ? TRUE : FALSE;
   return args.length === 1 ? args[0] : { op, args, type: BOOLEAN };
 }
 
@@ -185,7 +186,7 @@ function sameExpr(fields: readonly FieldColumn[], key: SortKey, value: Datum): E
 function behindExpr(fields: readonly FieldColumn[], key: SortKey, value: Datum): Expr {
   const left: Expr = { op: 'column', index: key.column, type: fields[key.column].column.type };
   const isNull = (negated: boolean): Expr => ({ op: 'isNull', arg: left, negated, type: BOOLEAN });
-  if (value === null) return key.nullsFirst ? isNull(true) : { ...TRUE, value: false };
+  if (value === null) return key.nullsFirst ? isNull(true) : FALSE;
   const right: Expr = { op: 'literal', value, type: left.type };
   const behind: Expr = { op: 'compare', cmp: key.descending ? '<' : '>', left, right, type: BOOLEAN };
   return key.nullsFirst ? behind : all('or', [behind, isNull(false)]);
