@@ -1,0 +1,127 @@
+import { assert } from '../../../src/lib/assert.ts';
+import { grown } from './state-column.ts';
+
+/** No slot: an empty set's root. */
+export const EMPTY = -1;
+
+/**
+ * Many ordered sets of slots that share two link arrays: each set is a treap named by its root, priorities are a hash
+ * of the slot. Insert, remove and the ends are O(log n) expected. Every operation returns the set's new root, which the
+ * caller keeps. `compare` is a total order on the slots of a set; what it reads must not change while a slot is in.
+ * Not stored: rebuilt by inserting.
+ */
+export class OrderedSets {
+  readonly #compare: (a: number, b: number) => number;
+  /** Child slot + 1, 0 for none. */
+  #left = new Int32Array(16);
+  #right = new Int32Array(16);
+  /** Where `#split` leaves the greater part. */
+  #splitRight = 0;
+
+  constructor(compare: (a: number, b: number) => number) {
+    this.#compare = compare;
+  }
+
+  get bytes(): number {
+    return this.#left.byteLength + this.#right.byteLength;
+  }
+
+  insert(root: number, slot: number): number {
+    if (slot >= this.#left.length) {
+      const capacity = Math.max(slot + 1, this.#left.length * 2);
+      this.#left = grown(this.#left, capacity);
+      this.#right = grown(this.#right, capacity);
+    }
+    return this.#insert(root + 1, slot + 1) - 1;
+  }
+
+  remove(root: number, slot: number): number {
+    return this.#remove(root + 1, slot + 1) - 1;
+  }
+
+  /** The least slot, or EMPTY. */
+  first(root: number): number {
+    let node = root + 1;
+    if (node === 0) return EMPTY;
+    while (this.#left[node - 1] !== 0) node = this.#left[node - 1];
+    return node - 1;
+  }
+
+  /** The greatest slot, or EMPTY. */
+  last(root: number): number {
+    let node = root + 1;
+    if (node === 0) return EMPTY;
+    while (this.#right[node - 1] !== 0) node = this.#right[node - 1];
+    return node - 1;
+  }
+
+  /** Visits slots in ascending order until `visit` returns false. */
+  walk(root: number, visit: (slot: number) => boolean): void {
+    this.#walk(root + 1, visit);
+  }
+
+  #walk(node: number, visit: (slot: number) => boolean): boolean {
+    if (node === 0) return true;
+    return this.#walk(this.#left[node - 1], visit) && visit(node - 1) && this.#walk(this.#right[node - 1], visit);
+  }
+
+  #insert(root: number, node: number): number {
+    if (root === 0) {
+      this.#left[node - 1] = 0;
+      this.#right[node - 1] = 0;
+      return node;
+    }
+    const order = this.#compare(node - 1, root - 1);
+    assert(order !== 0, 'a value is twice in an ordered set');
+    if (priority(node) > priority(root)) {
+      this.#left[node - 1] = this.#split(root, node);
+      this.#right[node - 1] = this.#splitRight;
+      return node;
+    }
+    if (order < 0) this.#left[root - 1] = this.#insert(this.#left[root - 1], node);
+    else this.#right[root - 1] = this.#insert(this.#right[root - 1], node);
+    return root;
+  }
+
+  /** Splits a tree into what is less than `node` (returned) and what is greater (`#splitRight`). */
+  #split(root: number, node: number): number {
+    if (root === 0) {
+      this.#splitRight = 0;
+      return 0;
+    }
+    if (this.#compare(node - 1, root - 1) < 0) {
+      const less = this.#split(this.#left[root - 1], node);
+      this.#left[root - 1] = this.#splitRight;
+      this.#splitRight = root;
+      return less;
+    }
+    this.#right[root - 1] = this.#split(this.#right[root - 1], node);
+    return root;
+  }
+
+  #remove(root: number, node: number): number {
+    assert(root !== 0, 'a value to remove is not in its ordered set');
+    if (root === node) return this.#merge(this.#left[root - 1], this.#right[root - 1]);
+    if (this.#compare(node - 1, root - 1) < 0) this.#left[root - 1] = this.#remove(this.#left[root - 1], node);
+    else this.#right[root - 1] = this.#remove(this.#right[root - 1], node);
+    return root;
+  }
+
+  #merge(less: number, greater: number): number {
+    if (less === 0) return greater;
+    if (greater === 0) return less;
+    if (priority(less) > priority(greater)) {
+      this.#right[less - 1] = this.#merge(this.#right[less - 1], greater);
+      return less;
+    }
+    this.#left[greater - 1] = this.#merge(less, this.#left[greater - 1]);
+    return greater;
+  }
+}
+
+function priority(node: number): number {
+  let h = Math.imul(node, 0x9e3779b1);
+  h ^= h >>> 15;
+  h = Math.imul(h, 0x85ebca6b);
+  return (h ^ (h >>> 13)) >>> 0;
+}

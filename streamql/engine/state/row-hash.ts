@@ -1,0 +1,240 @@
+import type { Column, ColumnValues } from '../../../src/values/column.ts';
+import type { Datum, Interval } from '../../../src/values/types.ts';
+
+/**
+ * Hashing and equality of rows, a column at a time, with SQL's grouping rule: NULL equals NULL, NaN equals NaN, −0
+ * equals 0. Hashes live in memory only; they are not stored, so the function may change.
+ */
+
+const SEED = 0x2f6b1c3d;
+const NULL_HASH = 0x5bd1e995;
+const scratchDouble = new Float64Array(1);
+const scratchInts = new Int32Array(scratchDouble.buffer);
+
+/** Writes a 32-bit hash of each row over the given columns to `out[0..length)`. */
+export function hashRows(columns: readonly Column[], length: number, out: Int32Array): void {
+  if (columns.length === 0) {
+    out.fill(SEED, 0, length);
+    return;
+  }
+  for (let c = 0; c < columns.length; c++) {
+    const { nulls, values } = columns[c];
+    const first = c === 0;
+    if (nulls !== null) hashAny(values, nulls, length, out, first);
+    else if (values instanceof Float64Array) hashFloat64(values, length, out, first);
+    else if (values instanceof Int32Array) hashInt32(values, length, out, first);
+    else if (values instanceof Uint8Array) hashAny(values, null, length, out, first);
+    else if (columns[c].type.kind === 'varchar') hashText(values as readonly string[], length, out, first);
+    else hashAny(values, null, length, out, first);
+  }
+}
+
+/** The same hash for one row given as datums. */
+export function hashDatums(datums: readonly Datum[]): number {
+  let h = SEED;
+  for (const datum of datums) h = mix(h, hashDatum(datum));
+  return h;
+}
+
+function mix(h: number, word: number): number {
+  h ^= word;
+  h ^= h >>> 16;
+  h = Math.imul(h, 0x85ebca6b);
+  h ^= h >>> 13;
+  h = Math.imul(h, 0xc2b2ae35);
+  return h ^ (h >>> 16);
+}
+
+function hashInt32(values: Int32Array, length: number, out: Int32Array, first: boolean): void {
+  for (let i = 0; i < length; i++) out[i] = mix(first ? SEED : out[i], values[i]);
+}
+
+function hashFloat64(values: Float64Array, length: number, out: Int32Array, first: boolean): void {
+  for (let i = 0; i < length; i++) {
+    const value = values[i];
+    const small = value | 0;
+    out[i] = mix(first ? SEED : out[i], small === value ? small : hashDouble(value));
+  }
+}
+
+function hashText(values: readonly string[], length: number, out: Int32Array, first: boolean): void {
+  for (let i = 0; i < length; i++) out[i] = mix(first ? SEED : out[i], hashString(values[i]));
+}
+
+function hashAny(
+  values: ColumnValues,
+  nulls: Uint8Array | null,
+  length: number,
+  out: Int32Array,
+  first: boolean,
+): void {
+  for (let i = 0; i < length; i++) {
+    out[i] = mix(first ? SEED : out[i], nulls !== null && nulls[i] === 1 ? NULL_HASH : hashDatum(values[i] as Datum));
+  }
+}
+
+function hashDouble(value: number): number {
+  if (Number.isNaN(value)) return 0x7ff80000;
+  scratchDouble[0] = value;
+  return Math.imul(scratchInts[0], 0x9e3779b1) ^ scratchInts[1];
+}
+
+function hashString(text: string): number {
+  let h = 0x811c9dc5 ^ text.length;
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  return h;
+}
+
+function hashDatum(datum: Datum): number {
+  if (datum === null) return NULL_HASH;
+  if (typeof datum === 'number') return (datum | 0) === datum ? datum | 0 : hashDouble(datum);
+  if (typeof datum === 'string') return hashString(datum);
+  if (typeof datum === 'boolean') return datum ? 1 : 0;
+  if (typeof datum === 'bigint') {
+    let h = 0;
+    for (let rest = datum < 0n ? -datum : datum; rest > 0n; rest >>= 32n) h = mix(h, Number(BigInt.asIntN(32, rest)));
+    return datum < 0n ? ~h : h;
+  }
+  if (datum instanceof Uint8Array) {
+    let h = 0x811c9dc5 ^ datum.length;
+    for (let i = 0; i < datum.length; i++) h = Math.imul(h ^ datum[i], 0x01000193);
+    return h;
+  }
+  if (Array.isArray(datum)) {
+    let h = datum.length;
+    for (const item of datum as readonly Datum[]) h = mix(h, hashDatum(item));
+    return h;
+  }
+  return hashDouble(intervalMicros(datum as Interval));
+}
+
+/** Postgres compares intervals with months of 30 days and days of 24 hours. */
+function intervalMicros(interval: Interval): number {
+  return (interval.months * 30 + interval.days) * 86_400_000_000 + interval.micros;
+}
+
+/** Whether two datums of one type are the same group. */
+export function sameDatum(a: Datum, b: Datum): boolean {
+  if (a === b) return true;
+  if (typeof a === 'number') return Number.isNaN(a) && Number.isNaN(b);
+  if (a === null || b === null || typeof a !== 'object' || typeof b !== 'object') return false;
+  if (a instanceof Uint8Array) {
+    if (!(b instanceof Uint8Array) || a.length !== b.length) return false;
+    for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+    return true;
+  }
+  if (Array.isArray(a)) {
+    if (!Array.isArray(b) || a.length !== b.length) return false;
+    return (a as readonly Datum[]).every((item, i) => sameDatum(item, (b as readonly Datum[])[i]));
+  }
+  return intervalMicros(a as Interval) === intervalMicros(b as Interval);
+}
+
+/** Whether row `i` of one set of columns is the same group as row `j` of another, column by column. */
+export function sameRow(a: readonly Column[], i: number, b: readonly Column[], j: number): boolean {
+  for (let c = 0; c < a.length; c++) {
+    const aNull = a[c].nulls !== null && a[c].nulls![i] === 1;
+    const bNull = b[c].nulls !== null && b[c].nulls![j] === 1;
+    if (aNull || bNull) {
+      if (aNull !== bNull) return false;
+    } else {
+      const x = a[c].values[i];
+      const y = b[c].values[j];
+      if (x !== y && !sameDatum(x as Datum, y as Datum)) return false;
+    }
+  }
+  return true;
+}
+
+/**
+ * For each row below `length` with `slots[row] >= 0`: sets `differs[row]` to 1 where the row is not the same group as
+ * state slot `slots[row]`. Returns how many differ. `differs` comes zeroed.
+ */
+export function markDifferent(
+  rows: readonly Column[],
+  state: readonly Column[],
+  slots: Int32Array,
+  length: number,
+  differs: Uint8Array,
+): number {
+  let count = 0;
+  for (let c = 0; c < rows.length; c++) {
+    const a = rows[c];
+    const b = state[c];
+    const av = a.values;
+    const bv = b.values;
+    if (a.nulls !== null || b.nulls !== null) count += differAny(a, b, slots, length, differs);
+    else if (av instanceof Float64Array && bv instanceof Float64Array)
+      count += differFloat64(av, bv, slots, length, differs);
+    else if (av instanceof Int32Array && bv instanceof Int32Array) count += differInt32(av, bv, slots, length, differs);
+    else if (a.type.kind === 'varchar')
+      count += differText(av as readonly string[], bv as readonly string[], slots, length, differs);
+    else count += differAny(a, b, slots, length, differs);
+  }
+  return count;
+}
+
+function differFloat64(
+  a: Float64Array,
+  b: Float64Array,
+  slots: Int32Array,
+  length: number,
+  differs: Uint8Array,
+): number {
+  let count = 0;
+  for (let i = 0; i < length; i++) {
+    const slot = slots[i];
+    if (slot < 0) continue;
+    const x = a[i];
+    const y = b[slot];
+    if (x !== y && differs[i] === 0 && !(Number.isNaN(x) && Number.isNaN(y))) {
+      differs[i] = 1;
+      count++;
+    }
+  }
+  return count;
+}
+
+function differInt32(a: Int32Array, b: Int32Array, slots: Int32Array, length: number, differs: Uint8Array): number {
+  let count = 0;
+  for (let i = 0; i < length; i++) {
+    const slot = slots[i];
+    if (slot >= 0 && a[i] !== b[slot] && differs[i] === 0) {
+      differs[i] = 1;
+      count++;
+    }
+  }
+  return count;
+}
+
+function differText(
+  a: readonly string[],
+  b: readonly string[],
+  slots: Int32Array,
+  length: number,
+  differs: Uint8Array,
+): number {
+  let count = 0;
+  for (let i = 0; i < length; i++) {
+    const slot = slots[i];
+    if (slot >= 0 && a[i] !== b[slot] && differs[i] === 0) {
+      differs[i] = 1;
+      count++;
+    }
+  }
+  return count;
+}
+
+function differAny(a: Column, b: Column, slots: Int32Array, length: number, differs: Uint8Array): number {
+  let count = 0;
+  const left = [a];
+  const right = [b];
+  for (let i = 0; i < length; i++) {
+    const slot = slots[i];
+    if (slot >= 0 && differs[i] === 0 && !sameRow(left, i, right, slot)) {
+      differs[i] = 1;
+      count++;
+    }
+  }
+  return count;
+}
