@@ -1,5 +1,5 @@
-import type { Column } from '../../../src/values/column.ts';
-import { BIGINT, type SqlType } from '../../../src/values/types.ts';
+import { type Column, PlainColumn } from '../../../src/values/column.ts';
+import { BIGINT, INTEGER, type SqlType } from '../../../src/values/types.ts';
 import type { StateTable } from '../operator.ts';
 import type { StateColumn } from '../state/state-column.ts';
 
@@ -28,6 +28,16 @@ export interface Accumulator {
   release(slot: number): void;
   /** The batch's contributions are all in: what must hold between batches is checked here. */
   endEpoch(): void;
+}
+
+/** The contributing rows as a batch of two columns: group slot and value. */
+export function groupAndValue(from: Contribution, type: SqlType): readonly Column[] {
+  const { values, slots, rows, count } = from;
+  const column = new PlainColumn(type, values.length, values, null);
+  if (rows === null) return [new PlainColumn(INTEGER, count, slots, null), column];
+  const groups = new Int32Array(count);
+  for (let k = 0; k < count; k++) groups[k] = slots[rows[k]];
+  return [new PlainColumn(INTEGER, count, groups, null), column.gather(rows, count)];
 }
 
 /** How many values that are not NULL. */

@@ -23,7 +23,8 @@ function intervalMicros(interval: Interval): number {
 
 function orderArrays(a: readonly Datum[], b: readonly Datum[]): number {
   for (let i = 0; i < a.length && i < b.length; i++) {
-    const order = a[i] === null || b[i] === null ? Number(a[i] === null) - Number(b[i] === null) : orderDatums(a[i], b[i]);
+    const order =
+      a[i] === null || b[i] === null ? Number(a[i] === null) - Number(b[i] === null) : orderDatums(a[i], b[i]);
     if (order !== 0) return order;
   }
   return a.length - b.length;

@@ -1,0 +1,63 @@
+import { assert } from '../../../src/lib/assert.ts';
+import { BIGINT, INTEGER, type SqlType } from '../../../src/values/types.ts';
+import { RowTable } from '../state/row-table.ts';
+import { type Contribution, groupAndValue } from './accumulators.ts';
+
+/**
+ * DISTINCT inside an aggregate: passes a value on when it first comes to its group and takes it back when its last copy
+ * goes. Over append-only input the presence of (group slot, value) is all it keeps, else a count.
+ */
+export class DistinctValues {
+  readonly table: RowTable;
+  readonly #type: SqlType;
+  readonly #appendOnly: boolean;
+  #slots = new Int32Array(0);
+
+  constructor(id: string, type: SqlType, appendOnly: boolean) {
+    this.#type = type;
+    this.#appendOnly = appendOnly;
+    this.table = new RowTable(id, [INTEGER, type], appendOnly ? [] : [BIGINT]);
+  }
+
+  /** What the batch changes in the set of distinct values. */
+  reduce(from: Contribution): Contribution {
+    if (this.#slots.length < from.count) this.#slots = new Int32Array(from.count);
+    const made = this.table.upsert(groupAndValue(from, this.#type), from.count, this.#slots);
+    return this.#appendOnly ? this.#firsts(from, made) : this.#transitions(from);
+  }
+
+  #firsts(from: Contribution, made: number): Contribution {
+    const { fresh, freshRows } = this.table.keys;
+    const rows = new Int32Array(made);
+    for (let i = 0; i < made; i++) {
+      this.table.touch(fresh[i]);
+      rows[i] = from.rows === null ? freshRows[i] : from.rows[freshRows[i]];
+    }
+    return { values: from.values, slots: from.slots, weights: null, rows, count: made };
+  }
+
+  #transitions(from: Contribution): Contribution {
+    const counts = this.table.values[0].values as Float64Array;
+    const rows = new Int32Array(from.count);
+    const weights = new Int32Array(from.slots.length);
+    let count = 0;
+    for (let k = 0; k < from.count; k++) {
+      const row = from.rows === null ? k : from.rows[k];
+      const slot = this.#slots[k];
+      const before = counts[slot];
+      const after = before + (from.weights === null ? 1 : from.weights[row]);
+      counts[slot] = after;
+      this.table.touch(slot);
+      if (before > 0 === after > 0) continue;
+      weights[row] = after > 0 ? 1 : -1;
+      rows[count++] = row;
+    }
+    for (let k = 0; k < from.count; k++) {
+      const slot = this.#slots[k];
+      if (counts[slot] > 0 || !this.table.keys.alive(slot)) continue;
+      assert(counts[slot] === 0, 'a value was taken back that is not in its group');
+      this.table.release(slot);
+    }
+    return { values: from.values, slots: from.slots, weights, rows, count };
+  }
+}
