@@ -22,6 +22,7 @@ import { Storage } from './storage/storage.ts';
 export interface Platform {
   readonly kafka: string;
   readonly http: string;
+  readonly pg: string;
   readonly executor: SqlExecutor;
   close(): Promise<void>;
 }
@@ -33,6 +34,7 @@ export interface Platform {
 export async function startPlatform(settings: Settings, version: string, log: Log): Promise<Platform> {
   refuseOpenListener('kafka-listen', settings.kafkaListen);
   refuseOpenListener('http-listen', settings.httpListen);
+  refuseOpenListener('pg-listen', settings.pgListen);
   const clock = systemClock;
   const startedAtMs = clock.nowMs();
   const closers: (() => Promise<void>)[] = [];
@@ -82,12 +84,17 @@ export async function startPlatform(settings: Settings, version: string, log: Lo
       log,
       status: () => ({ version, startedAtMs, notReadyReason, kafka: broker.stats() }),
     };
-    const { startServer } = await import('./server/server.ts');
+    const [{ startServer }, { startPgServer }] = await Promise.all([
+      import('./server/server.ts'),
+      import('./server/pg/pg-server.ts'),
+    ]);
     const http: RunningServer = await startServer(services, settings.httpListen);
     closers.push(() => http.close());
+    const pg = await startPgServer(services, settings.pgListen);
+    closers.push(() => pg.close());
     if (settings.playground) closers.push(await startPlayground(executor, broker.address, settings, log));
     notReadyReason = undefined;
-    return { kafka: broker.address, http: http.address, executor, close: closeAll };
+    return { kafka: broker.address, http: http.address, pg: pg.address, executor, close: closeAll };
   } catch (thrown) {
     await closeAll();
     throw thrown;

@@ -54,8 +54,10 @@ async function start(settings: Settings): Promise<void> {
   const log = createLog(settings.logLevel);
   const { startPlatform } = await import('../platform.ts');
   const platform = await startPlatform(settings, VERSION, log);
-  process.stdout.write(`${JSON.stringify({ ready: true, kafka: platform.kafka, http: platform.http })}\n`);
-  if (settings.playground) process.stderr.write(await greeting(platform.kafka, platform.http));
+  process.stdout.write(
+    `${JSON.stringify({ ready: true, kafka: platform.kafka, http: platform.http, pg: platform.pg })}\n`,
+  );
+  if (settings.playground) process.stderr.write(await greeting(platform));
   await stopSignal();
   log.info('stopping');
   const forced = setTimeout(() => {
@@ -68,13 +70,14 @@ async function start(settings: Settings): Promise<void> {
   process.exit(0);
 }
 
-async function greeting(kafka: string, http: string): Promise<string> {
+async function greeting({ kafka, http, pg }: { kafka: string; http: string; pg: string }): Promise<string> {
   const { FIRST_QUERY } = await import('../playground/playground.ts');
   return [
     '',
     `  Kafka     ${kafka}`,
     `  HTTP      http://${http}   (OpenAPI: /openapi.json)`,
     `  GraphQL   http://${http}/graphql`,
+    `  Postgres  psql -h ${pg.split(':')[0]} -p ${pg.split(':')[1]}`,
     '',
     '  The playground produces a Nexmark auction stream; three views follow it. Try, in another terminal:',
     '',

@@ -62,7 +62,9 @@ describe(`kill −9 ${KILLS} times (seed ${SEED})`, () => {
       const rows = [...expected].sort(([a], [b]) => a - b).map(([k, { n, s }]) => [k, n, s]);
       expect(await server.rows('SELECT k, n, s FROM per_k ORDER BY k')).toEqual(rows);
       const total = rows.reduce((sum, [, , s]) => sum + s, 0);
-      expect(await server.rows('SELECT most, s FROM over_view')).toEqual([[Math.max(...rows.map(([, n]) => n)), total]]);
+      expect(await server.rows('SELECT most, s FROM over_view')).toEqual([
+        [Math.max(...rows.map(([, n]) => n)), total],
+      ]);
 
       expect(await server.stop()).toBe(0);
       const lake = await readIcebergColumn(`${directory.path}/warehouse/default/lake`, 'seq');
@@ -73,7 +75,12 @@ describe(`kill −9 ${KILLS} times (seed ${SEED})`, () => {
   );
 });
 
-async function produceUntilDead(server: ServerProcess, next: () => number, acknowledged: Map<number, number>, size: number): Promise<void> {
+async function produceUntilDead(
+  server: ServerProcess,
+  next: () => number,
+  acknowledged: Map<number, number>,
+  size: number,
+): Promise<void> {
   let producer: WireProducer;
   try {
     producer = await WireProducer.connect(server.kafka);
@@ -83,7 +90,11 @@ async function produceUntilDead(server: ServerProcess, next: () => number, ackno
   const one = async (): Promise<boolean> => {
     const seqs = Array.from({ length: size }, next);
     try {
-      const base = await producer.produce('e', 0, seqs.map((seq) => Buffer.from(JSON.stringify({ seq, k: seq % GROUPS }))));
+      const base = await producer.produce(
+        'e',
+        0,
+        seqs.map((seq) => Buffer.from(JSON.stringify({ seq, k: seq % GROUPS }))),
+      );
       seqs.forEach((seq, i) => acknowledged.set(seq, base + i));
       return true;
     } catch {
@@ -97,9 +108,11 @@ async function produceUntilDead(server: ServerProcess, next: () => number, ackno
 async function readLog(server: ServerProcess): Promise<{ seq: number; offset: number }[]> {
   const out: { seq: number; offset: number }[] = [];
   for (;;) {
-    const { json } = await server.request('GET', `/api/v1/topics/e/partitions/0/records?offset=${out.length}&limit=10000`);
+    const { json } = await server.request(
+      'GET',
+      `/api/v1/topics/e/partitions/0/records?offset=${out.length}&limit=10000`,
+    );
     if (json.records.length === 0) return out;
     for (const record of json.records) out.push({ seq: JSON.parse(record.value).seq, offset: record.offset });
   }
 }
-

@@ -15,18 +15,20 @@ export class ServerProcess {
   readonly #child: ChildProcess;
   readonly kafka: string;
   readonly http: string;
+  readonly pg: string;
   readonly stderr: string[];
 
-  private constructor(child: ChildProcess, ready: { kafka: string; http: string }, stderr: string[]) {
+  private constructor(child: ChildProcess, ready: { kafka: string; http: string; pg: string }, stderr: string[]) {
     this.#child = child;
     this.kafka = ready.kafka;
     this.http = ready.http;
+    this.pg = ready.pg;
     this.stderr = stderr;
   }
 
   static start(dataDir: string | null, args: readonly string[] = []): Promise<ServerProcess> {
     const where = dataDir === null ? ['--in-memory'] : ['--data-dir', dataDir];
-    const listen = ['--kafka-listen', '127.0.0.1:0', '--http-listen', '127.0.0.1:0'];
+    const listen = ['--kafka-listen', '127.0.0.1:0', '--http-listen', '127.0.0.1:0', '--pg-listen', '127.0.0.1:0'];
     const child = spawn(
       process.execPath,
       [MAIN, 'start', ...where, ...listen, '--group-initial-rebalance-delay-ms', '0', ...args],
