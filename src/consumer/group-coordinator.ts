@@ -1,0 +1,302 @@
+/**
+ * Consumer groups of the classic protocol and the offsets they commit. A synchronous core: time comes from a Clock, what must
+ * survive goes to a GroupJournal, answers leave through callbacks. `membership.ts` is the state machine of joining and
+ * leaving; this file adds offsets, administration and expiry. Everything is answered with Kafka's error codes.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Clock, Timer } from '../lib/clock.ts';
+import { decodeConsumerSubscription } from '../protocol/consumer-protocol.ts';
+import { ERROR_CODES as E } from '../protocol/error-codes.ts';
+import { type Group, type JoinResult, NOTHING, type SyncResult } from './group.ts';
+import { GROUP_DEFAULTS, type GroupSettings } from './group-settings.ts';
+import type { GroupJournal, GroupRecord } from './journal.ts';
+import { type JoinRequest, Membership, type SyncRequest } from './membership.ts';
+import type { CommittedOffset } from './offsets.ts';
+
+export interface OffsetCommit {
+  readonly topic: string;
+  /** UUID text; '' when there is no such topic. */
+  readonly topicId: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly leaderEpoch: number;
+  readonly metadata: string | null;
+  /** Set by the caller when the partition cannot take a commit, for example because it does not exist. */
+  readonly error?: number;
+}
+
+export interface CommitRequest {
+  readonly groupId: string;
+  readonly memberId: string;
+  readonly instanceId: string | null;
+  readonly generation: number;
+  readonly offsets: readonly OffsetCommit[];
+}
+
+export interface GroupDescription {
+  readonly groupId: string;
+  /** 'Dead' when there is no such group. */
+  readonly state: Group['state'];
+  readonly protocolType: string;
+  /** '' unless stable. */
+  readonly protocolName: string;
+  readonly members: readonly {
+    memberId: string;
+    groupInstanceId: string | null;
+    clientId: string;
+    clientHost: string;
+    memberMetadata: Buffer;
+    memberAssignment: Buffer;
+  }[];
+}
+
+export class GroupCoordinator {
+  readonly #clock: Clock;
+  readonly #settings: GroupSettings;
+  readonly #journal: GroupJournal;
+  readonly #membership: Membership;
+  #expiry: Timer | null = null;
+
+  constructor(options: {
+    clock: Clock;
+    journal: GroupJournal;
+    settings?: Partial<GroupSettings>;
+    /** Unique text for member ids; random unless a test brings its own. */
+    newId?: () => string;
+  }) {
+    this.#clock = options.clock;
+    this.#settings = { ...GROUP_DEFAULTS, ...options.settings };
+    this.#journal = options.journal;
+    this.#membership = new Membership(this.#clock, this.#settings, this.#journal, options.newId ?? randomUUID);
+  }
+
+  /**
+   * Takes what the journal kept, oldest first, each key once or more often; the last counts. `topicIdOf` knows the topics that
+   * exist; offsets of others are let go. Then begins to expire offsets.
+   */
+  load(records: Iterable<GroupRecord>, topicIdOf: (topic: string) => string | undefined): void {
+    const groups = new Map<string, Extract<GroupRecord, { kind: 'group' }>['value']>();
+    for (const record of records) {
+      if (record.kind === 'group') {
+        groups.set(record.group, record.value);
+        continue;
+      }
+      const topicId = topicIdOf(record.topic);
+      const { offsets } = this.#membership.obtain(record.group);
+      if (record.value === null || topicId === undefined) offsets.delete(record.topic, record.partition);
+      else offsets.set(record.topic, record.partition, { ...record.value, topicId });
+    }
+    for (const [groupId, stored] of groups) if (stored !== null) this.#membership.restore(groupId, stored);
+    for (const group of this.#all()) {
+      if (group.offsets.isEmpty && groups.get(group.id) == null) this.#membership.bury(group);
+    }
+    this.#armExpiry();
+  }
+
+  join(request: JoinRequest, reply: (result: JoinResult) => void): void {
+    this.#membership.join(request, reply);
+  }
+
+  sync(request: SyncRequest, reply: (result: SyncResult) => void): void {
+    this.#membership.sync(request, reply);
+  }
+
+  /** An error code. */
+  heartbeat(groupId: string, memberId: string, instanceId: string | null, generation: number): number {
+    return this.#membership.heartbeat(groupId, memberId, instanceId, generation);
+  }
+
+  /** An error code. */
+  leave(groupId: string, memberId: string, instanceId: string | null): number {
+    return this.#membership.leave(groupId, memberId, instanceId);
+  }
+
+  has(groupId: string): boolean {
+    return this.#membership.groups.has(groupId);
+  }
+
+  /** Replies with an error code per offset, in order, once what was taken is durable and to be seen by `committed`. */
+  commit(request: CommitRequest, reply: (errors: readonly number[]) => void): void {
+    const { groupId, generation, offsets } = request;
+    const refuse = (error: number): void => reply(offsets.map((offset) => offset.error ?? error));
+    const known = this.#membership.groups.get(groupId);
+    if (groupId === '') return refuse(E.INVALID_GROUP_ID);
+    if (known === undefined && generation >= 0) return refuse(E.ILLEGAL_GENERATION);
+    const group = known ?? this.#membership.obtain(groupId);
+    const error = this.#membership.checkCommit(group, request.memberId, request.instanceId, generation);
+    if (error !== E.NONE) return refuse(error);
+    const commitTimestampMs = this.#clock.nowMs();
+    const errors: number[] = [];
+    const records: GroupRecord[] = [];
+    const taken: { topic: string; partition: number; committed: CommittedOffset }[] = [];
+    for (const { topic, topicId, partition, offset, leaderEpoch, metadata: note, error } of offsets) {
+      const metadata = note ?? '';
+      if (error !== undefined) errors.push(error);
+      else if (metadata.length > this.#settings.offsetMetadataMaxBytes) errors.push(E.OFFSET_METADATA_TOO_LARGE);
+      else if (offset < 0) errors.push(E.INVALID_COMMIT_OFFSET_SIZE);
+      else {
+        errors.push(E.NONE);
+        const value = { offset, leaderEpoch, metadata, commitTimestampMs };
+        taken.push({ topic, partition, committed: { ...value, topicId } });
+        records.push({ kind: 'offset', group: groupId, topic, partition, value });
+      }
+    }
+    if (records.length === 0) return reply(errors);
+    this.#journal.write(records, (ok) => {
+      if (!ok) return reply(errors.map((error) => (error === E.NONE ? E.COORDINATOR_NOT_AVAILABLE : error)));
+      // A group that was deleted meanwhile comes back with what was committed after it.
+      const target = this.#membership.obtain(groupId);
+      for (const { topic, partition, committed } of taken) target.offsets.set(topic, partition, committed);
+      reply(errors);
+    });
+  }
+
+  committed(groupId: string, topic: string, partition: number): CommittedOffset | undefined {
+    return this.#membership.groups.get(groupId)?.offsets.get(topic, partition);
+  }
+
+  /** Everything a group committed. */
+  *allCommitted(groupId: string): IterableIterator<{ topic: string; partition: number; committed: CommittedOffset }> {
+    const group = this.#membership.groups.get(groupId);
+    if (group !== undefined) yield* group.offsets.entries();
+  }
+
+  /** OffsetDelete: replies with one error for all, or with one per partition. */
+  deleteOffsets(
+    groupId: string,
+    partitions: readonly { readonly topic: string; readonly partition: number; readonly error?: number }[],
+    reply: (error: number, errors: readonly number[]) => void,
+  ): void {
+    const refuse = (error: number): void => reply(error, []);
+    const group = this.#membership.groups.get(groupId);
+    if (groupId === '') return refuse(E.INVALID_GROUP_ID);
+    if (group === undefined) return refuse(E.GROUP_ID_NOT_FOUND);
+    if (group.size > 0 && group.protocolType !== 'consumer') return refuse(E.NON_EMPTY_GROUP);
+    const subscribed = subscribedTopics(group);
+    const errors = partitions.map(({ topic, error }) => {
+      if (error !== undefined) return error;
+      return subscribed === 'unknown' || subscribed.has(topic) ? E.GROUP_SUBSCRIBED_TO_TOPIC : E.NONE;
+    });
+    const gone = partitions.filter((_, i) => errors[i] === E.NONE);
+    this.#drop(group, gone, (ok) => (ok ? reply(E.NONE, errors) : refuse(E.COORDINATOR_NOT_AVAILABLE)));
+  }
+
+  /** DeleteGroups for one group: replies with an error code. */
+  deleteGroup(groupId: string, reply: (error: number) => void): void {
+    const group = this.#membership.groups.get(groupId);
+    if (groupId === '') return reply(E.INVALID_GROUP_ID);
+    if (group === undefined) return reply(E.GROUP_ID_NOT_FOUND);
+    if (group.state !== 'Empty' || group.pending.size > 0) return reply(E.NON_EMPTY_GROUP);
+    const records = tombstones(group, [...group.offsets.entries()]);
+    this.#membership.bury(group);
+    this.#journal.write(records, (ok) => reply(ok ? E.NONE : E.COORDINATOR_NOT_AVAILABLE));
+  }
+
+  describe(groupId: string): GroupDescription {
+    const group = this.#membership.groups.get(groupId);
+    if (group === undefined) return { groupId, state: 'Dead', protocolType: '', protocolName: '', members: [] };
+    const stable = group.state === 'Stable';
+    return {
+      groupId,
+      state: group.state,
+      protocolType: group.protocolType,
+      protocolName: stable ? (group.protocolName ?? '') : '',
+      members: [...group.members.values()].map((member) => ({
+        memberId: member.id,
+        groupInstanceId: member.instanceId,
+        clientId: member.clientId,
+        clientHost: member.clientHost,
+        memberMetadata: stable ? group.metadataOf(member) : NOTHING,
+        memberAssignment: stable ? member.assignment : NOTHING,
+      })),
+    };
+  }
+
+  list(): { groupId: string; protocolType: string; state: Group['state'] }[] {
+    return this.#all().map(({ id, protocolType, state }) => ({ groupId: id, protocolType, state }));
+  }
+
+  /** A topic was deleted or re-created: what was committed for the topic of another id is gone. */
+  topicChanged(topic: string, topicId: string | undefined): void {
+    for (const group of this.#all()) {
+      const gone: { topic: string; partition: number }[] = [];
+      for (const [partition, committed] of group.offsets.partitions(topic)) {
+        if (committed.topicId !== topicId) gone.push({ topic, partition });
+      }
+      if (gone.length > 0) this.#drop(group, gone, () => {});
+    }
+  }
+
+  /** Answers everyone who waits with COORDINATOR_NOT_AVAILABLE. */
+  close(): void {
+    this.#expiry?.cancel();
+    this.#membership.close();
+  }
+
+  #drop(group: Group, gone: readonly { topic: string; partition: number }[], done: (ok: boolean) => void): void {
+    if (gone.length === 0) return done(true);
+    const records = gone.map(
+      ({ topic, partition }): GroupRecord => ({ kind: 'offset', group: group.id, topic, partition, value: null }),
+    );
+    this.#journal.write(records, (ok) => {
+      if (ok) for (const { topic, partition } of gone) group.offsets.delete(topic, partition);
+      done(ok);
+    });
+  }
+
+  /** Lets go of the offsets that groups without members committed too long ago, and of groups that hold nothing. */
+  #expire(): void {
+    const now = this.#clock.nowMs();
+    const before = now - this.#settings.offsetsRetentionMs;
+    for (const group of this.#all()) {
+      if (group.state !== 'Empty' || group.pending.size > 0) continue;
+      // A group that once had members counts from when the last one went (KIP-211).
+      const hadMembers = group.protocolType !== '';
+      const all = [...group.offsets.entries()];
+      const old = all.filter(({ committed }) => {
+        return committed.commitTimestampMs <= before && (!hadMembers || group.stateSinceMs <= before);
+      });
+      if (old.length < all.length) this.#drop(group, old, () => {});
+      else if (all.length > 0 || now - group.stateSinceMs >= this.#settings.offsetsRetentionCheckMs) {
+        const records = tombstones(group, old);
+        this.#membership.bury(group);
+        this.#journal.write(records, () => {});
+      }
+    }
+  }
+
+  #armExpiry(): void {
+    this.#expiry = this.#clock.setTimeout(() => {
+      this.#expire();
+      this.#armExpiry();
+    }, this.#settings.offsetsRetentionCheckMs);
+  }
+
+  #all(): Group[] {
+    return [...this.#membership.groups.values()];
+  }
+}
+
+function tombstones(group: Group, offsets: readonly { topic: string; partition: number }[]): GroupRecord[] {
+  return [
+    ...offsets.map(
+      ({ topic, partition }): GroupRecord => ({ kind: 'offset', group: group.id, topic, partition, value: null }),
+    ),
+    { kind: 'group', group: group.id, value: null },
+  ];
+}
+
+/** The topics that the members of a consumer group want, as far as their metadata can be read. */
+function subscribedTopics(group: Group): ReadonlySet<string> | 'unknown' {
+  const topics = new Set<string>();
+  for (const member of group.members.values()) {
+    for (const { metadata } of member.protocols) {
+      try {
+        for (const topic of decodeConsumerSubscription(metadata).topics) topics.add(topic);
+      } catch {
+        return 'unknown';
+      }
+    }
+  }
+  return topics;
+}
