@@ -11,10 +11,25 @@ class Inode {
   durable: Buffer;
   live: Buffer;
   changes: Change[] = [];
+  /** Changes ever made, and how many of those are durable: syncs may overlap and end in any order. */
+  made = 0;
+  synced = 0;
 
   constructor(content: Buffer) {
     this.durable = content;
     this.live = content;
+  }
+
+  change(change: Change): void {
+    this.changes.push(change);
+    this.made++;
+  }
+
+  becomesDurable(content: Buffer, made: number): void {
+    if (made <= this.synced) return;
+    this.durable = content;
+    this.changes.splice(0, made - this.synced);
+    this.synced = made;
   }
 }
 
@@ -66,8 +81,8 @@ export class FaultDisk implements Disk {
     const copy = Buffer.from(inode.live);
     copy[position] = change(copy[position]!);
     inode.live = copy;
+    inode.becomesDurable(copy, inode.made);
     inode.durable = copy;
-    inode.changes = [];
   }
 
   get usedBytes(): number {
@@ -164,7 +179,7 @@ export class FaultDisk implements Disk {
           fitting.length - from,
           this.#random() < 0.5 ? fitting.length : 1 + Math.floor(this.#random() * fitting.length),
         );
-        inode.changes.push({ kind: 'write', at: at + from, data: fitting.subarray(from, from + part) });
+        inode.change({ kind: 'write', at: at + from, data: fitting.subarray(from, from + part) });
         from += part;
       }
     }
@@ -180,11 +195,10 @@ export class FaultDisk implements Disk {
 
   /** @internal */
   async sync(path: string, inode: Inode): Promise<void> {
-    const [content, count] = [inode.live, inode.changes.length];
+    const [content, made] = [inode.live, inode.made];
     await this.#turn();
     this.#fail('sync', path);
-    inode.durable = content;
-    inode.changes.splice(0, count);
+    inode.becomesDurable(content, made);
   }
 
   /** @internal */
@@ -192,7 +206,7 @@ export class FaultDisk implements Disk {
     await this.#turn();
     this.#fail('truncate', path);
     inode.live = resized(inode.live, size);
-    inode.changes.push({ kind: 'truncate', size });
+    inode.change({ kind: 'truncate', size });
   }
 
   #afterCrash(inode: Inode): Buffer {

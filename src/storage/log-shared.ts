@@ -1,0 +1,91 @@
+import type { Clock } from '../lib/clock.ts';
+import { StreamError } from '../lib/errors.ts';
+import type { Log } from '../lib/log.ts';
+import type { Disk } from '../ports/disk.ts';
+import { OpenSegments } from './segment.ts';
+import { TailCacheBudget } from './tail-cache.ts';
+
+/**
+ * Syncs that run at the same time. libuv has four threads for all file work: this leaves some for reads and writes. While
+ * a partition waits here its appends gather, so a crowd of dirty partitions commits in ever larger groups.
+ */
+const CONCURRENT_SYNCS = 2;
+/** Sealed segments that keep their file and index at hand. */
+const OPEN_SEALED_SEGMENTS = 256;
+
+export interface LogLimits {
+  /** Recently appended bytes kept in memory for consumers who keep up, all partitions together. */
+  readonly tailCacheBytes: number;
+  /** Appended bytes that wait for the disk, all partitions together; beyond it appends are refused with KAFKA_STORAGE_ERROR. */
+  readonly pendingBytes: number;
+}
+
+/** What the logs of one data directory have in common. */
+export class LogShared {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly limits: LogLimits;
+  readonly cache: TailCacheBudget;
+  readonly openSegments = new OpenSegments(OPEN_SEALED_SEGMENTS);
+  pendingBytes = 0;
+  /** Why nothing can be appended any more, once that is so. */
+  failure: StreamError | undefined;
+  readonly #changed: (topic: string) => void;
+  readonly #failed = new Set<(error: StreamError) => void>();
+  #syncing = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(disk: Disk, clock: Clock, log: Log, limits: LogLimits, changed: (topic: string) => void) {
+    this.disk = disk;
+    this.clock = clock;
+    this.log = log;
+    this.limits = limits;
+    this.cache = new TailCacheBudget(limits.tailCacheBytes);
+    this.#changed = changed;
+  }
+
+  /** Something of the topic became readable. */
+  changed(topic: string): void {
+    this.#changed(topic);
+  }
+
+  /** Runs one sync when its turn comes, first come first served. */
+  async commit(sync: () => Promise<void>): Promise<void> {
+    if (this.#syncing >= CONCURRENT_SYNCS) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#syncing++;
+    try {
+      await sync();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#syncing--;
+    }
+  }
+
+  onFailure(listener: (error: StreamError) => void): () => void {
+    this.#failed.add(listener);
+    return () => this.#failed.delete(listener);
+  }
+
+  /**
+   * After a failed fsync the kernel may have dropped the dirty pages and report success next time, so no later sync proves
+   * anything: the whole directory takes no appends until a restart has read back what is really there. Reads go on.
+   */
+  fail(doing: string, cause: unknown): StreamError {
+    if (!this.failure) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      this.failure = new StreamError(
+        'STORAGE_FAILED',
+        `${doing} failed (${reason}); nothing can be appended until a restart`,
+        {
+          cause,
+          hint: 'check the disk, then restart',
+        },
+      );
+      this.log.error('storage failed', { doing, reason });
+      for (const listener of [...this.#failed]) listener(this.failure);
+    }
+    return this.failure;
+  }
+}

@@ -1,0 +1,65 @@
+import { StreamError } from '../lib/errors.ts';
+import { crc32c } from '../protocol/crc32c.ts';
+
+/**
+ * The first 64 bytes of a segment, written once and never changed (big-endian):
+ * 0 magic `STRM` · 4 major, minor version · 6 feature bits (low byte incompatible, high byte compatible) · 8 topic UUID ·
+ * 24 partition · 28 leader epoch at creation · 32 base offset · 40 created at, ms · 48 previous segment's link (the CRC at
+ * its byte 60; 0 for a log's first) · 52 encryption key id, 0 = none · 56 reserved 0 · 60 CRC-32C of bytes 0–59.
+ * After them come RecordBatches v2 as Kafka stores them: without its header a segment is a Kafka `.log` file.
+ */
+export const SEGMENT_HEADER_BYTES = 64;
+const MAGIC = 0x5354524d;
+const MAJOR = 1;
+const MINOR = 0;
+
+export interface SegmentHeader {
+  /** UUID text. */
+  readonly topicId: string;
+  readonly partition: number;
+  readonly leaderEpoch: number;
+  readonly baseOffset: number;
+  readonly createdAtMs: number;
+  readonly previousLink: number;
+}
+
+export function encodeSegmentHeader(header: SegmentHeader): Buffer {
+  const bytes = Buffer.alloc(SEGMENT_HEADER_BYTES);
+  bytes.writeUInt32BE(MAGIC, 0);
+  bytes.writeUInt8(MAJOR, 4);
+  bytes.writeUInt8(MINOR, 5);
+  bytes.write(header.topicId.replaceAll('-', ''), 8, 16, 'hex');
+  bytes.writeInt32BE(header.partition, 24);
+  bytes.writeInt32BE(header.leaderEpoch, 28);
+  bytes.writeBigInt64BE(BigInt(header.baseOffset), 32);
+  bytes.writeBigInt64BE(BigInt(header.createdAtMs), 40);
+  bytes.writeUInt32BE(header.previousLink, 48);
+  bytes.writeUInt32BE(crc32c(bytes.subarray(0, 60)), 60);
+  return bytes;
+}
+
+/** What makes this segment findable from its successor. */
+export function linkOf(encoded: Buffer): number {
+  return encoded.readUInt32BE(60);
+}
+
+/** STORAGE_FAILED naming `path` when the bytes are no header of a version and features we read. */
+export function decodeSegmentHeader(bytes: Buffer, path: string): SegmentHeader {
+  const refuse = (reason: string): never => {
+    throw new StreamError('STORAGE_FAILED', `segment ${path}: ${reason}`);
+  };
+  if (bytes.length < SEGMENT_HEADER_BYTES || bytes.readUInt32BE(0) !== MAGIC) return refuse('has no STRM header');
+  if (crc32c(bytes.subarray(0, 60)) !== linkOf(bytes)) return refuse('its header is damaged (checksum)');
+  if (bytes[4] !== MAJOR) return refuse(`has format version ${bytes[4]}; this build reads version ${MAJOR}`);
+  if (bytes[7] !== 0) return refuse(`uses features this build does not know (0x${bytes[7]!.toString(16)})`);
+  if (bytes.readUInt32BE(52) !== 0) return refuse('is encrypted, which this build does not read');
+  const id = bytes.toString('hex', 8, 24);
+  return {
+    topicId: [id.slice(0, 8), id.slice(8, 12), id.slice(12, 16), id.slice(16, 20), id.slice(20)].join('-'),
+    partition: bytes.readInt32BE(24),
+    leaderEpoch: bytes.readInt32BE(28),
+    baseOffset: Number(bytes.readBigInt64BE(32)),
+    createdAtMs: Number(bytes.readBigInt64BE(40)),
+    previousLink: bytes.readUInt32BE(48),
+  };
+}

@@ -1,0 +1,314 @@
+import { assert } from '../lib/assert.ts';
+import { StreamError } from '../lib/errors.ts';
+import type { Disk, DiskFile } from '../ports/disk.ts';
+import { readInt64 } from '../protocol/record-batch.ts';
+import { BATCH_HEADER_BYTES, type BatchHeader, batchSizeAt } from '../protocol/records.ts';
+import { scanBatches } from './batch-scan.ts';
+import { encodeSegmentHeader, linkOf, SEGMENT_HEADER_BYTES, type SegmentHeader } from './segment-header.ts';
+import { decodeSidecar, encodeSidecar, SegmentIndex, type SegmentSummary } from './segment-index.ts';
+
+export const SEGMENT_SUFFIX = '.strm';
+export const SIDECAR_SUFFIX = '.idx';
+
+/** `<20-digit base offset><suffix>`: names sort as offsets do. */
+export function offsetName(offset: number, suffix: string): string {
+  return `${String(offset).padStart(20, '0')}${suffix}`;
+}
+
+/** Remembers which sealed segments hold a file and an index in memory and lets go of the least recently read. */
+export class OpenSegments {
+  readonly #limit: number;
+  readonly #order = new Set<Segment>();
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  touch(segment: Segment): void {
+    this.#order.delete(segment);
+    this.#order.add(segment);
+    if (this.#order.size <= this.#limit) return;
+    for (const oldest of this.#order) {
+      if (oldest.busy) continue;
+      this.#order.delete(oldest);
+      void oldest.release();
+      return;
+    }
+  }
+
+  forget(segment: Segment): void {
+    this.#order.delete(segment);
+  }
+}
+
+/**
+ * One STRM file of a partition. It is *planned* (only named; appends may already be queued for it), then *created*, then
+ * *sealed* (complete, synced, with a sidecar). Only the last one of a log is not sealed.
+ */
+export class Segment {
+  readonly path: string;
+  readonly sidecarPath: string;
+  readonly header: SegmentHeader;
+  /** Identifies this segment to its successor. */
+  readonly link: number;
+  readonly summary: SegmentSummary;
+  /** File length once everything queued is written. */
+  plannedBytes: number;
+  created: boolean;
+  sealed: boolean;
+  readonly #disk: Disk;
+  readonly #encodedHeader: Buffer;
+  #file: Promise<DiskFile> | undefined;
+  #index: Promise<SegmentIndex> | SegmentIndex | undefined;
+  #users = 0;
+  #deleted = false;
+
+  private constructor(
+    disk: Disk,
+    directory: string,
+    header: SegmentHeader,
+    state: { summary: SegmentSummary; index: SegmentIndex | undefined; created: boolean; sealed: boolean },
+  ) {
+    this.#disk = disk;
+    this.path = `${directory}/${offsetName(header.baseOffset, SEGMENT_SUFFIX)}`;
+    this.sidecarPath = `${directory}/${offsetName(header.baseOffset, SIDECAR_SUFFIX)}`;
+    this.header = header;
+    this.#encodedHeader = encodeSegmentHeader(header);
+    this.link = linkOf(this.#encodedHeader);
+    this.summary = state.summary;
+    this.plannedBytes = state.summary.sizeBytes;
+    this.created = state.created;
+    this.sealed = state.sealed;
+    this.#index = state.index;
+  }
+
+  static planned(disk: Disk, directory: string, header: SegmentHeader): Segment {
+    const summary = emptySummary(header.baseOffset);
+    return new Segment(disk, directory, header, { summary, index: new SegmentIndex(), created: false, sealed: false });
+  }
+
+  /** One that is on disk. The index of a sealed one is read again when it is needed. */
+  static existing(
+    disk: Disk,
+    directory: string,
+    header: SegmentHeader,
+    summary: SegmentSummary,
+    unsealedIndex: SegmentIndex | undefined,
+  ): Segment {
+    const sealed = unsealedIndex === undefined;
+    return new Segment(disk, directory, header, { summary, index: unsealedIndex, created: true, sealed });
+  }
+
+  get baseOffset(): number {
+    return this.header.baseOffset;
+  }
+
+  get empty(): boolean {
+    return this.plannedBytes === SEGMENT_HEADER_BYTES;
+  }
+
+  get busy(): boolean {
+    return this.#users > 0;
+  }
+
+  /** Writes the header and makes it and the directory entry durable: a longer file always has a whole header. */
+  async create(): Promise<void> {
+    const file = await this.#disk.open(this.path, 'create');
+    try {
+      await file.append([this.#encodedHeader]);
+      await file.sync();
+      await this.#disk.syncDirectory(this.path.slice(0, this.path.lastIndexOf('/')));
+    } catch (error) {
+      await file.close().catch(() => {});
+      throw error;
+    }
+    this.#file = Promise.resolve(file);
+    this.created = true;
+  }
+
+  /** The open file; for an unsealed segment it can be appended to. */
+  file(): Promise<DiskFile> {
+    this.#file ??= this.#disk.open(this.path, this.sealed ? 'read' : 'append');
+    this.#file.catch(() => {
+      this.#file = undefined;
+    });
+    return this.#file;
+  }
+
+  /** Takes a batch that is now in the file into summary and index. */
+  note(header: BatchHeader): void {
+    noteBatch(this.summary, this.#index as SegmentIndex, this.baseOffset, header);
+  }
+
+  /** Writes the sidecar: what is derived, so that the next start need not scan. */
+  async writeSidecar(): Promise<void> {
+    await this.#disk.replaceFile(this.sidecarPath, encodeSidecar(this.link, this.summary, await this.index()));
+  }
+
+  index(): Promise<SegmentIndex> | SegmentIndex {
+    this.#index ??= this.#loadIndex().catch((error: unknown) => {
+      this.#index = undefined;
+      throw error;
+    });
+    return this.#index;
+  }
+
+  /**
+   * Whole batches beginning with the one that holds `offset`: at least one, and as many as fit `maxBytes` and begin below
+   * `maxOffset`. `limit` is the position that readers may not pass.
+   */
+  async read(offset: number, maxBytes: number, limit: number, maxOffset: number): Promise<Buffer> {
+    return this.use(async () => {
+      const file = await this.file();
+      let position = (await this.index()).positionOf(offset - this.baseOffset);
+      for (;;) {
+        assert(position + BATCH_HEADER_BYTES <= limit, `${this.path}: offset ${offset} is not below position ${limit}`);
+        const data = await this.#bytes(file, position, Math.min(limit, position + maxBytes + INDEX_INTERVAL_BYTES));
+        let start = 0;
+        while (start + BATCH_HEADER_BYTES <= data.length && lastOffset(data, start) < offset) {
+          start += batchSizeAt(data, start);
+        }
+        if (start + BATCH_HEADER_BYTES > data.length) {
+          // The wanted batch begins beyond what was read, after a large one.
+          position += start;
+          continue;
+        }
+        const size = batchSizeAt(data, start);
+        assert(position + start + size <= limit, `${this.path}: the batch at ${position + start} passes ${limit}`);
+        if (start + size > data.length) return this.#bytes(file, position + start, position + start + size);
+        return data.subarray(start, wholeBatchesEnd(data, start, start + maxBytes, maxOffset));
+      }
+    });
+  }
+
+  /** Visits batches from a batch start on until `visit` returns false. STORAGE_FAILED when one is damaged. Returns the bytes walked. */
+  async scan(from: number, visit: (header: BatchHeader, position: number) => unknown): Promise<number> {
+    return this.use(async () => {
+      const file = await this.file();
+      const first = Buffer.alloc(8);
+      if ((await file.read(first, from)) < 8) return 0;
+      const { sizeBytes } = this.summary;
+      const { position, problem } = await scanBatches(file, from, sizeBytes, readInt64(first, 0), false, visit);
+      if (problem)
+        throw new StreamError('STORAGE_FAILED', `segment ${this.path} is damaged at byte ${position}: ${problem}`);
+      return position - from;
+    });
+  }
+
+  /** Bytes from one position to another. */
+  async bytes(from: number, to: number): Promise<Buffer> {
+    return this.use(async () => this.#bytes(await this.file(), from, to));
+  }
+
+  /** Keeps the file open and in place while `work` runs. */
+  async use<T>(work: () => Promise<T>): Promise<T> {
+    this.#users++;
+    try {
+      return await work();
+    } finally {
+      this.#users--;
+      if (this.#deleted && this.#users === 0) await this.release();
+    }
+  }
+
+  /** Closes the file and forgets the index; both come back when they are needed. Only for sealed or closing segments. */
+  async release(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    if (this.sealed) this.#index = undefined;
+    await (await file?.catch(() => undefined))?.close();
+  }
+
+  /** Removes the files. Reads under way finish. */
+  async delete(): Promise<void> {
+    this.#deleted = true;
+    await this.#disk.remove(this.sidecarPath);
+    await this.#disk.remove(this.path);
+    if (this.#users === 0) await this.release();
+  }
+
+  async #loadIndex(): Promise<SegmentIndex> {
+    try {
+      const bytes = await this.#disk.readFile(this.sidecarPath);
+      const found = decodeSidecar(bytes, this.link, this.summary.sizeBytes);
+      if (found) return found.index;
+    } catch {
+      // Missing: derived again below.
+    }
+    const file = await this.file();
+    const { index, problem } = await rebuild(file, this.header, this.summary.sizeBytes, false);
+    if (problem) throw new StreamError('STORAGE_FAILED', `segment ${this.path}: ${problem}`);
+    return index;
+  }
+
+  async #bytes(file: DiskFile, from: number, to: number): Promise<Buffer> {
+    const into = Buffer.allocUnsafeSlow(to - from);
+    const bytes = await file.read(into, from);
+    if (bytes < into.length)
+      throw new StreamError('STORAGE_FAILED', `segment ${this.path} is shorter than ${to} bytes`);
+    return into;
+  }
+}
+
+/** A batch that begins at least this far after the last index entry gets one of its own. */
+const INDEX_INTERVAL_BYTES = 4096;
+
+function lastOffset(data: Buffer, at: number): number {
+  return readInt64(data, at) + data.readInt32BE(at + 23);
+}
+
+/**
+ * Where the batches of `data` end that begin with the one at `start`, are whole, end at or before `end` and hold offsets
+ * below `maxOffset`. The first is always taken.
+ */
+export function wholeBatchesEnd(data: Buffer, start: number, end: number, maxOffset: number): number {
+  let at = start + batchSizeAt(data, start);
+  const last = Math.min(end, data.length);
+  while (at + BATCH_HEADER_BYTES <= last) {
+    const size = batchSizeAt(data, at);
+    if (at + size > last || lastOffset(data, at) >= maxOffset) break;
+    at += size;
+  }
+  return at;
+}
+
+function emptySummary(baseOffset: number): SegmentSummary {
+  return {
+    endOffset: baseOffset,
+    sizeBytes: SEGMENT_HEADER_BYTES,
+    maxTimestampMs: -1,
+    maxTimestampOffset: -1,
+    batchCount: 0,
+    epochs: [],
+  };
+}
+
+/** Scans a whole segment file: its summary and index up to the first bad batch, and what was wrong there. */
+export async function rebuild(
+  file: DiskFile,
+  header: SegmentHeader,
+  sizeBytes: number,
+  verify: boolean,
+): Promise<{ summary: SegmentSummary; index: SegmentIndex; problem: string | undefined }> {
+  const summary = emptySummary(header.baseOffset);
+  const index = new SegmentIndex();
+  const take = (batch: BatchHeader) => noteBatch(summary, index, header.baseOffset, batch);
+  const { problem } = await scanBatches(file, SEGMENT_HEADER_BYTES, sizeBytes, header.baseOffset, verify, take);
+  return { summary, index, problem };
+}
+
+function noteBatch(summary: SegmentSummary, index: SegmentIndex, baseOffset: number, batch: BatchHeader): void {
+  if (index.count === 0 || summary.sizeBytes - index.lastPosition >= INDEX_INTERVAL_BYTES) {
+    index.add(batch.baseOffset - baseOffset, summary.sizeBytes, summary.maxTimestampMs);
+  }
+  if (batch.maxTimestamp > summary.maxTimestampMs) {
+    summary.maxTimestampMs = batch.maxTimestamp;
+    summary.maxTimestampOffset = batch.baseOffset;
+  }
+  if (summary.epochs.length === 0 || summary.epochs.at(-1)!.epoch !== batch.partitionLeaderEpoch) {
+    summary.epochs.push({ epoch: batch.partitionLeaderEpoch, startOffset: batch.baseOffset });
+  }
+  summary.batchCount++;
+  summary.sizeBytes += batch.sizeBytes;
+  summary.endOffset = batch.lastOffset + 1;
+}

@@ -1,0 +1,183 @@
+import { StreamError } from '../lib/errors.ts';
+
+/** The settings of a topic as its logs use them. */
+export interface TopicSettings {
+  readonly segmentBytes: number;
+  readonly segmentMs: number;
+  /** −1: no limit. */
+  readonly retentionMs: number;
+  /** Per partition; −1: no limit. */
+  readonly retentionBytes: number;
+  readonly maxMessageBytes: number;
+  readonly logAppendTime: boolean;
+  readonly timestampAfterMaxMs: number;
+  readonly fsync: FsyncPolicy;
+  readonly flushMs: number;
+}
+
+/**
+ * When appended data is forced to the disk. `always`: before it is acknowledged (acks=all) or readable. `interval`: every `flush.ms`.
+ * `os`: when the operating system likes; like `interval` it may lose acknowledged records when power fails, not when the process dies.
+ */
+export type FsyncPolicy = 'always' | 'interval' | 'os';
+
+export interface TopicConfigRow {
+  readonly name: string;
+  readonly type: 'int' | 'long' | 'string' | 'list';
+  readonly default: string;
+  readonly doc: string;
+  /** What the value may be, as an error message goes on after "must be". */
+  readonly allowed: string;
+  readonly valid: (value: string) => boolean;
+}
+
+const LARGEST_LONG = 9223372036854775807n;
+
+function whole(least: bigint, most: bigint): Pick<TopicConfigRow, 'allowed' | 'valid'> {
+  return {
+    allowed: `a whole number from ${least} to ${most}`,
+    valid: (value) => /^-?\d{1,19}$/.test(value) && BigInt(value) >= least && BigInt(value) <= most,
+  };
+}
+
+function oneOf(...values: string[]): Pick<TopicConfigRow, 'allowed' | 'valid'> {
+  return {
+    allowed: values.length === 1 ? values[0]! : `one of ${values.join(', ')}`,
+    valid: (value) => values.includes(value),
+  };
+}
+
+/** Every topic setting there is; names, types and defaults are Kafka's (4.3) unless they begin with `streamline.`. */
+export const TOPIC_CONFIG: readonly TopicConfigRow[] = [
+  {
+    name: 'cleanup.policy',
+    type: 'list',
+    default: 'delete',
+    doc: 'What happens to old records: they are deleted by retention.ms and retention.bytes.',
+    ...oneOf('delete'),
+  },
+  {
+    name: 'compression.type',
+    type: 'string',
+    default: 'producer',
+    doc: 'Batches are stored with the compression the producer chose.',
+    ...oneOf('producer'),
+  },
+  {
+    name: 'flush.ms',
+    type: 'long',
+    default: '1000',
+    doc: 'Longest time before appended data is synced under streamline.fsync=interval, in milliseconds.',
+    ...whole(1n, 86_400_000n),
+  },
+  {
+    name: 'max.message.bytes',
+    type: 'int',
+    default: '1048588',
+    doc: 'Largest record batch accepted, in bytes, as it is stored (compressed).',
+    ...whole(0n, 2147483647n),
+  },
+  {
+    name: 'message.timestamp.after.max.ms',
+    type: 'long',
+    default: '3600000',
+    doc: 'How far in the future a record timestamp may lie under message.timestamp.type=CreateTime, in milliseconds.',
+    ...whole(0n, LARGEST_LONG),
+  },
+  {
+    name: 'message.timestamp.type',
+    type: 'string',
+    default: 'CreateTime',
+    doc: "Whether records keep the producer's timestamp or get the time they are appended at.",
+    ...oneOf('CreateTime', 'LogAppendTime'),
+  },
+  {
+    name: 'min.insync.replicas',
+    type: 'int',
+    default: '1',
+    doc: 'Replicas that must have a record before acks=all is answered; there is one.',
+    ...oneOf('1'),
+  },
+  {
+    name: 'retention.bytes',
+    type: 'long',
+    default: '-1',
+    doc: 'Largest size of a partition in bytes before its oldest segments are deleted; -1 for no limit.',
+    ...whole(-1n, LARGEST_LONG),
+  },
+  {
+    name: 'retention.ms',
+    type: 'long',
+    default: '604800000',
+    doc: 'How long segments are kept after their newest record timestamp, in milliseconds; -1 for no limit.',
+    ...whole(-1n, LARGEST_LONG),
+  },
+  {
+    name: 'segment.bytes',
+    type: 'int',
+    default: '1073741824',
+    doc: 'Size at which a segment file is closed and a new one begun, in bytes; retention deletes whole segments.',
+    ...whole(1024n, 2147483647n),
+  },
+  {
+    name: 'segment.ms',
+    type: 'long',
+    default: '604800000',
+    doc: 'Age at which a segment file is closed and a new one begun, in milliseconds.',
+    ...whole(1n, LARGEST_LONG),
+  },
+  {
+    name: 'streamline.fsync',
+    type: 'string',
+    default: 'always',
+    doc: 'When appended data is synced: always = before acks=all is answered and before it is readable; interval = every flush.ms; os = when the operating system decides.',
+    ...oneOf('always', 'interval', 'os'),
+  },
+];
+
+const ROWS = new Map(TOPIC_CONFIG.map((row) => [row.name, row]));
+
+/** OPTION_INVALID for an unknown setting, a value it cannot have, or one that would have no effect. */
+export function checkTopicConfig(
+  config: Readonly<Record<string, string>>,
+  defaults: Readonly<Record<string, string>> = {},
+): void {
+  for (const [name, value] of Object.entries(config)) {
+    const row = ROWS.get(name);
+    if (!row) {
+      throw new StreamError('OPTION_INVALID', `there is no topic setting ${name}`, {
+        hint: `settings: ${TOPIC_CONFIG.map((known) => known.name).join(', ')}`,
+      });
+    }
+    if (typeof value !== 'string' || !row.valid(value)) {
+      throw new StreamError('OPTION_INVALID', `topic setting ${name} must be ${row.allowed}, not ${value}`);
+    }
+  }
+  const { fsync, logAppendTime } = topicSettings(config, defaults);
+  if (config['flush.ms'] !== undefined && fsync !== 'interval') {
+    throw new StreamError('OPTION_INVALID', `topic setting flush.ms has no effect under streamline.fsync=${fsync}`);
+  }
+  if (config['message.timestamp.after.max.ms'] !== undefined && logAppendTime) {
+    throw new StreamError('OPTION_INVALID', 'message.timestamp.after.max.ms has no effect under LogAppendTime');
+  }
+}
+
+/** The settings that a topic's own config, then the server's defaults, then the table's defaults give. */
+export function topicSettings(
+  config: Readonly<Record<string, string>>,
+  defaults: Readonly<Record<string, string>> = {},
+): TopicSettings {
+  const text = (name: string) => config[name] ?? defaults[name] ?? ROWS.get(name)!.default;
+  const number = (name: string) => Number(text(name));
+  return {
+    segmentBytes: number('segment.bytes'),
+    segmentMs: number('segment.ms'),
+    retentionMs: number('retention.ms'),
+    retentionBytes: number('retention.bytes'),
+    maxMessageBytes: number('max.message.bytes'),
+    logAppendTime: text('message.timestamp.type') === 'LogAppendTime',
+    timestampAfterMaxMs: number('message.timestamp.after.max.ms'),
+    fsync: text('streamline.fsync') as FsyncPolicy,
+    flushMs: number('flush.ms'),
+  };
+}
