@@ -1,0 +1,139 @@
+import type { Exact } from './decimal.ts';
+import { canonicalInteger } from './types.ts';
+
+/**
+ * Dates and times without `Date`: days and microseconds since 1970-01-01, proleptic Gregorian, years 1 to 9999 in text. A
+ * timestamp without a zone is read and printed as UTC. Parsers give undefined for what is no such value.
+ */
+export const MICROS_PER_SECOND = 1_000_000;
+export const MICROS_PER_MINUTE = 60 * MICROS_PER_SECOND;
+export const MICROS_PER_HOUR = 60 * MICROS_PER_MINUTE;
+export const MICROS_PER_DAY = 24 * MICROS_PER_HOUR;
+
+export interface CivilDate {
+  readonly year: number;
+  readonly month: number;
+  readonly day: number;
+}
+
+/** Days since 1970-01-01 of a civil date. */
+export function daysFromCivil(year: number, month: number, day: number): number {
+  const y = month <= 2 ? year - 1 : year;
+  const era = Math.floor(y / 400);
+  const yearOfEra = y - era * 400;
+  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
+  const dayOfEra = yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear;
+  return era * 146097 + dayOfEra - 719468;
+}
+
+export function civilFromDays(days: number): CivilDate {
+  const z = days + 719468;
+  const era = Math.floor(z / 146097);
+  const dayOfEra = z - era * 146097;
+  const yearOfEra = Math.floor(
+    (dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36524) - Math.floor(dayOfEra / 146096)) / 365,
+  );
+  const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
+  const shifted = Math.floor((5 * dayOfYear + 2) / 153);
+  const month = shifted < 10 ? shifted + 3 : shifted - 9;
+  return {
+    year: yearOfEra + era * 400 + (month <= 2 ? 1 : 0),
+    month,
+    day: dayOfYear - Math.floor((153 * shifted + 2) / 5) + 1,
+  };
+}
+
+export const isLeapYear = (year: number): boolean => year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
+const MONTH_DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+export const daysInMonth = (year: number, month: number): number =>
+  month === 2 && isLeapYear(year) ? 29 : MONTH_DAYS[month - 1];
+
+/** Splits a timestamp into its day and the microseconds since that day's midnight. */
+export function splitTimestamp(micros: Exact): { days: number; time: number } {
+  if (typeof micros === 'number') {
+    const days = Math.floor(micros / MICROS_PER_DAY);
+    return { days, time: micros - days * MICROS_PER_DAY };
+  }
+  const day = BigInt(MICROS_PER_DAY);
+  let days = micros / day;
+  if (micros % day < 0n) days -= 1n;
+  return { days: Number(days), time: Number(micros - days * day) };
+}
+
+export function joinTimestamp(days: number, time: number): Exact {
+  const micros = days * MICROS_PER_DAY + time;
+  return Number.isSafeInteger(micros) ? micros : canonicalInteger(BigInt(days) * BigInt(MICROS_PER_DAY) + BigInt(time));
+}
+
+const DATE = /^\s*(\d{4,5})-(\d{1,2})-(\d{1,2})\s*$/;
+const TIME = /^\s*(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*$/;
+const TIMESTAMP =
+  /^\s*(\d{4,5}-\d{1,2}-\d{1,2})(?:[T ]+(\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?))?\s*(Z|z|UTC|[+-]\d{2}(?::?\d{2})?)?\s*$/;
+
+export function parseDate(text: string): number | undefined {
+  const match = DATE.exec(text);
+  if (match === null) return undefined;
+  const [year, month, day] = [Number(match[1]), Number(match[2]), Number(match[3])];
+  if (year < 1 || month < 1 || month > 12 || day < 1 || day > daysInMonth(year, month)) return undefined;
+  return daysFromCivil(year, month, day);
+}
+
+/** Microseconds since midnight; 24:00 is a valid end of day, as in Postgres. */
+export function parseTime(text: string): number | undefined {
+  const match = TIME.exec(text);
+  if (match === null) return undefined;
+  const [hour, minute, second] = [Number(match[1]), Number(match[2]), Number(match[3] ?? 0)];
+  const micros = Math.round(Number((match[4] ?? '').padEnd(7, '0').slice(0, 7)) / 10);
+  const total = hour * MICROS_PER_HOUR + minute * MICROS_PER_MINUTE + second * MICROS_PER_SECOND + micros;
+  return minute > 59 || second > 59 || total > MICROS_PER_DAY ? undefined : total;
+}
+
+export interface ParsedTimestamp {
+  /** UTC. */
+  readonly micros: Exact;
+  readonly zoned: boolean;
+}
+
+export function parseTimestamp(text: string): ParsedTimestamp | undefined {
+  const match = TIMESTAMP.exec(text);
+  if (match === null) return undefined;
+  const days = parseDate(match[1]);
+  const time = match[2] === undefined ? 0 : parseTime(match[2]);
+  const offset = match[3] === undefined ? 0 : parseOffset(match[3]);
+  if (days === undefined || time === undefined || offset === undefined) return undefined;
+  return { micros: joinTimestamp(days, time - offset), zoned: match[3] !== undefined };
+}
+
+function parseOffset(text: string): number | undefined {
+  const match = /^([+-])(\d{2}):?(\d{2})?$/.exec(text);
+  if (match === null) return 0;
+  const [hours, minutes] = [Number(match[2]), Number(match[3] ?? 0)];
+  if (hours > 15 || minutes > 59) return undefined;
+  const micros = hours * MICROS_PER_HOUR + minutes * MICROS_PER_MINUTE;
+  return match[1] === '-' ? -micros : micros;
+}
+
+const two = (value: number): string => (value < 10 ? `0${value}` : String(value));
+
+export function formatDate(days: number): string {
+  const { year, month, day } = civilFromDays(days);
+  const era = year < 1 ? ' BC' : '';
+  return `${String(year < 1 ? 1 - year : year).padStart(4, '0')}-${two(month)}-${two(day)}${era}`;
+}
+
+/** `03:04:05.5`: trailing zeros of the fraction are dropped. */
+export function formatTime(micros: number): string {
+  const seconds = Math.floor(micros / MICROS_PER_SECOND);
+  const fraction = micros - seconds * MICROS_PER_SECOND;
+  const clock = `${two(Math.floor(seconds / 3600))}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
+  return fraction === 0 ? clock : `${clock}.${String(fraction).padStart(6, '0').replace(/0+$/, '')}`;
+}
+
+/** Postgres: `2026-01-02 03:04:05.678`; ISO 8601 with 'T'. Without a zone. */
+export function formatTimestamp(micros: Exact, separator: ' ' | 'T' = ' '): string {
+  const { days, time } = splitTimestamp(micros);
+  return `${formatDate(days)}${separator}${formatTime(time)}`;
+}
+
+/** ISO 8601 in UTC with a Z: how timestamps travel over HTTP. */
+export const formatIso = (micros: Exact): string => `${formatTimestamp(micros, 'T')}Z`;

@@ -1,0 +1,152 @@
+import {
+  civilFromDays,
+  daysFromCivil,
+  daysInMonth,
+  formatTime,
+  joinTimestamp,
+  MICROS_PER_DAY,
+  MICROS_PER_HOUR,
+  MICROS_PER_MINUTE,
+  MICROS_PER_SECOND,
+  splitTimestamp,
+} from './datetime.ts';
+import { addExact, type Exact } from './decimal.ts';
+import type { Interval } from './types.ts';
+
+type Unit = { readonly months?: number; readonly days?: number; readonly micros?: number };
+
+const UNITS: Readonly<Record<string, Unit>> = {
+  year: { months: 12 },
+  month: { months: 1 },
+  week: { days: 7 },
+  day: { days: 1 },
+  hour: { micros: MICROS_PER_HOUR },
+  minute: { micros: MICROS_PER_MINUTE },
+  second: { micros: MICROS_PER_SECOND },
+  millisecond: { micros: 1000 },
+  microsecond: { micros: 1 },
+};
+
+const SHORT: Readonly<Record<string, string>> = {
+  y: 'year',
+  yr: 'year',
+  mon: 'month',
+  w: 'week',
+  d: 'day',
+  h: 'hour',
+  hr: 'hour',
+  m: 'minute',
+  min: 'minute',
+  s: 'second',
+  sec: 'second',
+  ms: 'millisecond',
+  msec: 'millisecond',
+  us: 'microsecond',
+  usec: 'microsecond',
+};
+
+export function intervalUnit(word: string): string | undefined {
+  const lower = word.toLowerCase();
+  const single = lower.length > 3 && lower.endsWith('s') ? lower.slice(0, -1) : lower;
+  if (UNITS[single] !== undefined) return single;
+  return SHORT[lower] ?? SHORT[single] ?? SHORT[lower.replace(/s$/, '')];
+}
+
+/** `4 seconds`, `1 day 02:03:04`, `-1 month`; with a unit also a bare number, as in INTERVAL '10' SECOND. */
+export function parseInterval(text: string, unit?: string | null): Interval | undefined {
+  const trimmed = text.trim();
+  const bare = /^[+-]?\d+(?:\.\d+)?$/.test(trimmed);
+  if (bare) return scaleUnit(Number(trimmed), unit ?? 'second');
+  let months = 0;
+  let days = 0;
+  let micros = 0;
+  let rest = trimmed;
+  if (rest === '') return undefined;
+  while (rest !== '') {
+    const clock = /^([+-]?)(\d+):(\d{2})(?::(\d{2}(?:\.\d{1,6})?))?(?:\s+|$)/.exec(rest);
+    const part = /^([+-]?\d+(?:\.\d+)?)\s*([a-zA-Z]+)(?:\s+|$)/.exec(rest);
+    if (clock !== null) {
+      const size =
+        Number(clock[2]) * MICROS_PER_HOUR +
+        Number(clock[3]) * MICROS_PER_MINUTE +
+        Math.round(Number(clock[4] ?? 0) * MICROS_PER_SECOND);
+      micros += clock[1] === '-' ? -size : size;
+      rest = rest.slice(clock[0].length);
+    } else if (part !== null) {
+      const one = scaleUnit(Number(part[1]), part[2]);
+      if (one === undefined) return undefined;
+      months += one.months;
+      days += one.days;
+      micros += one.micros;
+      rest = rest.slice(part[0].length);
+    } else {
+      return undefined;
+    }
+  }
+  return { months, days, micros };
+}
+
+/** Fractions of a month become days of a 30-day month, fractions of a day microseconds, as in Postgres. */
+function scaleUnit(amount: number, word: string): Interval | undefined {
+  const name = intervalUnit(word);
+  if (name === undefined) return undefined;
+  const unit = UNITS[name];
+  if (unit.micros !== undefined) return { months: 0, days: 0, micros: Math.round(amount * unit.micros) + 0 };
+  let months = 0;
+  let days = (unit.days ?? 0) * amount;
+  if (unit.months !== undefined) {
+    months = Math.trunc(amount * unit.months);
+    days = (amount * unit.months - months) * 30;
+  }
+  const wholeDays = Math.trunc(days);
+  return { months: months + 0, days: wholeDays + 0, micros: Math.round((days - wholeDays) * MICROS_PER_DAY) + 0 };
+}
+
+/** As Postgres prints it: `1 year 2 mons 3 days 04:05:06.5`. */
+export function formatInterval({ months, days, micros }: Interval): string {
+  const parts: string[] = [];
+  const years = Math.trunc(months / 12);
+  const rest = months - years * 12;
+  const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;
+  if (years !== 0) parts.push(plural(years, 'year'));
+  if (rest !== 0) parts.push(plural(rest, 'mon'));
+  if (days !== 0) parts.push(plural(days, 'day'));
+  if (micros !== 0 || parts.length === 0) {
+    const size = Math.abs(micros);
+    const hours = Math.floor(size / MICROS_PER_HOUR);
+    const clock = formatTime(size % MICROS_PER_HOUR).slice(2);
+    parts.push(`${micros < 0 ? '-' : ''}${hours < 10 ? '0' : ''}${hours}${clock}`);
+  }
+  return parts.join(' ');
+}
+
+/** Comparable size: a month counts 30 days, a day 24 hours, as Postgres compares intervals. */
+export const intervalMicros = ({ months, days, micros }: Interval): bigint =>
+  (BigInt(months) * 30n + BigInt(days)) * BigInt(MICROS_PER_DAY) + BigInt(micros);
+
+export const negateInterval = ({ months, days, micros }: Interval): Interval => ({
+  months: 0 - months,
+  days: 0 - days,
+  micros: 0 - micros,
+});
+
+export const addIntervals = (a: Interval, b: Interval): Interval => ({
+  months: a.months + b.months,
+  days: a.days + b.days,
+  micros: a.micros + b.micros,
+});
+
+/** Months first (the day is cut to the month's last), then days, then microseconds. */
+export function addInterval(timestamp: Exact, interval: Interval): Exact {
+  if (interval.months === 0) return addExact(timestamp, interval.days * MICROS_PER_DAY + interval.micros);
+  const { days, time } = splitTimestamp(timestamp);
+  return addExact(joinTimestamp(addMonths(days, interval.months) + interval.days, time), interval.micros);
+}
+
+export function addMonths(days: number, months: number): number {
+  const { year, month, day } = civilFromDays(days);
+  const index = year * 12 + (month - 1) + months;
+  const newYear = Math.floor(index / 12);
+  const newMonth = index - newYear * 12 + 1;
+  return daysFromCivil(newYear, newMonth, Math.min(day, daysInMonth(newYear, newMonth)));
+}

@@ -1,0 +1,129 @@
+/**
+ * JSON text in one form per value: no white space, object keys sorted and each once (the last wins), escapes as short as they can be,
+ * numbers with their own digits. What a jsonb datum is. Undefined when the text is not JSON.
+ */
+export function canonicalJsonText(text: string): string | undefined {
+  const parser = new Parser(text);
+  const value = parser.document();
+  return value === undefined ? undefined : print(value);
+}
+
+/** A number keeps its text, so that nothing is rounded. */
+class NumberText {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+type Json = null | boolean | string | NumberText | Json[] | Map<string, Json>;
+
+/** Deeper nesting is refused rather than risking the stack. */
+const MAX_DEPTH = 200;
+const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
+const SPACE = /[ \t\n\r]*/y;
+
+class Parser {
+  readonly #text: string;
+  #at = 0;
+  #depth = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  document(): Json | undefined {
+    const value = this.#value();
+    this.#space();
+    return this.#at === this.#text.length ? value : undefined;
+  }
+
+  #value(): Json | undefined {
+    this.#space();
+    const first = this.#text[this.#at];
+    if (first === '"') return this.#string();
+    if (first === '{') return this.#nested(() => this.#object());
+    if (first === '[') return this.#nested(() => this.#array());
+    for (const [word, value] of [
+      ['true', true],
+      ['false', false],
+      ['null', null],
+    ] as const) {
+      if (this.#text.startsWith(word, this.#at)) {
+        this.#at += word.length;
+        return value;
+      }
+    }
+    const number = this.#match(NUMBER);
+    return number === undefined || number === '' ? undefined : new NumberText(number);
+  }
+
+  #nested(parse: () => Json | undefined): Json | undefined {
+    if (++this.#depth > MAX_DEPTH) return undefined;
+    const value = parse();
+    this.#depth--;
+    return value;
+  }
+
+  #object(): Json | undefined {
+    const out = new Map<string, Json>();
+    this.#at++;
+    if (this.#take('}')) return out;
+    do {
+      this.#space();
+      const key = this.#string();
+      if (key === undefined || !this.#take(':')) return undefined;
+      const value = this.#value();
+      if (value === undefined) return undefined;
+      out.set(key, value);
+    } while (this.#take(','));
+    return this.#take('}') ? out : undefined;
+  }
+
+  #array(): Json | undefined {
+    const out: Json[] = [];
+    this.#at++;
+    if (this.#take(']')) return out;
+    do {
+      const value = this.#value();
+      if (value === undefined) return undefined;
+      out.push(value);
+    } while (this.#take(','));
+    return this.#take(']') ? out : undefined;
+  }
+
+  #string(): string | undefined {
+    const text = this.#match(STRING);
+    return text === undefined ? undefined : (JSON.parse(text) as string);
+  }
+
+  #take(sign: string): boolean {
+    this.#space();
+    if (this.#text[this.#at] !== sign) return false;
+    this.#at++;
+    return true;
+  }
+
+  #space(): void {
+    this.#match(SPACE);
+  }
+
+  #match(pattern: RegExp): string | undefined {
+    pattern.lastIndex = this.#at;
+    const found = pattern.exec(this.#text)?.[0];
+    if (found !== undefined) this.#at += found.length;
+    return found;
+  }
+}
+
+function print(value: Json): string {
+  if (value instanceof NumberText) return value.text;
+  if (value instanceof Map) {
+    const keys = [...value.keys()].sort();
+    return `{${keys.map((key) => `${JSON.stringify(key)}:${print(value.get(key) as Json)}`).join(',')}}`;
+  }
+  if (Array.isArray(value)) return `[${value.map(print).join(',')}]`;
+  return JSON.stringify(value);
+}
