@@ -6,7 +6,7 @@ import type { Aggregate } from '../../plan/plan.ts';
 import type { StateTable } from '../operator.ts';
 import { markDifferent } from '../state/row-hash.ts';
 import { RowTable } from '../state/row-table.ts';
-import { grown, StateColumn } from '../state/state-column.ts';
+import { grown, identity, StateColumn } from '../state/state-column.ts';
 import { AggregateState } from './aggregate-state.ts';
 import { allWeights, OperatorBase, type OperatorContext, type OperatorInfo } from './base.ts';
 
@@ -234,11 +234,4 @@ export class AggregateOperator extends OperatorBase {
     this.#touchedCount = 0;
     if (this.#global) this.#globalShown = true;
   }
-}
-
-/** 0, 1, 2, … */
-export function identity(length: number): Int32Array {
-  const rows = new Int32Array(length);
-  for (let i = 0; i < length; i++) rows[i] = i;
-  return rows;
 }

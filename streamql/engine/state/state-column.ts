@@ -178,3 +178,10 @@ export function grown<T extends Uint8Array | Int32Array | Float64Array>(array: T
   bigger.set(array);
   return bigger;
 }
+
+/** 0, 1, 2, … */
+export function identity(length: number): Int32Array {
+  const rows = new Int32Array(length);
+  for (let i = 0; i < length; i++) rows[i] = i;
+  return rows;
+}
