@@ -9,7 +9,7 @@ import { TailCacheBudget } from './tail-cache.ts';
  * Syncs that run at the same time. libuv has four threads for all file work: this leaves some for reads and writes. While
  * a partition waits here its appends gather, so a crowd of dirty partitions commits in ever larger groups.
  */
-const CONCURRENT_SYNCS = 2;
+const CONCURRENT_SYNCS = 3;
 /** Sealed segments that keep their file and index at hand. */
 const OPEN_SEALED_SEGMENTS = 256;
 
