@@ -142,6 +142,8 @@ async function readHeaders(shared: LogShared, identity: LogIdentity, names: stri
       if (at < segmentNames.length - 1 || file.size > SEGMENT_HEADER_BYTES) throw error;
       log.warn('removed an unfinished segment', { path, bytes: file.size });
       await disk.remove(path);
+      // Durably: it must not come back beside a later segment.
+      await disk.syncDirectory(identity.directory);
       break;
     }
     if (name !== offsetName(header.baseOffset, SEGMENT_SUFFIX)) {

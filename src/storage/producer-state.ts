@@ -32,6 +32,12 @@ export interface Sequenced {
 
 export type SequenceCheck = { readonly duplicateOf: ProducerBatch } | 'ok' | 'out of order' | 'old epoch';
 
+/** What a repeated append was stored as the first time. */
+export interface Duplicates {
+  readonly first: ProducerBatch;
+  readonly last: ProducerBatch;
+}
+
 /** Per producer what a partition must remember to store each batch once and in order (KIP-98, KIP-360). */
 export class ProducerState {
   #entries: Map<number, ProducerEntry>;
@@ -66,6 +72,33 @@ export class ProducerState {
     const last = entry.batches.at(-1);
     if (last === undefined) return 'ok';
     return batch.baseSequence === sequenceAfter(last.lastSequence, 1) ? 'ok' : 'out of order';
+  }
+
+  /** Judges batches that come in one append, each after the one before; changes nothing. Duplicates are all of them or an error. */
+  checkAll(batches: readonly Sequenced[]): 'ok' | 'out of order' | 'old epoch' | Duplicates {
+    if (batches.length === 1) {
+      const verdict = batches[0]!.producerId < 0 ? 'ok' : this.check(batches[0]!);
+      return typeof verdict === 'string' ? verdict : { first: verdict.duplicateOf, last: verdict.duplicateOf };
+    }
+    const tried: { readonly id: number; readonly before: ProducerEntry | undefined }[] = [];
+    let duplicates: Duplicates | undefined;
+    try {
+      for (const [at, batch] of batches.entries()) {
+        const verdict = batch.producerId < 0 ? 'ok' : this.check(batch);
+        if (verdict === 'ok') {
+          if (duplicates) return 'out of order';
+          if (batch.producerId >= 0) tried.push({ id: batch.producerId, before: this.add(batch, 0, 0, 0) });
+        } else if (typeof verdict === 'string') {
+          return verdict;
+        } else {
+          if (at > 0 && !duplicates) return 'out of order';
+          duplicates = { first: duplicates?.first ?? verdict.duplicateOf, last: verdict.duplicateOf };
+        }
+      }
+      return duplicates ?? 'ok';
+    } finally {
+      for (const { id, before } of tried.reverse()) this.restore(id, before);
+    }
   }
 
   /** Takes a batch that was checked or is already in the log. Returns the entry before, for `restore`. */

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLog } from '../../src/lib/log.ts';
+import { type BatchHeader, readBatchHeader } from '../../src/protocol/records.ts';
 import { FaultDisk, seededRandom } from '../../src/storage/disk/fault-disk.ts';
 import { LogShared } from '../../src/storage/log-shared.ts';
 import { PartitionLog } from '../../src/storage/partition-log.ts';
@@ -69,6 +70,27 @@ async function check(log: PartitionLog, promises: Promises): Promise<void> {
   }
 }
 
+/** The log says about each producer exactly what its batches say: else a retry would be lost as a duplicate, or stored twice. */
+async function checkProducers(log: PartitionLog): Promise<void> {
+  for (const [producerId, { epoch, batches }] of log.producers()) {
+    for (const [at, batch] of batches.entries()) {
+      if (at > 0) expect(batch.baseOffset).toBeGreaterThan(batches[at - 1]!.lastOffset);
+      if (batch.baseOffset < log.logStart) continue;
+      const header = readBatchHeader(await log.read(batch.baseOffset, 1));
+      expect(header).toMatchObject({ baseOffset: batch.baseOffset, lastOffset: batch.lastOffset });
+      expect(header).toMatchObject({ producerId, producerEpoch: epoch, baseSequence: batch.firstSequence });
+    }
+  }
+  let newest: BatchHeader | undefined;
+  for (let next = log.logStart; next < log.highWatermark; ) {
+    const header = readBatchHeader(await log.read(next, 1));
+    if (header.producerId >= 0) newest = header;
+    next = header.lastOffset + 1;
+  }
+  const known = [...log.producers()].find(([id]) => id === newest?.producerId)?.[1];
+  if (newest) expect(known?.batches.at(-1)?.baseOffset).toBe(newest.baseOffset);
+}
+
 async function run(seed: number): Promise<{ acknowledged: number; crashes: number }> {
   const random = seededRandom(seed);
   const pick = (count: number) => Math.floor(random() * count);
@@ -83,7 +105,10 @@ async function run(seed: number): Promise<{ acknowledged: number; crashes: numbe
     const limits = { tailCacheBytes: pick(2) * 1500, pendingBytes: 1 << 20 };
     const shared = new LogShared(disk, systemClock, silentLog, limits, () => {});
     const logs: PartitionLog[] = [await open(shared, 0, round, clean), await open(shared, 1, round, clean)];
-    for (const [partition, log] of logs.entries()) await check(log, promises[partition]!);
+    for (const [partition, log] of logs.entries()) {
+      await check(log, promises[partition]!);
+      await checkProducers(log);
+    }
     const waiting: Promise<unknown>[] = [];
     let over = false;
     const steps = pick(60);
