@@ -1,9 +1,9 @@
 import { assert } from '../../../src/lib/assert.ts';
 import { type Column, ColumnBuilder } from '../../../src/values/column.ts';
+import { compareDatums } from '../../../src/values/compare.ts';
 import { BIGINT, type Datum, INTEGER, type SqlType } from '../../../src/values/types.ts';
 import type { StateTable } from '../operator.ts';
 import { EMPTY, OrderedSets } from '../state/ordered-set.ts';
-import { orderDatums } from '../state/row-order.ts';
 import { RowTable } from '../state/row-table.ts';
 import { grown, type StateColumn } from '../state/state-column.ts';
 import { type Accumulator, type Contribution, groupAndValue } from './accumulators.ts';
@@ -47,7 +47,7 @@ export class AppendExtreme implements Accumulator, Extreme {
       const row = rows === null ? k : rows[k];
       const value = boolean ? values[row] === 1 || (values[row] as Datum) === true : (values[row] as Datum);
       const present = best.get(slots[row]);
-      if (present === null || orderDatums(value, present) * this.#sign > 0) best.set(slots[row], value);
+      if (present === null || compareDatums(value, present, this.type) * this.#sign > 0) best.set(slots[row], value);
     }
   }
 
@@ -102,10 +102,7 @@ export class OrderedValues implements Accumulator {
     this.type = type;
     this.#counts = new RowTable(id, [INTEGER, type], [BIGINT], { rebuilt: () => this.#rebuild() });
     const values = this.#counts.keys.columns[1];
-    const boolean = type.kind === 'boolean';
-    this.#sets = new OrderedSets((a, b) =>
-      boolean ? orderDatums(values.get(a), values.get(b)) : orderDatums(values.values[a], values.values[b]),
-    );
+    this.#sets = new OrderedSets((a, b) => compareDatums(values.values[a], values.values[b], type));
     this.tables = [this.#counts];
   }
 

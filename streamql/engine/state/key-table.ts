@@ -1,6 +1,7 @@
 import type { Column } from '../../../src/values/column.ts';
+import { equalDatums } from '../../../src/values/compare.ts';
 import type { Datum, SqlType } from '../../../src/values/types.ts';
-import { hashDatums, hashRows, markDifferent, sameDatum, sameRow } from './row-hash.ts';
+import { hashOne, hashRows, markDifferent, sameRow } from './row-hash.ts';
 import { grown, StateColumn } from './state-column.ts';
 
 /** What `lookup` leaves for a row whose key is not there. */
@@ -120,11 +121,14 @@ export class KeyTable {
 
   /** The slot of one key, or ABSENT. */
   lookupOne(key: readonly Datum[]): number {
-    const hash = hashDatums(key);
+    const hash = hashOne(key, this.columns);
     const mask = this.#index.length - 1;
     for (let at = hash & mask; this.#index[at] !== 0; at = (at + 1) & mask) {
       const slot = this.#index[at] - 1;
-      if (this.#slotHashes[slot] === hash && this.columns.every((column, c) => sameDatum(column.get(slot), key[c]))) {
+      if (
+        this.#slotHashes[slot] === hash &&
+        this.columns.every((column, c) => equalDatums(column.get(slot), key[c], column.type))
+      ) {
         return slot;
       }
     }

@@ -1,5 +1,7 @@
-import type { Column, ColumnValues } from '../../../src/values/column.ts';
-import type { Datum, Interval } from '../../../src/values/types.ts';
+import type { Column } from '../../../src/values/column.ts';
+import { equalDatums } from '../../../src/values/compare.ts';
+import { hashDatum, hashNumber, hashText as hashString } from '../../../src/values/hash.ts';
+import type { Datum, SqlType } from '../../../src/values/types.ts';
 
 /**
  * Hashing and equality of rows, a column at a time, with SQL's grouping rule: NULL equals NULL, NaN equals NaN, −0
@@ -8,8 +10,6 @@ import type { Datum, Interval } from '../../../src/values/types.ts';
 
 const SEED = 0x2f6b1c3d;
 const NULL_HASH = 0x5bd1e995;
-const scratchDouble = new Float64Array(1);
-const scratchInts = new Int32Array(scratchDouble.buffer);
 
 /** Writes a 32-bit hash of each row over the given columns to `out[0..length)`. */
 export function hashRows(columns: readonly Column[], length: number, out: Int32Array): void {
@@ -20,20 +20,29 @@ export function hashRows(columns: readonly Column[], length: number, out: Int32A
   for (let c = 0; c < columns.length; c++) {
     const { nulls, values } = columns[c];
     const first = c === 0;
-    if (nulls !== null) hashAny(values, nulls, length, out, first);
+    if (nulls !== null) hashAny(columns[c], length, out, first);
     else if (values instanceof Float64Array) hashFloat64(values, length, out, first);
     else if (values instanceof Int32Array) hashInt32(values, length, out, first);
-    else if (values instanceof Uint8Array) hashAny(values, null, length, out, first);
+    else if (values instanceof Uint8Array) hashAny(columns[c], length, out, first);
     else if (columns[c].type.kind === 'varchar') hashText(values as readonly string[], length, out, first);
-    else hashAny(values, null, length, out, first);
+    else hashAny(columns[c], length, out, first);
   }
 }
 
 /** The same hash for one row given as datums. */
-export function hashDatums(datums: readonly Datum[]): number {
+export function hashOne(datums: readonly Datum[], columns: readonly Column[]): number {
   let h = SEED;
-  for (const datum of datums) h = mix(h, hashDatum(datum));
+  for (let c = 0; c < datums.length; c++) {
+    const datum = datums[c];
+    h = mix(h, hashStored(typeof datum === 'boolean' ? Number(datum) : datum, columns[c].type));
+  }
   return h;
+}
+
+/** Of a datum as columns store it: booleans as 0 and 1. */
+function hashStored(datum: Datum, type: SqlType): number {
+  if (typeof datum === 'number') return (datum | 0) === datum ? datum | 0 : hashNumber(datum);
+  return datum === null ? NULL_HASH : hashDatum(datum, type);
 }
 
 function mix(h: number, word: number): number {
@@ -53,7 +62,7 @@ function hashFloat64(values: Float64Array, length: number, out: Int32Array, firs
   for (let i = 0; i < length; i++) {
     const value = values[i];
     const small = value | 0;
-    out[i] = mix(first ? SEED : out[i], small === value ? small : hashDouble(value));
+    out[i] = mix(first ? SEED : out[i], small === value ? small : hashNumber(value));
   }
 }
 
@@ -61,73 +70,11 @@ function hashText(values: readonly string[], length: number, out: Int32Array, fi
   for (let i = 0; i < length; i++) out[i] = mix(first ? SEED : out[i], hashString(values[i]));
 }
 
-function hashAny(
-  values: ColumnValues,
-  nulls: Uint8Array | null,
-  length: number,
-  out: Int32Array,
-  first: boolean,
-): void {
+function hashAny({ values, nulls, type }: Column, length: number, out: Int32Array, first: boolean): void {
   for (let i = 0; i < length; i++) {
-    out[i] = mix(first ? SEED : out[i], nulls !== null && nulls[i] === 1 ? NULL_HASH : hashDatum(values[i] as Datum));
+    const word = nulls !== null && nulls[i] === 1 ? NULL_HASH : hashStored(values[i] as Datum, type);
+    out[i] = mix(first ? SEED : out[i], word);
   }
-}
-
-function hashDouble(value: number): number {
-  if (Number.isNaN(value)) return 0x7ff80000;
-  scratchDouble[0] = value;
-  return Math.imul(scratchInts[0], 0x9e3779b1) ^ scratchInts[1];
-}
-
-function hashString(text: string): number {
-  let h = 0x811c9dc5 ^ text.length;
-  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
-  return h;
-}
-
-function hashDatum(datum: Datum): number {
-  if (datum === null) return NULL_HASH;
-  if (typeof datum === 'number') return (datum | 0) === datum ? datum | 0 : hashDouble(datum);
-  if (typeof datum === 'string') return hashString(datum);
-  if (typeof datum === 'boolean') return datum ? 1 : 0;
-  if (typeof datum === 'bigint') {
-    let h = 0;
-    for (let rest = datum < 0n ? -datum : datum; rest > 0n; rest >>= 32n) h = mix(h, Number(BigInt.asIntN(32, rest)));
-    return datum < 0n ? ~h : h;
-  }
-  if (datum instanceof Uint8Array) {
-    let h = 0x811c9dc5 ^ datum.length;
-    for (let i = 0; i < datum.length; i++) h = Math.imul(h ^ datum[i], 0x01000193);
-    return h;
-  }
-  if (Array.isArray(datum)) {
-    let h = datum.length;
-    for (const item of datum as readonly Datum[]) h = mix(h, hashDatum(item));
-    return h;
-  }
-  return hashDouble(intervalMicros(datum as Interval));
-}
-
-/** Postgres compares intervals with months of 30 days and days of 24 hours. */
-function intervalMicros(interval: Interval): number {
-  return (interval.months * 30 + interval.days) * 86_400_000_000 + interval.micros;
-}
-
-/** Whether two datums of one type are the same group. */
-export function sameDatum(a: Datum, b: Datum): boolean {
-  if (a === b) return true;
-  if (typeof a === 'number') return Number.isNaN(a) && Number.isNaN(b);
-  if (a === null || b === null || typeof a !== 'object' || typeof b !== 'object') return false;
-  if (a instanceof Uint8Array) {
-    if (!(b instanceof Uint8Array) || a.length !== b.length) return false;
-    for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-    return true;
-  }
-  if (Array.isArray(a)) {
-    if (!Array.isArray(b) || a.length !== b.length) return false;
-    return (a as readonly Datum[]).every((item, i) => sameDatum(item, (b as readonly Datum[])[i]));
-  }
-  return intervalMicros(a as Interval) === intervalMicros(b as Interval);
 }
 
 /** Whether row `i` of one set of columns is the same group as row `j` of another, column by column. */
@@ -140,7 +87,7 @@ export function sameRow(a: readonly Column[], i: number, b: readonly Column[], j
     } else {
       const x = a[c].values[i];
       const y = b[c].values[j];
-      if (x !== y && !sameDatum(x as Datum, y as Datum)) return false;
+      if (x !== y && !equalDatums(x as Datum, y as Datum, a[c].type)) return false;
     }
   }
   return true;
