@@ -1,0 +1,51 @@
+import { StreamError } from '../../src/lib/errors.ts';
+import type { RelationCatalog } from '../../src/ports/relations.ts';
+import type { ColumnSchema } from '../../src/values/batch.ts';
+import type { Query } from '../parser/ast.ts';
+import { changelogOf } from '../plan/changelog.ts';
+import { keyOf } from '../plan/keys.ts';
+import type { ChangelogKind, Plan, Scan } from '../plan/plan.ts';
+import { inputsOf } from '../plan/walk.ts';
+import { BindContext, type BindOptions, isUnboundedRank } from './context.ts';
+import { QueryBinder } from './query.ts';
+
+export interface BoundQuery {
+  readonly plan: Plan;
+  readonly columns: readonly ColumnSchema[];
+  /** Output columns proven to name a row; null when none are. */
+  readonly key: readonly number[] | null;
+  readonly changelog: ChangelogKind;
+}
+
+/**
+ * Gives names and types meaning against the catalogue: syntax tree in, typed plan out (query.ts, select.ts, from.ts, expressions.ts,
+ * calls.ts). All of SQL that has no place in a Plan is resolved here or refused with its position. The plan means what it says without
+ * the rules; they make it faster.
+ */
+export function bindQuery(query: Query, catalog: RelationCatalog, options: BindOptions): BoundQuery {
+  const context = new BindContext(catalog, options);
+  const plan = new QueryBinder(context).bind(query, null, true);
+  refuseUnboundedRanks(plan, context);
+  const key = keyOf(plan, (scan: Scan) => catalog.relation(scan.name)?.key ?? null);
+  // An engine's view needs columns to key by; a single row is keyed by all of them.
+  return {
+    plan,
+    columns: plan.schema,
+    key: key === null || key.length === 0 ? null : key,
+    changelog: changelogOf(plan),
+  };
+}
+
+export function refuseUnboundedRanks(plan: Plan, context: BindContext): void {
+  if (context.rankAt === null || context.mode === 'pull') return;
+  const stack: Plan[] = [plan];
+  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+    if (isUnboundedRank(node)) {
+      throw new StreamError('SQL_UNSUPPORTED', 'ROW_NUMBER() without a bound is not supported in a view', {
+        at: context.rankAt,
+        hint: 'filter it outside: SELECT … FROM (SELECT …, ROW_NUMBER() OVER (…) AS rn …) WHERE rn <= 10',
+      });
+    }
+    stack.push(...inputsOf(node));
+  }
+}

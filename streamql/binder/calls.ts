@@ -1,0 +1,136 @@
+import { type Position, StreamError } from '../../src/lib/errors.ts';
+import { BOOLEAN, type SqlType, type TypeKind, typeName } from '../../src/values/types.ts';
+import { canCast } from '../functions/casts.ts';
+import type { ScalarFunction } from '../functions/function-table.ts';
+import { FUNCTIONS, functionsNamed } from '../functions/functions.ts';
+import { fold } from '../plan/fold.ts';
+import type { Expr } from '../plan/plan.ts';
+import { coerce, unify } from './coerce.ts';
+import type { BindContext } from './context.ts';
+import { isNullLiteral, isUnknown } from './literals.ts';
+import { suggestion } from './scope.ts';
+
+/** Numeric kinds from exact and small to approximate; a cast upwards costs its steps. */
+const LADDER: readonly TypeKind[] = ['smallint', 'integer', 'bigint', 'decimal', 'real', 'double'];
+const IMPOSSIBLE = Number.POSITIVE_INFINITY;
+
+/** A call of a scalar function or operator, its overload chosen and its arguments cast. SQL_TYPE when none fits. */
+export function bindCall(context: BindContext, name: string, given: readonly Expr[], at: Position): Expr {
+  const overloads = functionsNamed(name);
+  const isOperator = !/^[a-z_]/.test(name);
+  if (overloads.length === 0) {
+    if (isOperator) throw new StreamError('SQL_TYPE', `there is no operator ${name}`, { at });
+    const names = new Set([...FUNCTIONS.values()].map((fn) => fn.name).filter((n) => /^[a-z]/.test(n)));
+    throw new StreamError('SQL_BIND', `there is no function ${name}`, {
+      at,
+      hint: suggestion(name, names) ?? 'SHOW FUNCTIONS lists them',
+    });
+  }
+  const chosen = choose(overloads, given, isOperator);
+  if (chosen === undefined) throw noOverload(name, overloads, given, isOperator, at);
+  if (chosen.deterministic === false && context.mode === 'view') {
+    throw new StreamError(
+      'SQL_UNSUPPORTED',
+      `${name}() is not allowed in a view or sink: its value changes with time`,
+      {
+        at,
+        hint: 'compare with a column of the record, such as _timestamp',
+      },
+    );
+  }
+  return fold(applyFunction(chosen, given, at));
+}
+
+function applyFunction(fn: ScalarFunction, given: readonly Expr[], at: Position): Expr {
+  // greatest and least take any type, but one.
+  const sameForAll =
+    fn.variadic === true && fn.args.length === 1 && fn.args[0] === 'any' && /^(?:greatest|least)$/.test(fn.name);
+  const unified = sameForAll ? unify(given, at, fn.name) : given;
+  const args = unified.map((arg, i) => coerceToKind(arg, parameterKind(fn, i), at));
+  return { op: 'call', fn: fn.id, args, type: fn.returns(args.map((arg) => arg.type)) };
+}
+
+const parameterKind = (fn: ScalarFunction, i: number): TypeKind | 'any' => fn.args[Math.min(i, fn.args.length - 1)];
+
+function coerceToKind(arg: Expr, kind: TypeKind | 'any', at: Position): Expr {
+  if (kind === 'any') return isNullLiteral(arg) || isUnknown(arg) ? coerce(arg, { kind: 'varchar' }, at) : arg;
+  if (arg.type.kind === kind && !isUnknown(arg)) return arg;
+  return coerce(arg, typeOfKind(kind, arg.type), at);
+}
+
+/** A parameter names a kind only; the decimal that holds an argument follows from the argument. */
+function typeOfKind(kind: TypeKind, from: SqlType): SqlType {
+  if (kind === 'decimal') {
+    const digits = { smallint: 5, integer: 10, bigint: 19 }[from.kind as string];
+    return { kind: 'decimal', precision: digits ?? 38, scale: digits === undefined ? 18 : 0 };
+  }
+  if (kind === 'array') return { kind: 'array', element: { kind: 'varchar' } };
+  return { kind } as SqlType;
+}
+
+function choose(
+  overloads: readonly ScalarFunction[],
+  given: readonly Expr[],
+  isOperator: boolean,
+): ScalarFunction | undefined {
+  const fitting = overloads.filter((fn) => takes(fn, given.length));
+  // Postgres 10.2: an untyped string beside a typed operand is first taken as of that type.
+  if (isOperator && given.length === 2 && isUnknown(given[0]) !== isUnknown(given[1])) {
+    const { kind } = (isUnknown(given[0]) ? given[1] : given[0]).type;
+    const exact = fitting.find((fn) => parameterKind(fn, 0) === kind && parameterKind(fn, 1) === kind);
+    if (exact !== undefined) return exact;
+  }
+  let best: ScalarFunction | undefined;
+  let bestCost = IMPOSSIBLE;
+  for (const fn of fitting) {
+    let cost = 0;
+    for (let i = 0; i < given.length && cost < IMPOSSIBLE; i++) cost += castCost(given[i], parameterKind(fn, i));
+    if (cost < bestCost) {
+      best = fn;
+      bestCost = cost;
+    }
+  }
+  return best;
+}
+
+function takes(fn: ScalarFunction, count: number): boolean {
+  return fn.variadic ? count >= fn.args.length : count === fn.args.length;
+}
+
+function castCost(arg: Expr, kind: TypeKind | 'any'): number {
+  if (isNullLiteral(arg)) return 0.01;
+  if (isUnknown(arg)) return kind === 'varchar' ? 0.01 : kind === 'any' ? 0.02 : 0.05;
+  if (arg.type.kind === kind) return 0;
+  if (kind === 'any') return 50;
+  if (!canCast(arg.type, typeOfKind(kind, arg.type), 'implicit')) return IMPOSSIBLE;
+  const steps = LADDER.indexOf(kind) - LADDER.indexOf(arg.type.kind);
+  return LADDER.includes(kind) && steps > 0 ? steps : 3;
+}
+
+function noOverload(
+  name: string,
+  overloads: readonly ScalarFunction[],
+  given: readonly Expr[],
+  isOperator: boolean,
+  at: Position,
+): StreamError {
+  const types = given.map((arg) => (isUnknown(arg) ? 'text' : typeName(arg.type)));
+  const written = isOperator
+    ? types.length === 2
+      ? `${types[0]} ${name} ${types[1]}`
+      : `${name} ${types[0]}`
+    : `${name}(${types.join(', ')})`;
+  const signatures = overloads.slice(0, 6).map((fn) => `${name}(${fn.args.join(', ')}${fn.variadic ? ' …' : ''})`);
+  return new StreamError('SQL_TYPE', `there is no ${written}`, {
+    at,
+    hint: isOperator ? 'CAST a side to the type of the other' : `there is ${signatures.join(', ')}`,
+  });
+}
+
+type Comparison = Extract<Expr, { op: 'compare' }>['cmp'];
+
+/** Kinds without an order or an equality of their own. */
+export function bindCompare(cmp: Comparison, left: Expr, right: Expr, at: Position): Expr {
+  const [l, r] = unify([left, right], at, `${cmp === 'distinct' || cmp === 'notDistinct' ? 'IS DISTINCT FROM' : cmp}`);
+  return fold({ op: 'compare', cmp, left: l, right: r, type: BOOLEAN });
+}

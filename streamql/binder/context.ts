@@ -1,0 +1,57 @@
+import { type Position, StreamError } from '../../src/lib/errors.ts';
+import type { RelationCatalog } from '../../src/ports/relations.ts';
+import type { CommonTable } from '../parser/ast.ts';
+import type { Plan } from '../plan/plan.ts';
+
+/** How many relations one statement may read, common tables counted at each use. */
+const MAX_RELATIONS = 500;
+
+export interface BindOptions {
+  /** `view`: kept up to date, so only what has an incremental meaning; `pull`: answered once. */
+  readonly mode: 'view' | 'pull';
+  /** JSON values for $1, $2 … */
+  readonly params?: readonly unknown[];
+}
+
+/** What is shared by the binding of one statement. */
+export class BindContext {
+  readonly catalog: RelationCatalog;
+  readonly mode: 'view' | 'pull';
+  readonly params: readonly unknown[];
+  /** ROW_NUMBER()s whose bound has not been found; by their TopN's `limit` being UNBOUNDED. */
+  rankAt: Position | null = null;
+  readonly usedCommons = new Set<CommonTable>();
+  #relations = 0;
+
+  constructor(catalog: RelationCatalog, options: BindOptions) {
+    this.catalog = catalog;
+    this.mode = options.mode;
+    this.params = options.params ?? [];
+  }
+
+  countRelation(at: Position): void {
+    if (++this.#relations > MAX_RELATIONS) {
+      throw new StreamError('SQL_LIMIT', `more than ${MAX_RELATIONS} relations in one statement`, {
+        at,
+        hint: 'make views of parts of it',
+      });
+    }
+  }
+}
+
+/** The common tables that a query may name; inner ones hide outer ones. */
+export interface Commons {
+  readonly table: CommonTable;
+  /** What its own query sees. */
+  readonly outer: Commons | null;
+}
+
+export function findCommon(commons: Commons | null, name: string): Commons | null {
+  for (let at = commons; at !== null; at = at.outer) if (at.table.name.text === name) return at;
+  return null;
+}
+
+/** The limit of a TopN whose bound is still to be found in an outer WHERE. */
+export const UNBOUNDED = Number.MAX_SAFE_INTEGER;
+
+export const isUnboundedRank = (plan: Plan): boolean => plan.op === 'topn' && plan.limit === UNBOUNDED;

@@ -1,0 +1,301 @@
+import { type Position, StreamError } from '../../src/lib/errors.ts';
+import { BOOLEAN, typeName, VARCHAR } from '../../src/values/types.ts';
+import { canCast } from '../functions/casts.ts';
+import { functionsNamed } from '../functions/functions.ts';
+import type { AstExpr } from '../parser/ast.ts';
+import { fold } from '../plan/fold.ts';
+import type { Expr } from '../plan/plan.ts';
+import { bindCall, bindCompare } from './calls.ts';
+import { asBoolean, coerce, unify } from './coerce.ts';
+import type { BindContext } from './context.ts';
+import { isNullLiteral, isUnknown, literal, numberLiteral, parameterLiteral, unknownLiteral } from './literals.ts';
+import type { Scope } from './scope.ts';
+
+type Of<K extends AstExpr['kind']> = Extract<AstExpr, { kind: K }>;
+
+/** Where an expression stands: what it may name and which calls it may hold. */
+export interface ExprScope {
+  readonly context: BindContext;
+  readonly scope: Scope;
+  /** The column types of what `scope` points into. */
+  readonly schema: readonly { readonly type: Expr['type'] }[];
+  /** For messages: WHERE, SELECT, ON. */
+  readonly clause: string;
+  /** Takes an aggregate call; absent where none may stand. */
+  readonly aggregate?: (call: Of<'call'>, inner: ExprScope) => Expr;
+  /** Takes a call with OVER; absent where none may stand. */
+  readonly window?: (call: Of<'call'>, inner: ExprScope) => Expr;
+  /** Told of each column reference, so that a later message knows its place. */
+  readonly place?: (expr: Expr, at: Position, name: string) => void;
+}
+
+export const AGGREGATES: ReadonlySet<string> = new Set(['count', 'sum', 'avg', 'min', 'max']);
+/** Aggregates of Postgres that this release has not. */
+const OTHER_AGGREGATES = new Set([
+  ...[
+    'array_agg',
+    'string_agg',
+    'bool_and',
+    'bool_or',
+    'every',
+    'stddev',
+    'stddev_pop',
+    'stddev_samp',
+    'variance',
+    'var_pop',
+  ],
+  ...[
+    'var_samp',
+    'json_agg',
+    'jsonb_agg',
+    'percentile_cont',
+    'mode',
+    'first_value',
+    'last_value',
+    'approx_count_distinct',
+  ],
+]);
+
+export function bindExpr(ast: AstExpr, scope: ExprScope): Expr {
+  switch (ast.kind) {
+    case 'column':
+      return bindColumn(ast, scope);
+    case 'number':
+      return numberLiteral(ast.text);
+    case 'string':
+      return unknownLiteral(ast.value);
+    case 'boolean':
+      return literal(ast.value, BOOLEAN);
+    case 'null':
+      return literal(null, { kind: 'null' });
+    case 'parameter':
+      return parameterLiteral(scope.context.params, ast.index, ast.at);
+    case 'typedLiteral':
+      return coerce(
+        unknownLiteral(ast.unit === null ? ast.text : withUnit(ast.text, ast.unit, ast.at)),
+        ast.type,
+        ast.at,
+      );
+    case 'unary':
+      return bindUnary(ast, scope);
+    case 'binary':
+      return bindBinary(ast, scope);
+    case 'isNull':
+      return fold({ op: 'isNull', arg: bindExpr(ast.arg, scope), negated: ast.negated, type: BOOLEAN });
+    case 'isTruth':
+      return bindTruth(ast, scope);
+    case 'between':
+      return bindBetween(ast, scope);
+    case 'in':
+      return bindIn(ast, scope);
+    case 'like':
+      return negateIf(
+        ast.negated,
+        bindCall(
+          scope.context,
+          ast.insensitive ? 'ilike' : 'like',
+          [bindExpr(ast.arg, scope), bindExpr(ast.pattern, scope)],
+          ast.at,
+        ),
+      );
+    case 'case':
+      return bindCase(ast, scope);
+    case 'cast':
+      return bindCast(ast, scope);
+    case 'extract':
+      return bindCall(scope.context, 'extract', [literal(ast.field, VARCHAR), bindExpr(ast.arg, scope)], ast.at);
+    case 'call':
+      return bindNamedCall(ast, scope);
+    case 'star':
+      throw new StreamError('SQL_SYNTAX', '* is not a value', { at: ast.at, hint: 'only count(*) takes it' });
+    case 'exists':
+      throw unsupported('EXISTS', 'use IN (SELECT …), or a join', ast.at);
+    case 'inQuery':
+      throw unsupported(
+        'IN (SELECT …) here',
+        'it may stand in WHERE, by itself or joined by AND, without NOT; otherwise use a left join',
+        ast.at,
+      );
+    case 'scalarQuery':
+      throw unsupported('a subquery as a value', 'join the subquery in FROM', ast.at);
+  }
+}
+
+export function bindBoolean(ast: AstExpr, scope: ExprScope): Expr {
+  return asBoolean(bindExpr(ast, scope), ast.at, scope.clause);
+}
+
+const unsupported = (what: string, hint: string, at: Position): StreamError =>
+  new StreamError('SQL_UNSUPPORTED', `${what} is not supported`, { at, hint });
+
+/** INTERVAL '10' SECOND is 10 seconds; the text must then be a number. */
+function withUnit(text: string, unit: string, at: Position): string {
+  if (!/^\s*[+-]?\d+(?:\.\d+)?\s*$/.test(text)) {
+    throw new StreamError('SQL_TYPE', `INTERVAL '${text}' ${unit.toUpperCase()}: expected a number`, {
+      at,
+      hint: `write INTERVAL '10' ${unit.toUpperCase()} or INTERVAL '10 ${unit}s'`,
+    });
+  }
+  return `${text.trim()} ${unit}`;
+}
+
+function bindColumn(ast: Of<'column'>, scope: ExprScope): Expr {
+  const { index, name } = scope.scope.resolve(ast.path);
+  const expr: Expr = { op: 'column', index, type: scope.schema[index].type };
+  scope.place?.(expr, ast.at, name);
+  return expr;
+}
+
+const negateIf = (negated: boolean, arg: Expr): Expr => (negated ? fold({ op: 'not', arg, type: BOOLEAN }) : arg);
+
+function bindUnary(ast: Of<'unary'>, scope: ExprScope): Expr {
+  if (ast.op === 'not') return negateIf(true, asBoolean(bindExpr(ast.arg, scope), ast.arg.at, 'the argument of NOT'));
+  // The sign belongs to the number: -9223372036854775808 is a BIGINT.
+  if (ast.op === '-' && ast.arg.kind === 'number') return numberLiteral(`-${ast.arg.text}`);
+  const arg = bindExpr(ast.arg, scope);
+  if (ast.op === '+' && functionsNamed('+').every((fn) => fn.args.length !== 1)) return bindPlus(arg, ast.at);
+  return bindCall(scope.context, ast.op, [arg], ast.at);
+}
+
+function bindPlus(arg: Expr, at: Position): Expr {
+  if (['smallint', 'integer', 'bigint', 'decimal', 'real', 'double', 'null'].includes(arg.type.kind)) return arg;
+  throw new StreamError('SQL_TYPE', `there is no + ${typeName(arg.type)}`, { at });
+}
+
+const COMPARISONS = new Set(['=', '<>', '<', '<=', '>', '>=']);
+
+function bindBinary(ast: Of<'binary'>, scope: ExprScope): Expr {
+  const { op, at } = ast;
+  if (op === 'and' || op === 'or') {
+    const args = chainOf(ast).map((term) =>
+      asBoolean(bindExpr(term, scope), term.at, `the argument of ${op.toUpperCase()}`),
+    );
+    return fold({ op, args, type: BOOLEAN });
+  }
+  const left = bindExpr(ast.left, scope);
+  const right = bindExpr(ast.right, scope);
+  if (COMPARISONS.has(op)) return bindCompare(op as '=', left, right, at);
+  if (op === 'is distinct from') return bindCompare('distinct', left, right, at);
+  if (op === 'is not distinct from') return bindCompare('notDistinct', left, right, at);
+  return bindCall(scope.context, op, [left, right], at);
+}
+
+/** The terms of a AND b AND c, in order; the parser nests them to the left, maybe thousands deep. */
+export function chainOf(ast: Of<'binary'>): AstExpr[] {
+  const terms: AstExpr[] = [];
+  const stack: AstExpr[] = [ast];
+  for (let term = stack.pop(); term !== undefined; term = stack.pop()) {
+    if (term.kind === 'binary' && term.op === ast.op) stack.push(term.right, term.left);
+    else terms.push(term);
+  }
+  return terms;
+}
+
+function bindTruth(ast: Of<'isTruth'>, scope: ExprScope): Expr {
+  const arg = asBoolean(bindExpr(ast.arg, scope), ast.arg.at, 'the argument of IS');
+  if (ast.truth === null) return fold({ op: 'isNull', arg, negated: ast.negated, type: BOOLEAN });
+  return bindCompare(ast.negated ? 'distinct' : 'notDistinct', arg, literal(ast.truth, BOOLEAN), ast.at);
+}
+
+function bindBetween(ast: Of<'between'>, scope: ExprScope): Expr {
+  const arg = bindExpr(ast.arg, scope);
+  const low = bindCompare('>=', arg, bindExpr(ast.low, scope), ast.at);
+  const high = bindCompare('<=', arg, bindExpr(ast.high, scope), ast.at);
+  return negateIf(ast.negated, fold({ op: 'and', args: [low, high], type: BOOLEAN }));
+}
+
+function bindIn(ast: Of<'in'>, scope: ExprScope): Expr {
+  const [arg, ...list] = unify(
+    [bindExpr(ast.arg, scope), ...ast.list.map((item) => bindExpr(item, scope))],
+    ast.at,
+    'IN',
+  );
+  if (list.every((item) => item.op === 'literal')) {
+    const values = list.map((item) => (item as Extract<Expr, { op: 'literal' }>).value);
+    return fold({ op: 'in', arg, values, negated: ast.negated, type: BOOLEAN });
+  }
+  const equal = list.map((right): Expr => ({ op: 'compare', cmp: '=', left: arg, right, type: BOOLEAN }));
+  return negateIf(ast.negated, equal.length === 1 ? equal[0] : { op: 'or', args: equal, type: BOOLEAN });
+}
+
+function bindCase(ast: Of<'case'>, scope: ExprScope): Expr {
+  const operand = ast.operand === null ? null : bindExpr(ast.operand, scope);
+  const whens = ast.branches.map(({ when }) => {
+    const bound = bindExpr(when, scope);
+    return operand === null ? asBoolean(bound, when.at, 'WHEN') : bindCompare('=', operand, bound, when.at);
+  });
+  const otherwise = ast.otherwise === null ? literal(null, { kind: 'null' }) : bindExpr(ast.otherwise, scope);
+  const values = unify([...ast.branches.map((branch) => bindExpr(branch.then, scope)), otherwise], ast.at, 'CASE');
+  const branches = whens.map((when, i) => ({ when, then: values[i] }));
+  return fold({ op: 'case', branches, otherwise: values[values.length - 1], type: values[0].type });
+}
+
+function bindCast(ast: Of<'cast'>, scope: ExprScope): Expr {
+  const arg = bindExpr(ast.arg, scope);
+  if (arg.type.kind !== 'null' && !isUnknown(arg) && !canCast(arg.type, ast.type, 'explicit')) {
+    throw new StreamError('SQL_TYPE', `${typeName(arg.type)} cannot be cast to ${typeName(ast.type)}`, { at: ast.at });
+  }
+  return coerce(arg, ast.type, ast.at, 'explicit', ast.safe);
+}
+
+/** Postgres's words for the present; all are functions without arguments. */
+const SYNONYMS: Readonly<Record<string, string>> = {
+  current_timestamp: 'now',
+  pow: 'power',
+  char_length: 'length',
+  character_length: 'length',
+  ceiling: 'ceil',
+  substring: 'substr',
+};
+
+function bindNamedCall(ast: Of<'call'>, scope: ExprScope): Expr {
+  const name = ast.name.text;
+  const { at } = ast;
+  if (ast.over !== null) {
+    if (scope.window === undefined) {
+      throw new StreamError('SQL_BIND', `a call with OVER may not stand in ${scope.clause}`, {
+        at,
+        hint: 'compute it in a subquery',
+      });
+    }
+    return scope.window(ast, scope);
+  }
+  if (AGGREGATES.has(name)) {
+    if (scope.aggregate === undefined) {
+      throw new StreamError('SQL_BIND', `the aggregate ${name} may not stand in ${scope.clause}`, {
+        at,
+        hint: scope.clause === 'WHERE' ? 'use HAVING' : 'compute it in a subquery',
+      });
+    }
+    return scope.aggregate(ast, scope);
+  }
+  if (OTHER_AGGREGATES.has(name))
+    throw unsupported(`the aggregate ${name}`, `there are ${[...AGGREGATES].join(', ')}`, at);
+  if (ast.distinct || ast.filter !== null) {
+    throw new StreamError('SQL_BIND', `${name} is no aggregate: it takes no ${ast.distinct ? 'DISTINCT' : 'FILTER'}`, {
+      at,
+    });
+  }
+  if (/^(?:tumble|hop|session|cumulate)(?:_start|_end|_rowtime)?$/.test(name) && functionsNamed(name).length === 0) {
+    throw unsupported(
+      `${name.toUpperCase()} as a function`,
+      "write FROM TUMBLE(t, ts, INTERVAL '10 seconds') and GROUP BY window_start, window_end",
+      at,
+    );
+  }
+  const args = ast.args.map((arg) => bindExpr(arg, scope));
+  if (name === 'coalesce') return bindCoalesce(args, at);
+  if (name === 'nullif' && args.length === 2) {
+    const when = bindCompare('=', args[0], args[1], at);
+    const then = isUnknown(args[0]) || isNullLiteral(args[0]) ? unify(args, at, 'NULLIF')[0] : args[0];
+    return fold({ op: 'case', branches: [{ when, then: literal(null, then.type) }], otherwise: then, type: then.type });
+  }
+  const known = functionsNamed(name).length > 0 || !Object.hasOwn(SYNONYMS, name);
+  return bindCall(scope.context, known ? name : SYNONYMS[name], args, at);
+}
+
+function bindCoalesce(given: readonly Expr[], at: Position): Expr {
+  if (given.length === 0) throw new StreamError('SQL_TYPE', 'coalesce takes at least one argument', { at });
+  const args = unify(given, at, 'COALESCE');
+  return args.length === 1 ? args[0] : fold({ op: 'coalesce', args, type: args[0].type });
+}

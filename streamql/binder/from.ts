@@ -1,0 +1,241 @@
+import { type Position, StreamError } from '../../src/lib/errors.ts';
+import { INTERVAL, type Interval, typeName } from '../../src/values/types.ts';
+import type { AstExpr, Name, TableRef } from '../parser/ast.ts';
+import { joinOn } from '../plan/join.ts';
+import type { Expr, Join, Plan } from '../plan/plan.ts';
+import { columnRef, conjuncts } from '../plan/walk.ts';
+import { bindCompare } from './calls.ts';
+import { coerce } from './coerce.ts';
+import { type BindContext, type Commons, findCommon } from './context.ts';
+import { bindBoolean, bindExpr } from './expressions.ts';
+import { Scope, suggestion } from './scope.ts';
+
+export interface Bound {
+  readonly plan: Plan;
+  readonly scope: Scope;
+}
+
+/** Binds a query inside FROM; select.ts gives it, so that the two files need not import each other. */
+export type BindSubquery = (query: Extract<TableRef, { kind: 'subquery' }>['query'], commons: Commons | null) => Plan;
+
+/** FROM: one plan and the names of its columns. */
+export class FromBinder {
+  readonly #context: BindContext;
+  readonly #commons: Commons | null;
+  readonly #subquery: BindSubquery;
+
+  constructor(context: BindContext, commons: Commons | null, subquery: BindSubquery) {
+    this.#context = context;
+    this.#commons = commons;
+    this.#subquery = subquery;
+  }
+
+  bind(ref: TableRef): Bound {
+    switch (ref.kind) {
+      case 'table':
+        return this.#table(ref);
+      case 'subquery': {
+        const plan = this.#subquery(ref.query, this.#commons);
+        return aliased(plan, null, ref.alias);
+      }
+      case 'window':
+        return this.#window(ref);
+      case 'join':
+        return this.#join(ref);
+    }
+  }
+
+  #table({ name, alias, at }: Extract<TableRef, { kind: 'table' }>): Bound {
+    this.#context.countRelation(at);
+    const common = findCommon(this.#commons, name.text);
+    if (common !== null) {
+      this.#context.usedCommons.add(common.table);
+      const plan = this.#subquery(common.table.query, common.outer);
+      const { columnNames } = common.table;
+      checkNameCount(columnNames, plan.schema.length);
+      const schema = plan.schema.map((column, i) => ({ ...column, name: columnNames[i]?.text ?? column.name }));
+      return aliased({ ...plan, schema }, name.text, alias);
+    }
+    const relation = this.#context.catalog.relation(name.text);
+    if (relation === undefined) {
+      throw new StreamError('SQL_BIND', `there is no source, table or view "${name.text}"`, {
+        at,
+        hint:
+          suggestion(name.text, this.#context.catalog.relationNames()) ??
+          'SHOW SOURCES, SHOW TABLES and SHOW VIEWS list them',
+      });
+    }
+    const plan: Plan = {
+      op: 'scan',
+      relation: relation.id,
+      name: relation.name,
+      columns: relation.columns.map((_, i) => i),
+      changelog: relation.changelog,
+      schema: relation.columns,
+    };
+    return aliased(plan, name.text, alias);
+  }
+
+  #window(ref: Extract<TableRef, { kind: 'window' }>): Bound {
+    const input = this.bind(ref.input);
+    const { index } = input.scope.resolve([ref.time]);
+    const time = input.plan.schema[index];
+    if (time.type.kind !== 'timestamp' && time.type.kind !== 'timestamptz') {
+      throw new StreamError(
+        'SQL_TYPE',
+        `the time column "${ref.time.text}" is ${typeName(time.type)}, not a timestamp`,
+        {
+          at: ref.time.at,
+          hint: 'CAST it in a subquery',
+        },
+      );
+    }
+    const isHop = ref.window === 'hop';
+    const most = isHop ? 3 : 2;
+    if (ref.intervals.length < most - 1 || ref.intervals.length > most) {
+      throw new StreamError(
+        'SQL_BIND',
+        `${ref.window.toUpperCase()} takes ${isHop ? 'slide and size' : 'a size'} and maybe an offset`,
+        {
+          at: ref.at,
+          hint: isHop
+            ? "HOP(t, ts, INTERVAL '2 seconds', INTERVAL '10 seconds')"
+            : "TUMBLE(t, ts, INTERVAL '10 seconds')",
+        },
+      );
+    }
+    const micros = ref.intervals.map((interval, i) => this.#interval(interval, i < most - 1));
+    const slideMicros = micros[0];
+    const sizeMicros = isHop ? micros[1] : micros[0];
+    if (sizeMicros / slideMicros > 10_000) {
+      throw new StreamError('SQL_LIMIT', 'each row would be in more than 10000 windows', {
+        at: ref.at,
+        hint: 'take a longer slide',
+      });
+    }
+    const offset = micros[most - 1] ?? 0;
+    const extra = ['window_start', 'window_end', 'window_time'].map((name) => ({
+      name,
+      type: time.type,
+      nullable: false,
+    }));
+    // Rows without a time are in no window.
+    const schema = input.plan.schema.map((column, i) => (i === index ? { ...column, nullable: false } : column));
+    const plan: Plan = {
+      op: 'window',
+      input: input.plan,
+      kind: ref.window as 'tumble' | 'hop',
+      timeColumn: index,
+      sizeMicros,
+      slideMicros,
+      offsetMicros: ((offset % slideMicros) + slideMicros) % slideMicros,
+      schema: [...schema, ...extra],
+    };
+    const table = ref.input.kind === 'join' ? null : (input.scope.columns[0]?.table ?? null);
+    return aliased(plan, table, ref.alias);
+  }
+
+  #interval(ast: AstExpr, positive: boolean): number {
+    return intervalMicros(ast, this.#context, positive);
+  }
+
+  #join(ref: Extract<TableRef, { kind: 'join' }>): Bound {
+    if (ref.join === 'full') {
+      throw new StreamError('SQL_UNSUPPORTED', 'FULL JOIN is not supported', {
+        at: ref.at,
+        hint: 'join with UNION ALL: a LEFT JOIN b, and the rows of b that have no match in a',
+      });
+    }
+    // The left spine of a JOIN b JOIN c … is as long as the parser lets it be; the depth check bounds it.
+    const left = this.bind(ref.left);
+    const right = this.bind(ref.right);
+    return ref.join === 'right'
+      ? this.#rightJoin(ref, left, right)
+      : this.#joinOf(ref, left, right, ref.join === 'left' ? 'left' : 'inner');
+  }
+
+  /** b LEFT JOIN a, with a's columns put back in front. */
+  #rightJoin(ref: Extract<TableRef, { kind: 'join' }>, left: Bound, right: Bound): Bound {
+    const { plan, scope } = this.#joinOf(ref, right, left, 'left');
+    const width = right.plan.schema.length;
+    const order = [...left.plan.schema.map((_, i) => width + i), ...right.plan.schema.map((_, i) => i)];
+    const to = new Map(order.map((from, position) => [from, position]));
+    const columns = scope.columns.map((column) => ({ ...column, index: to.get(column.index) as number }));
+    columns.sort((a, b) => a.index - b.index);
+    return {
+      plan: {
+        op: 'project',
+        input: plan,
+        exprs: order.map((from) => columnRef(plan.schema, from)),
+        schema: order.map((from) => plan.schema[from]),
+      },
+      scope: new Scope(columns),
+    };
+  }
+
+  #joinOf(ref: Extract<TableRef, { kind: 'join' }>, left: Bound, right: Bound, kind: Join['kind']): Bound {
+    const shift = left.plan.schema.length;
+    const using = ref.natural ? commonNames(left.scope, right.scope, ref.at) : ref.using;
+    let scope = Scope.join(left.scope, right.scope, shift, ref.at);
+    const schema = [...left.plan.schema, ...right.plan.schema];
+    const terms: Expr[] = [];
+    const merged = new Set<number>();
+    for (const name of using) {
+      const l = left.scope.resolve([name]).index;
+      const r = right.scope.resolve([name]).index + shift;
+      terms.push(bindCompare('=', columnRef(schema, l), columnRef(schema, r), name.at));
+      merged.add(r);
+    }
+    if (ref.on !== null) {
+      terms.push(...conjuncts(bindBoolean(ref.on, { context: this.#context, scope, schema, clause: 'ON' })));
+    }
+    if (merged.size > 0)
+      scope = new Scope(scope.columns.map((c) => (merged.has(c.index) ? { ...c, merged: true } : c)));
+    return { plan: joinOn(left.plan, right.plan, kind, terms), scope };
+  }
+
+  /** FROM a, b. */
+  cross(left: Bound, right: Bound, at: Position): Bound {
+    const scope = Scope.join(left.scope, right.scope, left.plan.schema.length, at);
+    return { plan: joinOn(left.plan, right.plan, 'inner', []), scope };
+  }
+}
+
+/** A constant interval in microseconds; a day is 24 hours. Refuses months, and when `positive` what is not. */
+export function intervalMicros(ast: AstExpr, context: BindContext, positive: boolean): number {
+  const scope = { context, scope: new Scope([]), schema: [], clause: 'an interval' };
+  const bound = coerce(bindExpr(ast, scope), INTERVAL, ast.at);
+  if (bound.op !== 'literal' || bound.value === null) {
+    throw new StreamError('SQL_TYPE', 'expected a constant interval', {
+      at: ast.at,
+      hint: "write INTERVAL '10 seconds'",
+    });
+  }
+  const { months, days, micros } = bound.value as Interval;
+  if (months !== 0) {
+    throw new StreamError('SQL_UNSUPPORTED', 'an interval of months or years has no fixed length', {
+      at: ast.at,
+      hint: 'use days',
+    });
+  }
+  const total = days * 86_400_000_000 + micros;
+  if (positive && total <= 0)
+    throw new StreamError('SQL_TYPE', 'the interval must be longer than zero', { at: ast.at });
+  return total;
+}
+
+function commonNames(left: Scope, right: Scope, at: Position): Name[] {
+  const names = new Set(right.columns.filter((c) => !c.hidden && !c.merged).map((c) => c.name));
+  const common = new Set(left.columns.filter((c) => !c.hidden && !c.merged && names.has(c.name)).map((c) => c.name));
+  return [...common].map((text) => ({ text, quoted: true, at }));
+}
+
+function aliased(plan: Plan, name: string | null, alias: { name: Name; columnNames: readonly Name[] } | null): Bound {
+  if (alias !== null) checkNameCount(alias.columnNames, plan.schema.length);
+  return { plan, scope: Scope.of(alias?.name.text ?? name, plan.schema, alias?.columnNames) };
+}
+
+function checkNameCount(names: readonly Name[], columns: number): void {
+  if (names.length <= columns) return;
+  throw new StreamError('SQL_BIND', `${names.length} column names for ${columns} columns`, { at: names[columns].at });
+}

@@ -1,0 +1,245 @@
+import { type Position, StreamError } from '../../src/lib/errors.ts';
+import type { ColumnSchema } from '../../src/values/batch.ts';
+import { BIGINT, NULL_TYPE, type SqlType, sameType, VARCHAR } from '../../src/values/types.ts';
+import type { AstExpr, OrderItem, Query, QueryBody } from '../parser/ast.ts';
+import type { Expr, Plan, SortKey } from '../plan/plan.ts';
+import { columnRef } from '../plan/walk.ts';
+import { coerce, unifiedType } from './coerce.ts';
+import type { BindContext, Commons } from './context.ts';
+import { bindExpr, type ExprScope } from './expressions.ts';
+import { FALSE, literal } from './literals.ts';
+import { isNullable } from './nullable.ts';
+import { Scope, suggestion } from './scope.ts';
+import { type BoundBody, positionOf, SelectBinder } from './select.ts';
+
+/** Queries: WITH, set operations, VALUES, ORDER BY and LIMIT; SELECT itself is select.ts. */
+export class QueryBinder {
+  readonly #context: BindContext;
+
+  constructor(context: BindContext) {
+    this.#context = context;
+  }
+
+  /** `isRoot`: of the statement, where a pull query's order means something. */
+  bind(query: Query, outer: Commons | null, isRoot: boolean): Plan {
+    let commons = outer;
+    for (const table of query.with) {
+      if (query.with.some((other) => other !== table && other.name.text === table.name.text)) {
+        throw new StreamError('SQL_BIND', `WITH has two tables named "${table.name.text}"`, { at: table.at });
+      }
+      commons = { table, outer: commons };
+    }
+    const limit = this.#count(query.limit, 'LIMIT');
+    const offset = this.#count(query.offset, 'OFFSET') ?? 0;
+    const { body } = query;
+    const isWrapper = body.kind === 'nested' && query.orderBy.length === 0 && limit === null && offset === 0;
+    const plan = isWrapper
+      ? this.bind(body.query, commons, isRoot)
+      : this.#cut(this.#body(body, query.orderBy, commons), limit, offset, isRoot);
+    // A common table that nothing names is bound all the same, for its errors.
+    for (let own = commons; own !== outer && own !== null; own = own.outer) {
+      if (!this.#context.usedCommons.has(own.table)) this.bind(own.table.query, own.outer, false);
+    }
+    return plan;
+  }
+
+  #body(body: QueryBody, orderBy: readonly OrderItem[], commons: Commons | null): BoundBody {
+    if (body.kind === 'select') {
+      const subquery = (query: Query, inner: Commons | null): Plan => this.bind(query, inner, false);
+      return new SelectBinder(this.#context, commons, subquery).bind(body, orderBy);
+    }
+    const plan = this.#rows(body, commons);
+    const sortKeys = orderBy.map(
+      (item): SortKey => ({
+        column: this.#outputColumn(item.expr, plan.schema),
+        descending: item.descending,
+        nullsFirst: item.nullsFirst,
+      }),
+    );
+    return { plan, visible: plan.schema.length, sortKeys };
+  }
+
+  #rows(body: QueryBody, commons: Commons | null): Plan {
+    switch (body.kind) {
+      case 'select':
+        return this.#body(body, [], commons).plan;
+      case 'nested':
+        return this.bind(body.query, commons, false);
+      case 'values':
+        return bindValues(body.rows, this.#context, body.at, null);
+      case 'setOp':
+        return this.#union(body, commons);
+    }
+  }
+
+  #union(body: Extract<QueryBody, { kind: 'setOp' }>, commons: Commons | null): Plan {
+    if (body.op !== 'union') {
+      throw new StreamError('SQL_UNSUPPORTED', `${body.op.toUpperCase()} is not supported`, {
+        at: body.at,
+        hint:
+          body.op === 'intersect'
+            ? 'use IN (SELECT …), or a join'
+            : 'use a left join and keep the rows without a match',
+      });
+    }
+    const [left, right] = [this.#rows(body.left, commons), this.#rows(body.right, commons)];
+    if (left.schema.length !== right.schema.length) {
+      throw new StreamError(
+        'SQL_BIND',
+        `the sides of UNION have ${left.schema.length} and ${right.schema.length} columns`,
+        { at: body.at },
+      );
+    }
+    const types = left.schema.map((column, i) =>
+      unifiedType([columnOf(column), columnOf(right.schema[i])], body.at, `column ${i + 1} of UNION`),
+    );
+    const inputs = [left, right].map((side) => withTypes(side, types, body.at));
+    const schema = left.schema.map(({ name }, i) => ({
+      name,
+      type: types[i],
+      nullable: inputs.some((p) => p.schema[i].nullable),
+    }));
+    const union: Plan = { op: 'union', inputs, schema };
+    return body.all ? union : { op: 'distinct', input: union, schema };
+  }
+
+  /** ORDER BY over a UNION or VALUES: an output column by name or position. */
+  #outputColumn(ast: AstExpr, schema: readonly ColumnSchema[]): number {
+    if (ast.kind === 'number') return positionOf(ast, schema.length) - 1;
+    if (ast.kind === 'column' && ast.path.length === 1) {
+      const [name] = ast.path;
+      const column = schema.findIndex((candidate) => candidate.name === name.text);
+      if (column >= 0) return column;
+      const hint = suggestion(
+        name.text,
+        schema.map((candidate) => candidate.name),
+      );
+      throw new StreamError('SQL_BIND', `there is no output column "${name.text}"`, {
+        at: name.at,
+        ...(hint ? { hint } : {}),
+      });
+    }
+    throw new StreamError('SQL_UNSUPPORTED', 'ORDER BY an expression here is not supported', {
+      at: ast.at,
+      hint: 'order by an output column, or wrap the query: SELECT … FROM (…) ORDER BY …',
+    });
+  }
+
+  /** The constant of LIMIT or OFFSET; null when there is none (NULL and ALL are none). */
+  #count(ast: AstExpr | null, clause: string): number | null {
+    if (ast === null) return null;
+    const scope: ExprScope = { context: this.#context, scope: new Scope([]), schema: [], clause };
+    const bound = coerce(bindExpr(ast, scope), BIGINT, ast.at);
+    if (bound.op !== 'literal')
+      throw new StreamError('SQL_UNSUPPORTED', `${clause} must be a constant`, { at: ast.at });
+    if (bound.value === null) return null;
+    if (typeof bound.value !== 'number' || bound.value < 0) {
+      throw new StreamError('SQL_BIND', `${clause} must be 0 or more`, { at: ast.at });
+    }
+    return bound.value;
+  }
+
+  /**
+   * At the root of a pull query: a Sort. Elsewhere rows have no order, so ORDER BY counts only together with LIMIT or OFFSET, as a
+   * TopN, and is dropped without them.
+   */
+  #cut({ plan, visible, sortKeys }: BoundBody, limit: number | null, offset: number, isRoot: boolean): Plan {
+    const isCut = limit !== null || offset > 0;
+    if (isRoot && this.#context.mode === 'pull') {
+      if (!isCut && sortKeys.length === 0) return visibleOf(plan, visible);
+      return visibleOf({ op: 'sort', input: plan, orderBy: sortKeys, limit, offset, schema: plan.schema }, visible);
+    }
+    if (!isCut) return visibleOf(plan, visible);
+    if (limit === 0) return visibleOf({ op: 'filter', input: plan, predicate: FALSE, schema: plan.schema }, visible);
+    if (limit === null) {
+      throw new StreamError('SQL_UNSUPPORTED', 'OFFSET without LIMIT is not supported here', { hint: 'add a LIMIT' });
+    }
+    const rank = offset > 0;
+    const rankColumn = plan.schema.length;
+    const top: Plan = {
+      op: 'topn',
+      input: plan,
+      partitionBy: [],
+      orderBy: sortKeys,
+      limit: limit + offset,
+      rank,
+      schema: rank ? [...plan.schema, { name: 'row_number', type: BIGINT, nullable: false }] : plan.schema,
+    };
+    if (!rank) return visibleOf(top, visible);
+    const predicate: Expr = {
+      op: 'compare',
+      cmp: '>',
+      left: columnRef(top.schema, rankColumn),
+      right: literal(offset, BIGINT),
+      type: { kind: 'boolean' },
+    };
+    return visibleOf({ op: 'filter', input: top, predicate, schema: top.schema }, visible);
+  }
+}
+
+const columnOf = ({ type }: ColumnSchema): Expr => ({ op: 'column', index: 0, type });
+
+/** The first `visible` columns; a NULL without a type becomes text. */
+function visibleOf(plan: Plan, visible: number): Plan {
+  const types = plan.schema.slice(0, visible).map(({ type }) => (type.kind === 'null' ? VARCHAR : type));
+  return withTypes(plan, types, { line: 1, column: 1 });
+}
+
+/** The plan's first columns as the given types; the plan itself when they are. */
+export function withTypes(plan: Plan, types: readonly SqlType[], at: Position): Plan {
+  if (types.length === plan.schema.length && types.every((type, i) => sameType(type, plan.schema[i].type))) return plan;
+  const exprs = types.map((type, i) => {
+    const column = plan.schema[i];
+    return column.type.kind === 'null' ? literal(null, type) : coerce(columnRef(plan.schema, i), type, at);
+  });
+  const schema = exprs.map((expr, i) => ({
+    name: plan.schema[i].name,
+    type: types[i],
+    nullable: isNullable(expr, plan.schema),
+  }));
+  return { op: 'project', input: plan, exprs, schema };
+}
+
+/** VALUES lists; with `targets`, as values of those types (INSERT). Rows of constants are a Values node, others a Union of Projects. */
+export function bindValues(
+  rows: readonly (readonly AstExpr[])[],
+  context: BindContext,
+  at: Position,
+  targets: readonly SqlType[] | null,
+): Plan {
+  const width = rows[0].length;
+  const odd = rows.find((row) => row.length !== width);
+  if (odd !== undefined) throw new StreamError('SQL_BIND', 'the lists of VALUES differ in length', { at: odd[0].at });
+  const scope: ExprScope = { context, scope: new Scope([]), schema: [], clause: 'VALUES' };
+  const cells = rows.map((row) => row.map((cell) => bindExpr(cell, scope)));
+  const types = Array.from({ length: width }, (_, i) => {
+    const type =
+      targets?.[i] ??
+      unifiedType(
+        cells.map((row) => row[i]),
+        at,
+        `column ${i + 1} of VALUES`,
+      );
+    return type.kind === 'null' && targets !== null ? NULL_TYPE : type;
+  });
+  const level = targets === null ? 'implicit' : 'assignment';
+  const typed = cells.map((row, r) => row.map((cell, i) => coerce(cell, types[i], rows[r][i].at, level)));
+  const schema = types.map(
+    (type, i): ColumnSchema => ({
+      name: `column${i + 1}`,
+      type,
+      nullable: typed.some((row) => isNullable(row[i], [])),
+    }),
+  );
+  if (typed.every((row) => row.every((cell) => cell.op === 'literal'))) {
+    return {
+      op: 'values',
+      rows: typed.map((row) => row.map((cell) => (cell as Extract<Expr, { op: 'literal' }>).value)),
+      schema,
+    };
+  }
+  const inputs = typed.map(
+    (exprs): Plan => ({ op: 'project', input: { op: 'values', rows: [[]], schema: [] }, exprs, schema }),
+  );
+  return inputs.length === 1 ? inputs[0] : { op: 'union', inputs, schema };
+}

@@ -1,0 +1,150 @@
+import { datumToText } from '../../src/values/text.ts';
+import { type Datum, type SqlType, typeName } from '../../src/values/types.ts';
+import { FUNCTIONS } from '../functions/functions.ts';
+import { changelogOf } from './changelog.ts';
+import type { Expr, Plan, SortKey } from './plan.ts';
+import { inputsOf } from './walk.ts';
+
+/** The plan as an indented tree: per line an operator, what it does, its output columns and the changelog kind of its output. */
+export function explainPlan(plan: Plan): string {
+  const lines: string[] = [];
+  const print = (node: Plan, indent: string): void => {
+    const columns = node.schema.map((column) => column.name).join(', ');
+    lines.push(`${indent}${describe(node)} → (${columns}) [${changelogOf(node)}]`);
+    for (const input of inputsOf(node)) print(input, `${indent}  `);
+  };
+  print(plan, '');
+  return lines.join('\n');
+}
+
+function describe(plan: Plan): string {
+  switch (plan.op) {
+    case 'scan':
+      return `Scan ${plan.name}`;
+    case 'values':
+      return `Values ${plan.rows.length} row${plan.rows.length === 1 ? '' : 's'}`;
+    case 'filter':
+      return `Filter ${exprText(plan.predicate, plan.input)}`;
+    case 'project': {
+      const exprs = plan.exprs.map((expr, i) => {
+        const text = exprText(expr, plan.input);
+        return text === plan.schema[i].name ? text : `${text} AS ${plan.schema[i].name}`;
+      });
+      return `Project ${exprs.join(', ')}`;
+    }
+    case 'window': {
+      const time = plan.input.schema[plan.timeColumn].name;
+      const slide = plan.kind === 'hop' ? `, slide ${duration(plan.slideMicros)}` : '';
+      const offset = plan.offsetMicros === 0 ? '' : `, offset ${duration(plan.offsetMicros)}`;
+      return `${plan.kind === 'hop' ? 'Hop' : 'Tumble'} on ${time}, size ${duration(plan.sizeMicros)}${slide}${offset}`;
+    }
+    case 'aggregate': {
+      const name = (column: number): string => plan.input.schema[column].name;
+      const calls = plan.aggregates.map(({ fn, arg, distinct, filter }) => {
+        const call = `${fn}(${distinct ? 'DISTINCT ' : ''}${arg === null ? '*' : name(arg)})`;
+        return filter === null ? call : `${call} FILTER (WHERE ${name(filter)})`;
+      });
+      const by = plan.groupBy.length === 0 ? '' : ` by ${plan.groupBy.map(name).join(', ')}`;
+      return `Aggregate${by}${calls.length === 0 ? '' : `: ${calls.join(', ')}`}`;
+    }
+    case 'join': {
+      const on = plan.keys.map(([l, r]) => `${plan.left.schema[l].name} = ${plan.right.schema[r].name}`);
+      if (plan.residual !== null)
+        on.push(exprText(plan.residual, { schema: [...plan.left.schema, ...plan.right.schema] }));
+      if (on.length === 0) return 'Cross join';
+      return `${plan.kind === 'left' ? 'Left join' : 'Join'} on ${on.join(' AND ')}`;
+    }
+    case 'union':
+      return 'Union all';
+    case 'distinct':
+      return 'Distinct';
+    case 'topn': {
+      const by =
+        plan.partitionBy.length === 0 ? '' : ` by ${plan.partitionBy.map((c) => plan.input.schema[c].name).join(', ')}`;
+      return `Top ${plan.limit}${by}${orderText(plan.orderBy, plan.input)}${plan.rank ? ', with its rank' : ''}`;
+    }
+    case 'sort': {
+      const limit = plan.limit === null ? '' : ` limit ${plan.limit}`;
+      return `Sort${orderText(plan.orderBy, plan.input)}${limit}${plan.offset === 0 ? '' : ` offset ${plan.offset}`}`;
+    }
+  }
+}
+
+function orderText(keys: readonly SortKey[], input: Plan): string {
+  if (keys.length === 0) return '';
+  const parts = keys.map(({ column, descending, nullsFirst }) => {
+    const nulls = nullsFirst === descending ? '' : nullsFirst ? ' NULLS FIRST' : ' NULLS LAST';
+    return `${input.schema[column].name}${descending ? ' DESC' : ''}${nulls}`;
+  });
+  return ` order by ${parts.join(', ')}`;
+}
+
+/** An expression in the manner of SQL, its columns by name. */
+export function exprText(expr: Expr, input: Pick<Plan, 'schema'>): string {
+  const text = (part: Expr): string => exprText(part, input);
+  const operand = (part: Expr): string => (isAtom(part) ? text(part) : `(${text(part)})`);
+  switch (expr.op) {
+    case 'column':
+      return input.schema[expr.index]?.name ?? `#${expr.index}`;
+    case 'literal':
+      return literalText(expr.value, expr.type);
+    case 'call': {
+      const name = FUNCTIONS.get(expr.fn)?.name ?? expr.fn;
+      if (/^[a-z_]/.test(name)) return `${name}(${expr.args.map(text).join(', ')})`;
+      return expr.args.length === 1 ? `${name} ${operand(expr.args[0])}` : expr.args.map(operand).join(` ${name} `);
+    }
+    case 'and':
+    case 'or':
+      return expr.args.map(operand).join(` ${expr.op.toUpperCase()} `);
+    case 'not':
+      return `NOT ${operand(expr.arg)}`;
+    case 'isNull':
+      return `${operand(expr.arg)} IS ${expr.negated ? 'NOT ' : ''}NULL`;
+    case 'compare': {
+      const sign =
+        { distinct: 'IS DISTINCT FROM', notDistinct: 'IS NOT DISTINCT FROM' }[expr.cmp as string] ?? expr.cmp;
+      return `${operand(expr.left)} ${sign} ${operand(expr.right)}`;
+    }
+    case 'case': {
+      const branches = expr.branches.map(({ when, then }) => `WHEN ${text(when)} THEN ${text(then)}`).join(' ');
+      return `CASE ${branches} ELSE ${text(expr.otherwise)} END`;
+    }
+    case 'coalesce':
+      return `coalesce(${expr.args.map(text).join(', ')})`;
+    case 'in': {
+      const values = expr.values.map((value) => literalText(value, expr.arg.type)).join(', ');
+      return `${operand(expr.arg)} ${expr.negated ? 'NOT ' : ''}IN (${values})`;
+    }
+    case 'cast':
+      return `${expr.safe ? 'TRY_CAST' : 'CAST'}(${text(expr.arg)} AS ${typeName(expr.type)})`;
+  }
+}
+
+const isAtom = (expr: Expr): boolean =>
+  ['column', 'literal', 'coalesce', 'case', 'cast'].includes(expr.op) || isNamedCall(expr);
+
+const isNamedCall = (expr: Expr): boolean =>
+  expr.op === 'call' && /^[a-z_]/.test(FUNCTIONS.get(expr.fn)?.name ?? expr.fn);
+
+const BARE = new Set(['boolean', 'smallint', 'integer', 'bigint', 'decimal', 'real', 'double']);
+
+function literalText(value: Datum, type: SqlType): string {
+  if (value === null) return 'NULL';
+  const text = datumToText(value, type);
+  if (BARE.has(type.kind)) return text;
+  const quoted = `'${text.replaceAll("'", "''")}'`;
+  return type.kind === 'varchar' ? quoted : `${typeName(type).toUpperCase()} ${quoted}`;
+}
+
+function duration(micros: number): string {
+  for (const [unit, size] of [
+    ['d', 86_400_000_000],
+    ['h', 3_600_000_000],
+    ['min', 60_000_000],
+    ['s', 1_000_000],
+    ['ms', 1000],
+  ] as const) {
+    if (micros !== 0 && micros % size === 0) return `${micros / size} ${unit}`;
+  }
+  return `${micros} µs`;
+}

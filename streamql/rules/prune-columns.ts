@@ -1,0 +1,186 @@
+import type { Aggregate, Expr, Join, Plan, TopN, Union } from '../plan/plan.ts';
+import { columnRef, columnsUsed, remap } from '../plan/walk.ts';
+
+/** A plan that kept at least the wanted columns, and where each kept column now stands (−1: gone). */
+interface Pruned {
+  readonly plan: Plan;
+  readonly at: readonly number[];
+}
+
+/**
+ * Keeps only the columns that are used above, so that a scan decodes and an operator stores nothing else. The root's columns all
+ * stay. Distinct and TopN need whole rows: the former to tell them apart, the latter to break ties.
+ */
+export function pruneColumns(root: Plan): Plan | undefined {
+  return exactly(root, allOf(root));
+}
+
+const allOf = (plan: Plan): number[] => plan.schema.map((_, i) => i);
+
+/** Just these columns, in this order. */
+function exactly(plan: Plan, wanted: readonly number[]): Plan {
+  const pruned = prune(plan, new Set(wanted));
+  const order = wanted.map((column) => pruned.at[column]);
+  const { schema } = pruned.plan;
+  if (order.length === schema.length && order.every((column, i) => column === i)) return pruned.plan;
+  return {
+    op: 'project',
+    input: pruned.plan,
+    exprs: order.map((column) => columnRef(schema, column)),
+    schema: order.map((column) => schema[column]),
+  };
+}
+
+function prune(plan: Plan, wanted: ReadonlySet<number>): Pruned {
+  switch (plan.op) {
+    case 'scan': {
+      const kept = keepOne(wanted, plan);
+      return {
+        plan: { ...plan, columns: kept.map((i) => plan.columns[i]), schema: kept.map((i) => plan.schema[i]) },
+        at: places(plan, kept),
+      };
+    }
+    case 'values': {
+      const kept = ascending(wanted);
+      const rows = plan.rows.map((row) => kept.map((i) => row[i]));
+      return { plan: { ...plan, rows, schema: kept.map((i) => plan.schema[i]) }, at: places(plan, kept) };
+    }
+    case 'filter': {
+      const input = prune(plan.input, columnsUsed(plan.predicate, new Set(wanted)));
+      const predicate = moved(plan.predicate, input.at);
+      return { plan: { ...plan, input: input.plan, predicate, schema: input.plan.schema }, at: input.at };
+    }
+    case 'project': {
+      const kept = keepOne(wanted, plan);
+      const used = new Set<number>();
+      for (const i of kept) columnsUsed(plan.exprs[i], used);
+      const input = prune(plan.input, used);
+      const exprs = kept.map((i) => moved(plan.exprs[i], input.at));
+      return {
+        plan: { ...plan, input: input.plan, exprs, schema: kept.map((i) => plan.schema[i]) },
+        at: places(plan, kept),
+      };
+    }
+    case 'window': {
+      const width = plan.input.schema.length;
+      const input = prune(plan.input, new Set([plan.timeColumn, ...[...wanted].filter((column) => column < width)]));
+      const own = [0, 1, 2].map((i) => input.plan.schema.length + i);
+      const timeColumn = input.at[plan.timeColumn];
+      const schema = input.plan.schema.map((column, i) => (i === timeColumn ? { ...column, nullable: false } : column));
+      return {
+        plan: { ...plan, input: input.plan, timeColumn, schema: [...schema, ...plan.schema.slice(width)] },
+        at: [...input.at, ...own],
+      };
+    }
+    case 'aggregate':
+      return pruneAggregate(plan, wanted);
+    case 'join':
+      return pruneJoin(plan, wanted);
+    case 'union':
+      return pruneUnion(plan, wanted);
+    case 'distinct':
+      return { plan: { ...plan, input: exactly(plan.input, allOf(plan.input)) }, at: allOf(plan) };
+    case 'topn':
+      return pruneTopN(plan, wanted);
+    case 'sort': {
+      const input = prune(plan.input, new Set([...wanted, ...plan.orderBy.map(({ column }) => column)]));
+      const orderBy = plan.orderBy.map((key) => ({ ...key, column: input.at[key.column] }));
+      return { plan: { ...plan, input: input.plan, orderBy, schema: input.plan.schema }, at: input.at };
+    }
+  }
+}
+
+const ascending = (columns: Iterable<number>): number[] => [...columns].sort((a, b) => a - b);
+
+/** count(*) uses no column, but rows without any are no rows to DuckDB: the first declared one stays. */
+function keepOne(wanted: ReadonlySet<number>, plan: Plan): number[] {
+  if (wanted.size > 0 || plan.schema.length === 0) return ascending(wanted);
+  return [
+    Math.max(
+      0,
+      plan.schema.findIndex((column) => !column.hidden),
+    ),
+  ];
+}
+
+function places(plan: Plan, kept: readonly number[]): number[] {
+  const at = new Array<number>(plan.schema.length).fill(-1);
+  kept.forEach((column, i) => {
+    at[column] = i;
+  });
+  return at;
+}
+
+const moved = (expr: Expr, at: readonly number[]): Expr => remap(expr, (column) => at[column]);
+
+function pruneAggregate(plan: Aggregate, wanted: ReadonlySet<number>): Pruned {
+  const groups = plan.groupBy.length;
+  let calls = plan.aggregates.map((_, i) => i).filter((i) => wanted.has(groups + i));
+  if (groups === 0 && calls.length === 0) calls = [0];
+  const used = new Set(plan.groupBy);
+  for (const i of calls) {
+    const { arg, filter } = plan.aggregates[i];
+    if (arg !== null) used.add(arg);
+    if (filter !== null) used.add(filter);
+  }
+  const needed = keepOne(used, plan.input);
+  const input = exactly(plan.input, needed);
+  const place = (column: number): number => needed.indexOf(column);
+  const kept = [...plan.groupBy.map((_, i) => i), ...calls.map((i) => groups + i)];
+  return {
+    plan: {
+      ...plan,
+      input,
+      groupBy: plan.groupBy.map(place),
+      aggregates: calls.map((i) => {
+        const call = plan.aggregates[i];
+        const { arg, filter } = call;
+        return { ...call, arg: arg === null ? null : place(arg), filter: filter === null ? null : place(filter) };
+      }),
+      schema: kept.map((i) => plan.schema[i]),
+    },
+    at: places(plan, kept),
+  };
+}
+
+function pruneJoin(plan: Join, wanted: ReadonlySet<number>): Pruned {
+  const width = plan.left.schema.length;
+  const used = plan.residual === null ? new Set(wanted) : columnsUsed(plan.residual, new Set(wanted));
+  const left = new Set([...used].filter((column) => column < width));
+  const right = new Set([...used].filter((column) => column >= width).map((column) => column - width));
+  for (const [l, r] of plan.keys) {
+    left.add(l);
+    right.add(r);
+  }
+  const leftKept = keepOne(left, plan.left);
+  const rightKept = keepOne(right, plan.right);
+  const kept = [...leftKept, ...rightKept.map((column) => column + width)];
+  const at = places(plan, kept);
+  return {
+    plan: {
+      ...plan,
+      left: exactly(plan.left, leftKept),
+      right: exactly(plan.right, rightKept),
+      keys: plan.keys.map(([l, r]) => [leftKept.indexOf(l), rightKept.indexOf(r)] as const),
+      residual: plan.residual === null ? null : moved(plan.residual, at),
+      schema: kept.map((column) => plan.schema[column]),
+    },
+    at,
+  };
+}
+
+function pruneUnion(plan: Union, wanted: ReadonlySet<number>): Pruned {
+  const kept = keepOne(wanted, plan);
+  const inputs = plan.inputs.map((input) => exactly(input, kept));
+  return { plan: { ...plan, inputs, schema: kept.map((i) => plan.schema[i]) }, at: places(plan, kept) };
+}
+
+function pruneTopN(plan: TopN, wanted: ReadonlySet<number>): Pruned {
+  const input = exactly(plan.input, allOf(plan.input));
+  const last = plan.schema.length - 1;
+  if (!plan.rank || wanted.has(last)) return { plan: { ...plan, input }, at: allOf(plan) };
+  return {
+    plan: { ...plan, input, rank: false, schema: plan.schema.slice(0, -1) },
+    at: allOf(plan).map((i) => (i === last ? -1 : i)),
+  };
+}

@@ -1,0 +1,155 @@
+import { compareDatums, compareNullable, equalDatums } from '../../src/values/compare.ts';
+import type { Datum, SqlType } from '../../src/values/types.ts';
+import { canonicalInteger } from '../../src/values/types.ts';
+import { finishAverage } from '../../streamql/functions/aggregates.ts';
+import { evaluate } from '../../streamql/plan/evaluate.ts';
+import type { Aggregate, AggregateCall, Join, Plan, SortKey, TopN, Window } from '../../streamql/plan/plan.ts';
+
+export type Row = readonly Datum[];
+
+/** The rows of a relation by its id, in the relation's columns (hidden ones included). */
+export type Tables = (relation: string) => readonly Row[];
+
+/**
+ * What a plan means, said as plainly as possible: whole arrays in, whole arrays out, nothing incremental. The yardstick for the
+ * rules and for the engine. Quadratic here and there.
+ */
+export function runPlan(plan: Plan, tables: Tables): Row[] {
+  const run = (input: Plan): Row[] => runPlan(input, tables);
+  switch (plan.op) {
+    case 'scan':
+      return tables(plan.relation).map((row) => plan.columns.map((column) => row[column]));
+    case 'values':
+      return [...plan.rows];
+    case 'filter':
+      return run(plan.input).filter((row) => evaluate(plan.predicate, row) === true);
+    case 'project':
+      return run(plan.input).map((row) => plan.exprs.map((expr) => evaluate(expr, row)));
+    case 'window':
+      return run(plan.input).flatMap((row) => windowsOf(plan, row));
+    case 'aggregate':
+      return runAggregate(plan, run(plan.input));
+    case 'join':
+      return runJoin(plan, run(plan.left), run(plan.right));
+    case 'union':
+      return plan.inputs.flatMap(run);
+    case 'distinct':
+      return [...groupRows(run(plan.input), typesOf(plan)).values()].map(([row]) => row);
+    case 'topn':
+      return runTopN(plan, run(plan.input));
+    case 'sort': {
+      const rows = run(plan.input).sort(byKeys(plan.orderBy, typesOf(plan)));
+      return rows.slice(plan.offset, plan.limit === null ? undefined : plan.offset + plan.limit);
+    }
+  }
+}
+
+const typesOf = (plan: Plan): SqlType[] => plan.schema.map((column) => column.type);
+
+/** Text that is equal for equal datums. */
+export function datumKey(datum: Datum): string {
+  if (datum === null) return 'null';
+  if (typeof datum === 'number') return Number.isNaN(datum) ? 'nan' : String(datum + 0);
+  if (typeof datum === 'string') return JSON.stringify(datum);
+  if (datum instanceof Uint8Array) return `x${Buffer.from(datum).toString('hex')}`;
+  if (Array.isArray(datum)) return `[${datum.map(datumKey).join(',')}]`;
+  if (typeof datum === 'object') return JSON.stringify(datum);
+  return String(datum);
+}
+
+export const rowKey = (row: Row): string => row.map(datumKey).join('|');
+
+/** Rows as a sorted list of texts: equal for equal multisets of rows. */
+export const bag = (rows: readonly Row[]): string[] => rows.map(rowKey).sort();
+
+function groupRows(rows: readonly Row[], _types: readonly SqlType[], by?: readonly number[]): Map<string, Row[]> {
+  const groups = new Map<string, Row[]>();
+  for (const row of rows) {
+    const key = rowKey(by === undefined ? row : by.map((column) => row[column]));
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [row]);
+    else group.push(row);
+  }
+  return groups;
+}
+
+function windowsOf(plan: Window, row: Row): Row[] {
+  const time = row[plan.timeColumn];
+  if (time === null) return [];
+  const t = BigInt(time as number);
+  const slide = BigInt(plan.slideMicros);
+  const size = BigInt(plan.sizeMicros);
+  const rest = (((t - BigInt(plan.offsetMicros)) % slide) + slide) % slide;
+  const out: Row[] = [];
+  for (let start = t - rest; start > t - size; start -= slide) {
+    out.push([...row, ...[start, start + size, start + size - 1000n].map(canonicalInteger)]);
+  }
+  return out;
+}
+
+function runAggregate(plan: Aggregate, rows: readonly Row[]): Row[] {
+  const groups = groupRows(rows, typesOf(plan.input), plan.groupBy);
+  if (plan.groupBy.length === 0 && groups.size === 0) groups.set('', []);
+  return [...groups.values()].map((group) => [
+    ...plan.groupBy.map((column) => group[0][column]),
+    ...plan.aggregates.map((call) => runCall(call, group, call.arg === null ? null : plan.input.schema[call.arg].type)),
+  ]);
+}
+
+function runCall({ fn, arg, distinct, filter, type }: AggregateCall, group: readonly Row[], argType: SqlType | null): Datum {
+  const rows = filter === null ? group : group.filter((row) => row[filter] === true);
+  if (arg === null || argType === null) return rows.length;
+  let values = rows.map((row) => row[arg]).filter((value) => value !== null);
+  if (distinct) values = [...new Map(values.map((value) => [datumKey(value), value])).values()];
+  if (fn === 'count') return values.length;
+  if (values.length === 0) return null;
+  if (fn === 'min' || fn === 'max') {
+    const sign = fn === 'min' ? 1 : -1;
+    return values.reduce((best, value) => (sign * compareDatums(value, best, argType) < 0 ? value : best));
+  }
+  if (type.kind === 'double' || type.kind === 'real') {
+    const sum = values.reduce<number>((total, value) => total + Number(value), 0);
+    return fn === 'sum' ? sum : sum / values.length;
+  }
+  const sum = canonicalInteger(values.reduce<bigint>((total, value) => total + BigInt(value as number), 0n));
+  if (fn === 'sum') return sum;
+  const resultScale = type.kind === 'decimal' ? type.scale : 0;
+  return finishAverage(sum, argType.kind === 'decimal' ? argType.scale : 0, values.length, resultScale);
+}
+
+function runJoin(plan: Join, left: readonly Row[], right: readonly Row[]): Row[] {
+  const types = plan.keys.map(([column]) => plan.left.schema[column].type);
+  const isMatch = (l: Row, r: Row): boolean =>
+    plan.keys.every(([lc, rc], i) => l[lc] !== null && r[rc] !== null && equalDatums(l[lc], r[rc], types[i])) &&
+    (plan.residual === null || evaluate(plan.residual, [...l, ...r]) === true);
+  const nothing = plan.right.schema.map(() => null);
+  return left.flatMap((l): Row[] => {
+    const matches = right.filter((r) => isMatch(l, r)).map((r) => [...l, ...r]);
+    return matches.length === 0 && plan.kind === 'left' ? [[...l, ...nothing]] : matches;
+  });
+}
+
+function runTopN(plan: TopN, rows: readonly Row[]): Row[] {
+  const types = typesOf(plan.input);
+  const rest = types.map((_, column): SortKey => ({ column, descending: false, nullsFirst: false }));
+  const order = byKeys([...plan.orderBy, ...rest], types);
+  return [...groupRows(rows, types, plan.partitionBy).values()].flatMap((group) =>
+    [...group]
+      .sort(order)
+      .slice(0, plan.limit)
+      .map((row, i) => (plan.rank ? [...row, i + 1] : row)),
+  );
+}
+
+function byKeys(keys: readonly SortKey[], types: readonly SqlType[]): (a: Row, b: Row) => number {
+  return (a, b) => {
+    for (const { column, descending, nullsFirst } of keys) {
+      const [x, y] = [a[column], b[column]];
+      if (x === null && y === null) continue;
+      if (x === null || y === null) return (x === null) === nullsFirst ? -1 : 1;
+      const order = compareNullable(x, y, types[column]);
+      if (order !== 0) return descending ? -order : order;
+    }
+    return 0;
+  };
+}
