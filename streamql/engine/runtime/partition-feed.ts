@@ -1,3 +1,4 @@
+import { assert } from '../../../src/lib/assert.ts';
 import { asStreamError, type StreamError } from '../../../src/lib/errors.ts';
 import type { LogReader } from './log-reader.ts';
 
@@ -68,7 +69,13 @@ export class PartitionFeed {
       (bytes) => {
         this.#reading = false;
         if (this.#stopped) return;
-        const end = endOfBatches(bytes);
+        let end: number;
+        try {
+          end = endOfBatches(bytes);
+        } catch (thrown) {
+          this.#onError(asStreamError(thrown));
+          return;
+        }
         // The log went back behind what it said (the topic was made anew): the next description tells.
         if (end <= this.#next) return;
         this.#next = end;
@@ -88,8 +95,12 @@ export class PartitionFeed {
 function endOfBatches(bytes: Uint8Array): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let end = -1;
-  for (let at = 0; at + 61 <= bytes.byteLength; at += 12 + view.getInt32(at + 8)) {
+  let at = 0;
+  while (at + 61 <= bytes.byteLength) {
     end = Number(view.getBigInt64(at)) + view.getInt32(at + 23) + 1;
+    const length = view.getInt32(at + 8);
+    assert(length >= 49, 'a record batch of the log is shorter than its header');
+    at += 12 + length;
   }
   return end;
 }

@@ -1,0 +1,438 @@
+import { assert } from '../../src/lib/assert.ts';
+import type { Clock } from '../../src/lib/clock.ts';
+import { asStreamError, ERRORS, StreamError } from '../../src/lib/errors.ts';
+import type { Log } from '../../src/lib/log.ts';
+import type { Disk } from '../../src/ports/disk.ts';
+import type {
+  EngineObject,
+  EngineStats,
+  SinkSpec,
+  SourceSpec,
+  StreamEngine,
+  Subscription,
+  ViewChange,
+  ViewSpec,
+} from '../../src/ports/engine.ts';
+import type { SinkKind } from '../../src/ports/sink.ts';
+import type { Batch } from '../../src/values/batch.ts';
+import type { Datum } from '../../src/values/types.ts';
+import { beginCatchUp } from './runtime/catch-up.ts';
+import { CheckpointStore, type LoadedCheckpoint, type ObjectEntry } from './runtime/checkpoint-store.ts';
+import { Checkpointer } from './runtime/checkpointer.ts';
+import { EpochLoop } from './runtime/epoch-loop.ts';
+import { Graph, type GraphNode } from './runtime/graph.ts';
+import type { LogReader } from './runtime/log-reader.ts';
+import { QueryNode } from './runtime/query-node.ts';
+import { readSource } from './runtime/read-source.ts';
+import type { Relation, RelationRows, Subscriber } from './runtime/relation.ts';
+import { fingerprintOf, restorationOf } from './runtime/restore.ts';
+import { DEFAULT_ENGINE_SETTINGS, type EngineSettings } from './runtime/settings.ts';
+import { SinkWriter } from './runtime/sink-writer.ts';
+import type { CursorParts } from './runtime/source-cursor.ts';
+import { SourceNode } from './runtime/source-node.ts';
+import { engineStats } from './runtime/stats.ts';
+import { Waiters } from './runtime/waiters.ts';
+
+/**
+ * The incremental engine in this thread; `worker/host.ts` runs it in another. It reads the log through LogReader, keeps its checkpoints
+ * in the directory `engine` of the disk (none without a disk) and writes through the sinks it was given. Where to read on: `runtime/epoch-loop.ts`
+ * (how input becomes rows), `runtime/catch-up.ts` (how a new query joins), `runtime/checkpointer.ts` (what survives), `operator.ts`
+ * (the pure half).
+ */
+export interface EngineOptions {
+  readonly log: LogReader;
+  /** Null: nothing survives (`--in-memory`). */
+  readonly disk: Disk | null;
+  readonly clock: Clock;
+  readonly logger: Log;
+  readonly sinks: readonly SinkKind[];
+  /** Absolute; given to sinks. */
+  readonly dataDir: string;
+  readonly settings?: Partial<EngineSettings>;
+}
+
+const CHECKPOINT_DIRECTORY = 'engine';
+/** After the log could not be read, and after a restored sink could not be opened, it is tried again that often. */
+const RETRY_MS = 250;
+
+/** STORAGE_FAILED when there are checkpoints and none is whole. */
+export async function createEngine(options: EngineOptions): Promise<StreamEngine> {
+  const store = options.disk === null ? null : new CheckpointStore(options.disk, CHECKPOINT_DIRECTORY, options.logger);
+  return new LocalEngine(options, store, (await store?.load()) ?? null);
+}
+
+class LocalEngine implements StreamEngine {
+  readonly #log: LogReader;
+  readonly #clock: Clock;
+  readonly #logger: Log;
+  readonly #sinks: readonly SinkKind[];
+  readonly #dataDir: string;
+  readonly #settings: EngineSettings;
+  readonly #graph: Graph;
+  readonly #loop: EpochLoop;
+  readonly #checkpointer: Checkpointer;
+  readonly #waiters: Waiters;
+  /** State to be taken over by objects as they are added; null after `resume`. */
+  #loaded: LoadedCheckpoint | null;
+  readonly #saved = new Map<string, ObjectEntry>();
+  readonly #restored = new Set<string>();
+  readonly #fingerprints = new Map<string, string>();
+  readonly #unwatch = new Map<string, () => void>();
+  #resumed = false;
+  #closed = false;
+  /** Adding and removing objects, one at a time. */
+  #ddl: Promise<unknown> = Promise.resolve();
+  #subscriptions = 0;
+
+  constructor(options: EngineOptions, store: CheckpointStore | null, loaded: LoadedCheckpoint | null) {
+    this.#log = options.log;
+    this.#clock = options.clock;
+    this.#logger = options.logger;
+    this.#sinks = options.sinks;
+    this.#dataDir = options.dataDir;
+    this.#settings = { ...DEFAULT_ENGINE_SETTINGS, ...options.settings };
+    this.#loaded = loaded;
+    for (const entry of loaded?.manifest.objects ?? []) this.#saved.set(entry.id, entry);
+    this.#graph = new Graph(this.#logger);
+    this.#graph.epoch = loaded?.manifest.epoch ?? 0;
+    this.#waiters = new Waiters(this.#clock);
+    this.#checkpointer = new Checkpointer(this.#graph, store, {
+      clock: this.#clock,
+      logger: this.#logger,
+      settings: this.#settings,
+      fingerprint: (node) => this.#fingerprints.get(node.spec.id)!,
+    });
+    this.#loop = new EpochLoop(this.#graph, this.#clock, this.#settings, () => {
+      this.#checkpointer.changed();
+      this.#waiters.check();
+    });
+  }
+
+  add(object: EngineObject): Promise<void> {
+    return this.#serial(async () => {
+      if (this.#graph.node(object.id) !== undefined) {
+        throw new StreamError('ALREADY_EXISTS', `the engine has an object ${object.id} already`);
+      }
+      this.#fingerprints.set(object.id, fingerprintOf(object));
+      if (object.kind === 'source') await this.#addSource(object);
+      else await this.#addQuery(object);
+      this.#loop.wake();
+    });
+  }
+
+  resume(): Promise<void> {
+    return this.#serial(async () => {
+      assert(!this.#resumed, 'the engine was resumed already');
+      this.#resumed = true;
+      const loaded = this.#loaded;
+      this.#loaded = null;
+      const gone = [...this.#saved.keys()].some((id) => this.#graph.node(id) === undefined);
+      this.#saved.clear();
+      if (gone) this.#checkpointer.changed();
+      this.#checkpointer.start(loaded);
+      this.#loop.start();
+    });
+  }
+
+  remove(id: string): Promise<void> {
+    return this.#serial(async () => {
+      const node = this.#graph.remove(id);
+      this.#unwatch.get(id)?.();
+      this.#unwatch.delete(id);
+      this.#fingerprints.delete(id);
+      this.#restored.delete(id);
+      this.#checkpointer.forget(id);
+      this.#waiters.check();
+      this.#loop.wake();
+      if (node.kind !== 'sink') return;
+      await this.#checkpointer.idle();
+      await node.writer?.close();
+    });
+  }
+
+  async flush(): Promise<number> {
+    const ends = new Map<SourceNode, readonly number[]>();
+    await Promise.all(
+      this.#graph.sources.map(async (source) => {
+        const state = await this.#log.describe(source.spec.topic);
+        if (this.#graph.node(source.spec.id) !== source) return;
+        source.update(state);
+        ends.set(source, state?.partitions.map((partition) => partition.highWatermark) ?? []);
+      }),
+    );
+    this.#loop.wake();
+    await this.#waiters.until(() => this.#passed(ends), 'FLUSH');
+    const { epoch } = this.#graph;
+    const unsettled = () =>
+      this.#graph.queries.some((node) => node.error === null && node.writer !== null && !node.writer.committed(epoch));
+    while (unsettled()) {
+      await this.#checkpointer.now();
+      if (unsettled()) await this.#pause(RETRY_MS);
+    }
+    return epoch;
+  }
+
+  async lookup(id: string, key: readonly Datum[], limit: number): Promise<{ epoch: number; batch: Batch }> {
+    const { relation, rows } = await this.#readable(id);
+    if (rows.lookup === null || key.length === 0) {
+      throw new StreamError('REQUEST_INVALID', `${relation.id} cannot be looked up by key`, {
+        hint: rows.lookup === null ? 'it has no key; use a SELECT' : 'give a value for the first key column at least',
+      });
+    }
+    return { epoch: this.#graph.epoch, batch: rows.lookup(key, limit) };
+  }
+
+  async snapshot(
+    wants: readonly { id: string; columns: readonly number[]; limit?: number }[],
+  ): Promise<{ epoch: number; batches: Batch[] }> {
+    for (const { id } of wants) await this.#readable(id);
+    // From here on without waiting, so all are of one epoch.
+    const batches = wants.map(({ id, columns, limit }) => {
+      const { rows } = this.#relationRows(id);
+      return rows.scan(columns, limit ?? Number.POSITIVE_INFINITY);
+    });
+    return { epoch: this.#graph.epoch, batches };
+  }
+
+  async readSource(
+    id: string,
+    columns: readonly number[],
+    onBatch: (batch: Batch) => Promise<boolean>,
+  ): Promise<void> {
+    const node = this.#graph.node(id);
+    if (node?.kind !== 'source') throw new StreamError('NOT_FOUND', `the engine has no source ${id}`);
+    if (node.store !== null) {
+      const rows = node.store.scan(columns);
+      if (rows.length > 0) await onBatch(rows);
+    } else {
+      await readSource(node.spec, columns, this.#cursorParts(node.spec), onBatch);
+    }
+  }
+
+  async subscribe(
+    id: string,
+    options: { snapshot: boolean },
+    onChange: (change: ViewChange) => void,
+  ): Promise<Subscription> {
+    const { relation } = this.#relationRows(id);
+    const node = this.#graph.ownerOf(relation);
+    const subscriber: Subscriber = { onChange, starting: { snapshot: options.snapshot } };
+    relation.subscribers.add(subscriber);
+    // One that is still catching up begins when it is there: its first call is the whole view.
+    if (isLive(node)) relation.start(subscriber, this.#graph.epoch);
+    return { id: ++this.#subscriptions, close: () => void relation.subscribers.delete(subscriber) };
+  }
+
+  async stats(): Promise<EngineStats> {
+    return engineStats(this.#graph, this.#checkpointer.stats, this.#clock.monotonicMs());
+  }
+
+  checkpoint(): Promise<number> {
+    return this.#checkpointer.now();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    await this.#serial(async () => {
+      this.#closed = true;
+      this.#loop.stop();
+      this.#checkpointer.stop();
+      this.#waiters.close();
+      if (this.#resumed) {
+        await this.#checkpointer.now().catch((thrown: unknown) => {
+          this.#logger.error('checkpoint.failed', { reason: asStreamError(thrown).message });
+        });
+      }
+      const closing = new StreamError('CANCELLED', 'the engine is closing');
+      for (const node of this.#graph.nodes) {
+        for (const relation of node.relations) relation.end(this.#graph.epoch, closing);
+        if (node.kind === 'source') node.close();
+        else await node.writer?.close().catch(() => undefined);
+      }
+      for (const unwatch of this.#unwatch.values()) unwatch();
+      this.#log.close();
+    });
+  }
+
+  async #addSource(spec: SourceSpec): Promise<void> {
+    const restoration = restorationOf(spec, this.#saved.get(spec.id), true);
+    const entry = restoration.how === 'load' ? restoration.entry : null;
+    const node = new SourceNode(spec, this.#cursorParts(spec), entry);
+    if (entry !== null) this.#load(node, entry);
+    const unwatch = this.#log.watch(spec.topic, (state) => {
+      node.update(state);
+      this.#loop.wake();
+    });
+    try {
+      node.update(await this.#log.describe(spec.topic));
+    } catch (thrown) {
+      unwatch();
+      node.close();
+      throw thrown;
+    }
+    this.#unwatch.set(spec.id, unwatch);
+    this.#graph.add(node);
+  }
+
+  async #addQuery(spec: ViewSpec | SinkSpec): Promise<void> {
+    const writer = spec.kind === 'sink' ? this.#writer(spec) : null;
+    const node = new QueryNode(spec, {
+      relation: (id) => this.#graph.relation(id),
+      writer,
+      nowMs: () => this.#clock.nowMs(),
+      onFailure: (failed, error) => this.#graph.fail(failed, error),
+    });
+    const broken = node.inputs.map(({ relation }) => this.#graph.ownerOf(relation)).find((owner) => owner.error !== null);
+    const inputsRestored = node.inputs.every(({ relation }) => this.#restored.has(relation.owner));
+    const restoration = restorationOf(spec, this.#saved.get(spec.id), inputsRestored);
+    const failure =
+      restoration.how === 'failed'
+        ? restoration.error
+        : broken && new StreamError('PIPELINE_FAILED', `${broken.spec.name}, which it reads, failed`);
+    if (failure) {
+      if (this.#resumed) throw failure;
+      this.#graph.add(node);
+      this.#graph.fail(node, failure);
+      return;
+    }
+    const entry = restoration.how === 'load' ? restoration.entry : null;
+    if (entry !== null) this.#load(node, entry);
+    if (writer !== null && spec.kind === 'sink') await this.#open(writer, entry, spec);
+    this.#graph.add(node);
+    if (node.catchingUp !== null) {
+      beginCatchUp(this.#graph, node, entry?.backfill ?? {});
+    } else {
+      for (const { relation } of node.inputs) {
+        const owner = this.#graph.ownerOf(relation);
+        if (owner.kind === 'source') owner.readersChanged();
+      }
+    }
+  }
+
+  #load(node: GraphNode, entry: ObjectEntry): void {
+    assert(this.#loaded !== null, 'state is loaded before the engine resumes');
+    node.load(entry, this.#loaded);
+    this.#checkpointer.adopt(entry);
+    this.#restored.add(entry.id);
+  }
+
+  #writer(spec: SinkSpec): SinkWriter {
+    const kind = this.#sinks.find((candidate) => candidate.name === spec.sinkKind);
+    if (kind === undefined) throw new StreamError('NOT_FOUND', `there is no sink ${spec.sinkKind}`);
+    const { id: sinkId, name, columns, appendOnly, options } = spec;
+    const sink = kind.create({ sinkId, name, columns, appendOnly, options, dataDir: this.#dataDir });
+    return new SinkWriter(sink, columns, this.#settings.sinkBufferRows);
+  }
+
+  /** A new sink must open; one that ran before may be out of reach for now, and is tried again with each checkpoint. */
+  async #open(writer: SinkWriter, entry: ObjectEntry | null, spec: SinkSpec): Promise<void> {
+    if (entry?.sink !== undefined) {
+      const unsent = entry.tables.find((table) => table.id === 'unsent')?.pieces[0];
+      writer.restore(entry.sink, unsent === undefined ? null : this.#loaded!.piece(unsent));
+    }
+    try {
+      await writer.ready();
+    } catch (thrown) {
+      const error = asStreamError(thrown);
+      if (this.#resumed || !ERRORS[error.code].retry) {
+        await writer.close().catch(() => undefined);
+        throw error;
+      }
+      writer.trouble = error;
+      this.#logger.warn('sink.unreachable', { name: spec.name, code: error.code, reason: error.message });
+    }
+  }
+
+  #cursorParts(spec: SourceSpec): CursorParts {
+    return {
+      log: this.#log,
+      logger: this.#logger,
+      settings: this.#settings,
+      onReady: () => this.#loop.wake(),
+      onError: (error) => this.#onReadError(spec, error),
+    };
+  }
+
+  /** The topic is gone, or storage has trouble, or the log's start moved past the offset: a new description tells, or the next one. */
+  #onReadError(spec: SourceSpec, error: StreamError): void {
+    const node = this.#graph.node(spec.id);
+    if (this.#closed || node?.kind !== 'source' || node.error !== null) return;
+    if (error.code === 'INVARIANT') {
+      this.#graph.fail(node, error);
+      this.#waiters.check();
+      return;
+    }
+    this.#logger.warn('source.read_failed', { name: spec.name, code: error.code, reason: error.message });
+    this.#clock.setTimeout(() => {
+      this.#log.describe(spec.topic).then(
+        (state) => {
+          if (this.#graph.node(spec.id) !== node) return;
+          node.update(state);
+          this.#loop.wake();
+        },
+        (thrown: unknown) => this.#onReadError(spec, asStreamError(thrown)),
+      );
+    }, RETRY_MS);
+  }
+
+  /** Whether the shared readers are past these offsets and every query reflects them. */
+  #passed(ends: ReadonlyMap<SourceNode, readonly number[]>): boolean {
+    for (const [source, offsets] of ends) {
+      if (source.error !== null || this.#graph.node(source.spec.id) !== source) continue;
+      for (let partition = 0; partition < offsets.length; partition++) {
+        if ((source.cursor.position(partition) ?? 0) < offsets[partition]) return false;
+      }
+    }
+    return this.#graph.queries.every((query) => query.error !== null || (query.catchingUp === null && !query.touched));
+  }
+
+  #relationRows(id: string): { relation: Relation; rows: RelationRows } {
+    const relation = this.#graph.relation(id);
+    const node = this.#graph.ownerOf(relation);
+    // What went wrong stays readable when the object itself is not.
+    if (node.error !== null && relation.id === node.spec.id) {
+      throw new StreamError('PIPELINE_FAILED', `${node.spec.name} failed: ${node.error.message}`);
+    }
+    if (relation.rows === null) {
+      throw new StreamError('REQUEST_INVALID', `${node.spec.name} is a source: its rows are in the log`);
+    }
+    return { relation, rows: relation.rows };
+  }
+
+  /** Waits until the view has caught up with the log as it was when it was created. */
+  async #readable(id: string): Promise<{ relation: Relation; rows: RelationRows }> {
+    const found = this.#relationRows(id);
+    const node = this.#graph.ownerOf(found.relation);
+    if (isLive(node)) return found;
+    await this.#waiters.until(
+      () => {
+        this.#relationRows(id);
+        return isLive(node);
+      },
+      `reading what ${node.spec.name} is made from`,
+      this.#settings.readWaitMs,
+    );
+    return this.#relationRows(id);
+  }
+
+  #serial<T>(run: () => Promise<T>): Promise<T> {
+    const result = this.#ddl.then(() => {
+      if (this.#closed) throw new StreamError('CANCELLED', 'the engine is closing');
+      return run();
+    });
+    this.#ddl = result.catch(() => undefined);
+    return result;
+  }
+
+  #pause(ms: number): Promise<void> {
+    if (this.#closed) return Promise.reject(new StreamError('CANCELLED', 'the engine is closing'));
+    return new Promise((resolve) => {
+      this.#clock.setTimeout(resolve, ms);
+    });
+  }
+}
+
+/** Dead letters of a source are always current; a query is once it follows along and its first epoch has ended. */
+function isLive(node: GraphNode): boolean {
+  return node.kind === 'source' || (node.catchingUp === null && !node.touched);
+}

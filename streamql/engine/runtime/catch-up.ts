@@ -1,0 +1,114 @@
+import type { CursorState, SourceCursor } from './source-cursor.ts';
+import type { QueryNode } from './query-node.ts';
+import { selectColumns } from './relation.ts';
+import type { Graph } from './graph.ts';
+import type { SourceNode } from './source-node.ts';
+
+/**
+ * How a new query comes to follow along without a gap and without a repeat. It reads its sources from the log's start with readers of
+ * its own, never beyond the shared readers. When both are at the same offsets in all partitions, at an epoch boundary, it takes the
+ * rows that the views and tables it reads have at that moment, and from then on gets every change with everyone else. Other queries go
+ * on meanwhile; only for the last few records the shared readers wait.
+ */
+
+/** When a query is behind by no more than this, its sources wait for it. */
+const LAST_RECORDS = 20_000;
+
+/** Opens the readers that a query needs; `from` continues where a checkpoint left them. */
+export function beginCatchUp(graph: Graph, query: QueryNode, from: Readonly<Record<string, CursorState>>): void {
+  const cursors = new Map<SourceNode, SourceCursor>();
+  for (const source of logSources(graph, query)) {
+    const inputs = query.inputs.filter(({ relation }) => relation === source.relation);
+    const wanted = [...new Set(inputs.flatMap(({ reader }) => reader.columns))].sort((a, b) => a - b);
+    const cursor = source.openCursor(
+      wanted,
+      (batch) => {
+        for (const { reader } of inputs) reader.push(selectColumns(batch, wanted, reader.columns));
+      },
+      from[source.spec.id] ?? null,
+    );
+    cursors.set(source, cursor);
+  }
+  query.catchingUp = cursors;
+}
+
+/** Reads on up to where the shared reader is; false when there was nothing to be had. */
+export function stepCatchUp(query: QueryNode, most: number): boolean {
+  let progress = false;
+  for (const [source, cursor] of query.catchingUp ?? []) {
+    if (cursor.step(most, (partition) => source.cursor.position(partition) ?? 0)) progress = true;
+  }
+  return progress;
+}
+
+/** Records that the query is behind the shared readers. */
+export function recordsBehind(query: QueryNode): number {
+  let behind = 0;
+  for (const [source, cursor] of query.catchingUp ?? []) {
+    for (const { partition, next } of source.cursor.positions) {
+      // Own readers may begin after the shared one when retention moved the log's start; then the shared one has to come.
+      behind += Math.max(0, next - (cursor.position(partition) ?? 0));
+    }
+  }
+  return behind;
+}
+
+/** Whether the sources should wait for the query in this epoch. */
+export function wantsHold(graph: Graph, query: QueryNode): boolean {
+  if (query.catchingUp === null || query.error !== null || !inputsLive(graph, query)) return false;
+  const behind = recordsBehind(query);
+  return behind > 0 && behind <= LAST_RECORDS;
+}
+
+/** At the beginning of an epoch: lets the query follow along if it is level. */
+export function tryFollow(graph: Graph, query: QueryNode): boolean {
+  if (query.catchingUp === null || !isLevel(graph, query)) return false;
+  for (const { relation, reader } of query.inputs) {
+    if (relation.rows === null) continue;
+    const rows = relation.rows.scan(reader.columns, Number.POSITIVE_INFINITY);
+    if (rows.length > 0) reader.push(rows);
+  }
+  if (query.error !== null) return false;
+  const sources = logSources(graph, query);
+  for (const [source, cursor] of query.catchingUp) source.closeCursor(cursor);
+  query.follow();
+  query.touched = true;
+  for (const source of sources) source.readersChanged();
+  return true;
+}
+
+/** Whether the next epoch would bring the query further; if not, news of the log or of what it reads will. */
+export function canProceed(graph: Graph, query: QueryNode): boolean {
+  if (query.catchingUp === null) return false;
+  for (const [source, cursor] of query.catchingUp) {
+    if (cursor.readyBelow((partition) => source.cursor.position(partition) ?? 0)) return true;
+  }
+  return isLevel(graph, query);
+}
+
+function isLevel(graph: Graph, query: QueryNode): boolean {
+  if (query.error !== null || !inputsLive(graph, query)) return false;
+  for (const [source, cursor] of query.catchingUp ?? []) {
+    for (const { partition, next } of source.cursor.positions) {
+      if (cursor.position(partition) !== next) return false;
+    }
+  }
+  return true;
+}
+
+function inputsLive(graph: Graph, query: QueryNode): boolean {
+  return query.inputs.every(({ relation }) => {
+    const owner = graph.ownerOf(relation);
+    return owner.kind === 'source' || owner.catchingUp === null;
+  });
+}
+
+/** Sources that the query reads as such; tables and dead letters are taken from the rows they hold. */
+function logSources(graph: Graph, query: QueryNode): SourceNode[] {
+  const sources = new Set<SourceNode>();
+  for (const { relation } of query.inputs) {
+    const owner = graph.ownerOf(relation);
+    if (owner.kind === 'source' && owner.relation === relation && !owner.isTable) sources.add(owner);
+  }
+  return [...sources];
+}

@@ -1,0 +1,209 @@
+import { asStreamError, StreamError } from '../../../src/lib/errors.ts';
+import type { Log } from '../../../src/lib/log.ts';
+import type { Disk } from '../../../src/ports/disk.ts';
+import { crc32c } from '../../../src/protocol/crc32c.ts';
+import type { CursorState } from './source-cursor.ts';
+import type { SinkState } from './sink-writer.ts';
+
+/** Saved bytes of one table: where they stand in a piece file. */
+export interface PieceRef {
+  readonly file: string;
+  readonly at: number;
+  readonly bytes: number;
+  readonly crc: number;
+}
+
+/** One object in a checkpoint. */
+export interface ObjectEntry {
+  readonly id: string;
+  /** Hash of the definition; another one starts from the beginning. */
+  readonly fingerprint: string;
+  /** Sources: where the shared reader is. */
+  readonly cursor?: CursorState;
+  /** Sources: watermark reached and rows counted. */
+  readonly counts?: { readonly rows: number; readonly late: number; readonly watermark: number | null };
+  /** Queries that have not caught up with their sources: where their own readers are, by source id. */
+  readonly backfill?: Readonly<Record<string, CursorState>>;
+  readonly sink?: SinkState;
+  /** Sinks that stopped for good. */
+  readonly failed?: { readonly code: string; readonly detail: string };
+  /** Full piece first, then the changes in their order. */
+  readonly tables: readonly { readonly id: string; readonly pieces: readonly PieceRef[] }[];
+}
+
+export interface Manifest {
+  readonly checkpoint: number;
+  readonly epoch: number;
+  readonly objects: readonly ObjectEntry[];
+}
+
+/** An object to be stored; pieces not yet on disk are still bytes. */
+export interface DraftEntry extends Omit<ObjectEntry, 'tables'> {
+  readonly tables: readonly { readonly id: string; readonly pieces: readonly (PieceRef | Uint8Array)[] }[];
+}
+
+/** The newest checkpoint that is whole, with the bytes of its pieces. */
+export interface LoadedCheckpoint {
+  readonly manifest: Manifest;
+  piece(ref: PieceRef): Buffer;
+}
+
+const FORMAT = 1;
+/** Manifests kept: the newest, and the one before in case the newest is damaged. */
+const KEPT = 2;
+
+/**
+ * Checkpoints in a directory (DESIGN D10): `<n>.pieces` holds the state saved by checkpoint n, written once; `<n>.manifest` names the pieces
+ * that make up the whole state, of n and of earlier ones, and is what makes the checkpoint: it is replaced atomically after its
+ * pieces are durable. `<n>.mirror` is a second copy of the manifest, written when sinks will be told to commit on its word: going back
+ * behind that would give them rows twice, so one damaged file must not be enough. One writer at a time.
+ */
+export class CheckpointStore {
+  readonly #disk: Disk;
+  readonly #directory: string;
+  readonly #logger: Log;
+  #last = 0;
+  /** Manifests that are still there, oldest first. */
+  #kept: Manifest[] = [];
+
+  constructor(disk: Disk, directory: string, logger: Log) {
+    this.#disk = disk;
+    this.#directory = directory;
+    this.#logger = logger;
+  }
+
+  /** Null when there is no checkpoint. STORAGE_FAILED when there are some but none is whole. */
+  async load(): Promise<LoadedCheckpoint | null> {
+    await this.#disk.makeDirectory(this.#directory);
+    const names = await this.#disk.list(this.#directory);
+    const numbers = new Set(names.map(numberOf).filter((number) => number >= 0));
+    for (const name of names) {
+      const any = /^(\d+)\./.exec(name);
+      if (any !== null) this.#last = Math.max(this.#last, Number(any[1]));
+    }
+    let damaged = 0;
+    for (const number of [...numbers].sort((a, b) => b - a)) {
+      for (const kind of ['manifest', 'mirror']) {
+        const name = `${number}.${kind}`;
+        if (!names.includes(name)) continue;
+        try {
+          const loaded = await this.#read(name);
+          this.#kept = [loaded.manifest];
+          return loaded;
+        } catch (thrown) {
+          damaged++;
+          this.#logger.error('checkpoint.damaged', { file: name, reason: asStreamError(thrown).message });
+        }
+      }
+    }
+    if (damaged === 0) return null;
+    throw new StreamError('STORAGE_FAILED', `no checkpoint in ${this.#directory} is whole`, {
+      hint: 'remove the directory to let every view start again from the log; sinks have to be created again',
+    });
+  }
+
+  /** Makes the draft durable; answers with the manifest, all pieces in place. */
+  async write(epoch: number, objects: readonly DraftEntry[]): Promise<{ manifest: Manifest; bytes: number }> {
+    const checkpoint = ++this.#last;
+    const file = `${checkpoint}.pieces`;
+    const buffers: Uint8Array[] = [];
+    let at = 0;
+    const entries = objects.map((object) => ({
+      ...object,
+      tables: object.tables.map(({ id, pieces }) => ({
+        id,
+        pieces: pieces.map((piece) => {
+          if (!(piece instanceof Uint8Array)) return piece;
+          const ref = { file, at, bytes: piece.byteLength, crc: crc32c(piece) };
+          buffers.push(piece);
+          at += piece.byteLength;
+          return ref;
+        }),
+      })),
+    }));
+    const manifest: Manifest = { checkpoint, epoch, objects: entries };
+    if (at > 0) {
+      const opened = await this.#disk.open(this.#path(file), 'create');
+      try {
+        await opened.append(buffers);
+        await opened.sync();
+      } finally {
+        await opened.close();
+      }
+      await this.#disk.syncDirectory(this.#directory);
+    }
+    const bytes = encodeManifest(manifest);
+    if (objects.some((object) => (object.sink?.pending.length ?? 0) > 0)) {
+      await this.#disk.replaceFile(this.#path(`${checkpoint}.mirror`), bytes);
+    }
+    await this.#disk.replaceFile(this.#path(`${checkpoint}.manifest`), bytes);
+    this.#kept = [...this.#kept, manifest].slice(-KEPT);
+    await this.#removeUnused();
+    return { manifest, bytes: at + bytes.length };
+  }
+
+  /** The oldest files when pieces are spread over too many; whoever has a piece there saves it whole next time, so that the file can go. */
+  crowdedFiles(manifest: Manifest): ReadonlySet<string> {
+    const files = new Set<string>();
+    for (const ref of refsOf(manifest)) files.add(ref.file);
+    const oldestFirst = [...files].sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10));
+    return new Set(oldestFirst.slice(0, Math.max(0, files.size - MOST_FILES)));
+  }
+
+  async #read(name: string): Promise<LoadedCheckpoint> {
+    const manifest = decodeManifest(await this.#disk.readFile(this.#path(name)), name);
+    const files = new Map<string, Buffer>();
+    for (const ref of refsOf(manifest)) {
+      let content = files.get(ref.file);
+      if (content === undefined) {
+        content = await this.#disk.readFile(this.#path(ref.file));
+        files.set(ref.file, content);
+      }
+      const piece = content.subarray(ref.at, ref.at + ref.bytes);
+      if (piece.length !== ref.bytes || crc32c(piece) !== ref.crc) {
+        throw new StreamError('STORAGE_FAILED', `${ref.file} is damaged at ${ref.at}`);
+      }
+    }
+    return { manifest, piece: (ref) => files.get(ref.file)!.subarray(ref.at, ref.at + ref.bytes) };
+  }
+
+  async #removeUnused(): Promise<void> {
+    const wanted = new Set<string>();
+    for (const manifest of this.#kept) {
+      wanted.add(`${manifest.checkpoint}.manifest`).add(`${manifest.checkpoint}.mirror`);
+      for (const ref of refsOf(manifest)) wanted.add(ref.file);
+    }
+    for (const name of await this.#disk.list(this.#directory)) {
+      if (!wanted.has(name)) await this.#disk.remove(this.#path(name));
+    }
+  }
+
+  #path(name: string): string {
+    return `${this.#directory}/${name}`;
+  }
+}
+
+/** Files that one manifest's pieces may be spread over. */
+const MOST_FILES = 64;
+
+const numberOf = (name: string): number => Number(/^(\d+)\.(manifest|mirror)$/.exec(name)?.[1] ?? -1);
+
+function* refsOf(manifest: Manifest): Iterable<PieceRef> {
+  for (const object of manifest.objects) for (const table of object.tables) yield* table.pieces;
+}
+
+/** A line `streamline-checkpoint <format> <CRC-32C of the rest, hex>`, then JSON. */
+function encodeManifest(manifest: Manifest): Buffer {
+  const body = Buffer.from(JSON.stringify(manifest));
+  return Buffer.concat([Buffer.from(`streamline-checkpoint ${FORMAT} ${crc32c(body).toString(16)}\n`), body]);
+}
+
+function decodeManifest(content: Buffer, name: string): Manifest {
+  const end = content.indexOf(0x0a);
+  const [magic, format, crc] = content.toString('latin1', 0, Math.max(0, end)).split(' ');
+  if (magic !== 'streamline-checkpoint') throw new StreamError('STORAGE_FAILED', `${name} is no manifest`);
+  if (format !== String(FORMAT)) throw new StreamError('STORAGE_FAILED', `${name} has format ${format}, expected ${FORMAT}`);
+  const body = content.subarray(end + 1);
+  if (crc !== crc32c(body).toString(16)) throw new StreamError('STORAGE_FAILED', `${name} is damaged: its checksum is wrong`);
+  return JSON.parse(body.toString()) as Manifest;
+}

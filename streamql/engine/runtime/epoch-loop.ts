@@ -1,0 +1,164 @@
+import type { Clock, Timer } from '../../../src/lib/clock.ts';
+import { asStreamError } from '../../../src/lib/errors.ts';
+import { canProceed, stepCatchUp, tryFollow, wantsHold } from './catch-up.ts';
+import type { Graph } from './graph.ts';
+import type { EngineSettings } from './settings.ts';
+import type { SourceNode } from './source-node.ts';
+
+/**
+ * Advances everything in epochs (DESIGN D11). One epoch is one synchronous slice: take in what the log has for about `sliceMs`, let every
+ * touched query finish in topological order, tell subscribers. Whatever runs between two epochs (reads, DDL, checkpoints) therefore sees
+ * one consistent moment. Nothing runs while there is no input.
+ */
+export class EpochLoop {
+  readonly #graph: Graph;
+  readonly #clock: Clock;
+  readonly #settings: EngineSettings;
+  readonly #afterEpoch: () => void;
+  #started = false;
+  #stopped = false;
+  #soon: NodeJS.Immediate | null = null;
+  #timer: Timer | null = null;
+  /** Sources that wait for a query that has nearly caught up. */
+  readonly #held = new Set<SourceNode>();
+  #lastBeganMs = Number.NEGATIVE_INFINITY;
+
+  constructor(graph: Graph, clock: Clock, settings: EngineSettings, afterEpoch: () => void) {
+    this.#graph = graph;
+    this.#clock = clock;
+    this.#settings = settings;
+    this.#afterEpoch = afterEpoch;
+  }
+
+  start(): void {
+    this.#started = true;
+    this.wake();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    if (this.#soon !== null) clearImmediate(this.#soon);
+    this.#timer?.cancel();
+  }
+
+  /** There may be something to do. While the log is far ahead, at once; else when the last epoch is long enough ago. */
+  wake(): void {
+    if (!this.#started || this.#stopped || this.#soon !== null) return;
+    const waitMs = this.#lastBeganMs + this.#settings.epochIntervalMs - this.#clock.monotonicMs();
+    if (waitMs <= 0 || this.#backlog()) {
+      this.#timer?.cancel();
+      this.#timer = null;
+      this.#soon = setImmediate(() => {
+        this.#soon = null;
+        this.#run();
+      });
+    } else if (this.#timer === null) {
+      this.#timer = this.#clock.setTimeout(() => {
+        this.#timer = null;
+        this.#run();
+      }, waitMs);
+    }
+  }
+
+  #run(): void {
+    if (this.#stopped) return;
+    this.#lastBeganMs = this.#clock.monotonicMs();
+    const graph = this.#graph;
+    let worked = this.#follow();
+    const before = graph.epoch;
+    graph.epoch = before + 1;
+    if (this.#takeInput()) worked = true;
+    for (const source of graph.sources) source.publishLetters();
+    for (const query of graph.queries) {
+      if (!query.touched || query.error !== null) continue;
+      worked = true;
+      const beganMs = this.#clock.monotonicMs();
+      try {
+        query.endEpoch();
+      } catch (thrown) {
+        graph.fail(query, asStreamError(thrown));
+      }
+      query.busyMs += this.#clock.monotonicMs() - beganMs;
+    }
+    if (!worked) {
+      graph.epoch = before;
+      return;
+    }
+    this.#notify();
+    this.#afterEpoch();
+    if (this.#more()) this.wake();
+  }
+
+  #follow(): boolean {
+    let any = false;
+    for (const query of this.#graph.queries) if (tryFollow(this.#graph, query)) any = true;
+    return any;
+  }
+
+  /** Sources and queries that catch up take turns until the slice is over or nothing is left. */
+  #takeInput(): boolean {
+    const { batchRecords, sliceMs } = this.#settings;
+    const graph = this.#graph;
+    const held = this.#held;
+    held.clear();
+    const catchingUp = graph.queries.filter((query) => query.catchingUp !== null && query.error === null);
+    for (const query of catchingUp) {
+      if (wantsHold(graph, query)) for (const source of query.catchingUp!.keys()) held.add(source);
+    }
+    const active = graph.sources.filter((source) => source.error === null && !held.has(source));
+    let lastMs = this.#clock.monotonicMs();
+    const until = lastMs + sliceMs;
+    let worked = false;
+    for (let progress = true; progress; ) {
+      progress = false;
+      for (const source of active) {
+        if (source.error !== null) continue;
+        try {
+          if (source.cursor.step(batchRecords)) progress = true;
+        } catch (thrown) {
+          graph.fail(source, asStreamError(thrown));
+        }
+        const nowMs = this.#clock.monotonicMs();
+        source.busyMs += nowMs - lastMs;
+        lastMs = nowMs;
+        if (nowMs >= until) break;
+      }
+      for (const query of catchingUp) {
+        if (query.error !== null) continue;
+        try {
+          if (stepCatchUp(query, batchRecords)) progress = true;
+        } catch (thrown) {
+          graph.fail(query, asStreamError(thrown));
+        }
+      }
+      if (progress) worked = true;
+      lastMs = this.#clock.monotonicMs();
+      if (lastMs >= until) break;
+    }
+    const nowMs = this.#clock.monotonicMs();
+    if (worked) for (const source of graph.sources) source.watermark.update(source.cursor.positions, nowMs);
+    return worked;
+  }
+
+  #notify(): void {
+    const { epoch } = this.#graph;
+    for (const node of this.#graph.nodes) {
+      if (node.error !== null) continue;
+      const live = node.kind === 'source' || node.catchingUp === null;
+      for (const relation of node.relations) relation.notify(epoch, live);
+    }
+  }
+
+  /** Whether the next epoch has input already. */
+  #more(): boolean {
+    const { sources, queries } = this.#graph;
+    return (
+      sources.some((source) => source.error === null && source.cursor.ready && !this.#held.has(source)) ||
+      queries.some((query) => query.error === null && (query.touched || canProceed(this.#graph, query)))
+    );
+  }
+
+  #backlog(): boolean {
+    return this.#graph.sources.some((source) => source.error === null && source.cursor.behind);
+  }
+}

@@ -1,0 +1,108 @@
+import { assert } from '../../../src/lib/assert.ts';
+import { StreamError } from '../../../src/lib/errors.ts';
+import type { Log } from '../../../src/lib/log.ts';
+import type { QueryNode } from './query-node.ts';
+import type { Relation } from './relation.ts';
+import type { SourceNode } from './source-node.ts';
+
+export type GraphNode = SourceNode | QueryNode;
+
+/**
+ * Everything the engine runs. An object is added after what it reads, so the order of adding is a topological order, and walking it
+ * carries an epoch's changes from the sources to the last sink in one pass.
+ */
+export class Graph {
+  readonly #logger: Log;
+  readonly #nodes = new Map<string, GraphNode>();
+  readonly #relations = new Map<string, Relation>();
+  sources: readonly SourceNode[] = [];
+  queries: readonly QueryNode[] = [];
+  /** The present epoch, for those who are told of an end. */
+  epoch = 0;
+
+  constructor(logger: Log) {
+    this.#logger = logger;
+  }
+
+  get nodes(): Iterable<GraphNode> {
+    return this.#nodes.values();
+  }
+
+  node(id: string): GraphNode | undefined {
+    return this.#nodes.get(id);
+  }
+
+  /** The object that a relation (`id`, `id$errors`, `id$late`) belongs to. */
+  ownerOf(relation: Relation): GraphNode {
+    const node = this.#nodes.get(relation.owner);
+    assert(node !== undefined, `relation ${relation.id} has no owner`);
+    return node;
+  }
+
+  relation(id: string): Relation {
+    const relation = this.#relations.get(id);
+    if (relation === undefined) throw new StreamError('NOT_FOUND', `the engine has no relation ${id}`);
+    return relation;
+  }
+
+  add(node: GraphNode): void {
+    this.#nodes.set(node.spec.id, node);
+    for (const relation of node.relations) this.#relations.set(relation.id, relation);
+    this.#sort();
+  }
+
+  /** IN_USE when another object reads it. */
+  remove(id: string): GraphNode {
+    const node = this.#nodes.get(id);
+    if (node === undefined) throw new StreamError('NOT_FOUND', `the engine has no object ${id}`);
+    const readers = this.readersOf(node);
+    if (readers.length > 0) {
+      const names = readers.map((reader) => reader.spec.name).join(', ');
+      throw new StreamError('IN_USE', `${node.spec.name} is read by ${names}`);
+    }
+    const gone = new StreamError('NOT_FOUND', `${node.spec.name} was dropped`);
+    for (const relation of node.relations) {
+      relation.end(this.epoch, gone);
+      this.#relations.delete(relation.id);
+    }
+    this.#nodes.delete(id);
+    this.#sort();
+    this.#detach(node);
+    return node;
+  }
+
+  readersOf(node: GraphNode): QueryNode[] {
+    return this.queries.filter((query) => query.inputs.some(({ relation }) => relation.owner === node.spec.id));
+  }
+
+  /** Stops an object and all that read it; the rest goes on. */
+  fail(node: GraphNode, error: StreamError): void {
+    if (node.error !== null) return;
+    node.error = error;
+    const { code, message: reason, stack } = error;
+    this.#logger.error('object.failed', { id: node.spec.id, name: node.spec.name, code, reason, stack });
+    this.#detach(node);
+    for (const relation of node.relations) relation.end(this.epoch, error);
+    for (const reader of this.readersOf(node)) {
+      this.fail(reader, new StreamError('PIPELINE_FAILED', `${node.spec.name}, which it reads, failed: ${error.message}`));
+    }
+  }
+
+  #detach(node: GraphNode): void {
+    if (node.kind === 'source') {
+      node.close();
+      return;
+    }
+    node.unfollow();
+    for (const { relation } of node.inputs) {
+      const owner = this.#nodes.get(relation.owner);
+      if (owner?.kind === 'source') owner.readersChanged();
+    }
+  }
+
+  #sort(): void {
+    const nodes = [...this.#nodes.values()];
+    this.sources = nodes.filter((node) => node.kind === 'source');
+    this.queries = nodes.filter((node) => node.kind !== 'source');
+  }
+}

@@ -1,0 +1,151 @@
+import type { SinkSpec, ViewSpec } from '../../../src/ports/engine.ts';
+import type { StreamError } from '../../../src/lib/errors.ts';
+import type { Batch } from '../../../src/values/batch.ts';
+import type { Datum } from '../../../src/values/types.ts';
+import { buildPipeline } from '../build.ts';
+import type { Pipeline, StateTable } from '../operator.ts';
+import { ViewStore } from '../operators/view-store.ts';
+import type { LoadedCheckpoint, ObjectEntry } from './checkpoint-store.ts';
+import { DEAD_LETTER_VALUE_BYTES, DeadLetters } from './dead-letters.ts';
+import { type Reader, Relation } from './relation.ts';
+import type { SinkWriter } from './sink-writer.ts';
+import type { SourceCursor } from './source-cursor.ts';
+import { deadLetterRelation, guardedReader, loadTables, type SourceNode } from './source-node.ts';
+
+/** One leaf of a query: which input of the pipeline follows which relation. */
+export interface QueryInput {
+  readonly relation: Relation;
+  readonly reader: Reader;
+}
+
+/**
+ * A view or a sink: a pipeline, what it feeds, and what it reads. Until it has read as far as the shared readers of its sources it reads
+ * them itself (`catchingUp`); then it takes the present rows of the views and tables it reads, and from there on follows along with all.
+ */
+export class QueryNode {
+  readonly kind: 'view' | 'sink';
+  readonly spec: ViewSpec | SinkSpec;
+  readonly pipeline: Pipeline;
+  readonly inputs: readonly QueryInput[];
+  readonly errors = new DeadLetters('errors');
+  readonly store: ViewStore | null;
+  readonly writer: SinkWriter | null;
+  readonly relation: Relation | null;
+  readonly relations: readonly Relation[];
+  readonly #errorsRelation: Relation;
+  /** Own readers by source; null once it follows along. */
+  catchingUp: Map<SourceNode, SourceCursor> | null = new Map();
+  /** Has input that `endEpoch` has not seen; at first for what comes without any. */
+  touched = true;
+  error: StreamError | null = null;
+  rowsOut = 0;
+  /** Finishing epochs: operators, then keeping and handing on the result. */
+  busyMs = 0;
+  readonly #nowMs: () => number;
+  #out: Batch[] = [];
+
+  constructor(
+    spec: ViewSpec | SinkSpec,
+    parts: {
+      relation: (id: string) => Relation;
+      writer: SinkWriter | null;
+      nowMs: () => number;
+      onFailure: (node: QueryNode, error: StreamError) => void;
+    },
+  ) {
+    this.kind = spec.kind;
+    this.spec = spec;
+    this.writer = parts.writer;
+    this.#nowMs = parts.nowMs;
+    this.pipeline = buildPipeline(spec.plan, {
+      onOutput: (batch) => {
+        this.#out.push(batch);
+      },
+      onError: (error) => {
+        this.#onRowError(error.code, error.reason, error.row);
+      },
+    });
+    this.inputs = this.pipeline.inputs.map(({ relation, columns }, input) => ({
+      relation: parts.relation(relation),
+      reader: guardedReader(
+        columns,
+        (batch) => {
+          if (this.error !== null) return;
+          this.touched = true;
+          this.pipeline.push(input, batch);
+        },
+        (error) => parts.onFailure(this, error),
+      ),
+    }));
+    this.#errorsRelation = deadLetterRelation(`${spec.id}$errors`, spec.id, this.errors);
+    if (spec.kind === 'view') {
+      const store = new ViewStore('view', spec.columns, spec.key);
+      this.store = store;
+      this.relation = new Relation(spec.id, spec.id, spec.columns, {
+        scan: (columns, limit) => store.scan(columns, limit),
+        lookup: spec.key === null ? null : (key, limit) => store.lookup(key, limit),
+      });
+      this.relations = [this.relation, this.#errorsRelation];
+    } else {
+      this.store = null;
+      this.relation = null;
+      this.relations = [this.#errorsRelation];
+    }
+  }
+
+  get ephemeral(): boolean {
+    return this.spec.kind === 'view' && this.spec.ephemeral;
+  }
+
+  get tables(): readonly StateTable[] {
+    const own = this.store === null ? [this.errors.table] : [this.errors.table, this.store.state];
+    return [...this.pipeline.state, ...own];
+  }
+
+  load(entry: ObjectEntry, checkpoint: LoadedCheckpoint): void {
+    loadTables(this.tables, entry, checkpoint);
+    this.errors.loaded();
+    if (entry.backfill === undefined) this.follow();
+  }
+
+  /** From now on changes of what it reads come to it. */
+  follow(): void {
+    this.catchingUp = null;
+    for (const { relation, reader } of this.inputs) relation.readers.add(reader);
+  }
+
+  unfollow(): void {
+    for (const { relation, reader } of this.inputs) relation.readers.delete(reader);
+    if (this.catchingUp !== null) for (const [source, cursor] of this.catchingUp) source.closeCursor(cursor);
+  }
+
+  /** Ends the epoch within: state is current, the view has its rows, its readers have the changes. Throws when in doubt. */
+  endEpoch(): void {
+    this.touched = false;
+    this.pipeline.endEpoch();
+    const out = this.#out;
+    if (out.length > 0) this.#out = [];
+    for (const batch of out) {
+      this.rowsOut += batch.length;
+      this.store?.apply(batch);
+      this.writer?.collect(batch);
+    }
+    this.store?.endEpoch();
+    for (const batch of out) this.relation?.publish(batch, null);
+    const errors = this.errors.takeChanges();
+    if (errors !== null) this.#errorsRelation.publish(errors, null);
+  }
+
+  #onRowError(code: string, reason: string, row: readonly Datum[]): void {
+    const value = JSON.stringify(row, (_, datum) => (typeof datum === 'bigint' ? datum.toString() : datum));
+    this.errors.add({
+      code,
+      reason,
+      topic: '',
+      partition: -1,
+      offset: -1,
+      timestampMs: this.#nowMs(),
+      value: value.slice(0, DEAD_LETTER_VALUE_BYTES),
+    });
+  }
+}

@@ -1,0 +1,63 @@
+import type { StreamError } from '../../../src/lib/errors.ts';
+import type { SourceSpec } from '../../../src/ports/engine.ts';
+import type { Batch } from '../../../src/values/batch.ts';
+import { AppendDecoder } from './record-decoder.ts';
+import { type CursorParts, SourceCursor } from './source-cursor.ts';
+
+/**
+ * The source's rows that are in the log now, decoded, in chunks: the next comes when the last was taken, and none after an answer of false.
+ * Late rows are left out as the source's policy says, so this is what a view over the source would see.
+ */
+export async function readSource(
+  spec: SourceSpec,
+  columns: readonly number[],
+  parts: CursorParts,
+  onBatch: (batch: Batch) => Promise<boolean>,
+): Promise<void> {
+  const state = await parts.log.describe(spec.topic);
+  if (state === undefined) return;
+  let batches: Batch[] = [];
+  let news: () => void = () => undefined;
+  let failure: StreamError | null = null;
+  const output = {
+    onBatch: (batch: Batch) => {
+      batches.push(batch);
+    },
+    onMalformed: () => undefined,
+    onLate: () => undefined,
+  };
+  const cursor = new SourceCursor(
+    spec,
+    new AppendDecoder(spec, columns, parts.settings.batchRecords, output),
+    output,
+    {
+      ...parts,
+      onReady: () => news(),
+      onError: (error) => {
+        failure = error;
+        news();
+      },
+    },
+    null,
+  );
+  try {
+    cursor.update(state);
+    const limit = (partition: number): number => state.partitions[partition].highWatermark;
+    const unread = (): boolean => state.partitions.some((_, partition) => (cursor.position(partition) ?? 0) < limit(partition));
+    while (unread()) {
+      if (failure !== null) throw failure;
+      if (!cursor.readyBelow(limit)) {
+        await new Promise<void>((resolve) => {
+          news = resolve;
+        });
+        continue;
+      }
+      cursor.step(parts.settings.batchRecords, limit);
+      const ready = batches;
+      batches = [];
+      for (const batch of ready) if (!(await onBatch(batch))) return;
+    }
+  } finally {
+    cursor.close();
+  }
+}

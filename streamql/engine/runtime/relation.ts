@@ -1,0 +1,111 @@
+import { asStreamError, type StreamError } from '../../../src/lib/errors.ts';
+import type { ViewChange } from '../../../src/ports/engine.ts';
+import type { Batch, ColumnSchema } from '../../../src/values/batch.ts';
+import type { Datum } from '../../../src/values/types.ts';
+import { consolidate } from './consolidate.ts';
+
+/** The rows that a relation holds; a source has none, its rows are in the log. */
+export interface RelationRows {
+  /** Weights expanded; at most `limit` rows. */
+  scan(columns: readonly number[], limit: number): Batch;
+  /** Rows whose key begins with these values; null when the relation has no key. */
+  readonly lookup: ((key: readonly Datum[], limit: number) => Batch) | null;
+}
+
+/** One input of a query that follows a relation. */
+export interface Reader {
+  /** Positions in the relation's columns. */
+  readonly columns: readonly number[];
+  push(batch: Batch): void;
+}
+
+export interface Subscriber {
+  readonly onChange: (change: ViewChange) => void;
+  /** Set until the first call: whether that is a snapshot. */
+  starting: { readonly snapshot: boolean } | null;
+}
+
+/** Something that can be read by name: a source, a table, a view, dead letters. Hands changes on to those who follow it. */
+export class Relation {
+  readonly id: string;
+  /** Id of the object it belongs to. */
+  readonly owner: string;
+  readonly columns: readonly ColumnSchema[];
+  readonly rows: RelationRows | null;
+  readonly readers = new Set<Reader>();
+  readonly subscribers = new Set<Subscriber>();
+  /** This epoch's changes, kept only for subscribers. */
+  #changes: Batch[] = [];
+
+  constructor(id: string, owner: string, columns: readonly ColumnSchema[], rows: RelationRows | null) {
+    this.id = id;
+    this.owner = owner;
+    this.columns = columns;
+    this.rows = rows;
+  }
+
+  /** `layout`: which of the relation's columns the batch has, in order; null for all. */
+  publish(batch: Batch, layout: readonly number[] | null): void {
+    for (const reader of this.readers) reader.push(selectColumns(batch, layout, reader.columns));
+    if (this.subscribers.size > 0) this.#changes.push(batch);
+  }
+
+  /** At the end of an epoch. A subscriber that is not `live` yet (the view still catches up) waits on. */
+  notify(epoch: number, live: boolean): void {
+    const changes = this.#changes;
+    if (changes.length > 0) this.#changes = [];
+    if (this.subscribers.size === 0 || !live) return;
+    let batch: Batch | null | undefined;
+    for (const subscriber of [...this.subscribers]) {
+      if (subscriber.starting !== null) {
+        this.start(subscriber, epoch);
+        continue;
+      }
+      if (changes.length === 0) continue;
+      if (batch === undefined)
+        batch = consolidate(
+          this.columns.map((column) => column.type),
+          changes,
+        );
+      if (batch !== null) this.#tell(subscriber, { epoch, snapshot: false, batch });
+    }
+  }
+
+  /** The first call, if a snapshot is wanted; later epochs' changes follow. Only between epochs. */
+  start(subscriber: Subscriber, epoch: number): void {
+    const snapshot = subscriber.starting?.snapshot ?? false;
+    subscriber.starting = null;
+    if (!snapshot || this.rows === null) return;
+    const all = this.columns.map((_, i) => i);
+    this.#tell(subscriber, { epoch, snapshot: true, batch: this.rows.scan(all, Number.POSITIVE_INFINITY) });
+  }
+
+  /** Ends all subscriptions. */
+  end(epoch: number, error: StreamError): void {
+    const batch: Batch = { length: 0, columns: [], weights: null };
+    for (const subscriber of [...this.subscribers]) {
+      this.subscribers.delete(subscriber);
+      const { code, detail } = error.toJSON();
+      this.#tell(subscriber, { epoch, snapshot: false, batch, error: { code, detail } });
+    }
+  }
+
+  /** A subscriber that throws loses its subscription; the view is not to blame. */
+  #tell(subscriber: Subscriber, change: ViewChange): void {
+    try {
+      subscriber.onChange(change);
+    } catch (thrown) {
+      this.subscribers.delete(subscriber);
+      if (change.error !== undefined) return;
+      const { code, detail } = asStreamError(thrown).toJSON();
+      const ended = { ...change, batch: { length: 0, columns: [], weights: null }, error: { code, detail } };
+      this.#tell(subscriber, ended);
+    }
+  }
+}
+
+/** The columns `wanted` of a batch that has those of `layout`. */
+export function selectColumns(batch: Batch, layout: readonly number[] | null, wanted: readonly number[]): Batch {
+  const columns = wanted.map((column) => batch.columns[layout === null ? column : layout.indexOf(column)]);
+  return { length: batch.length, columns, weights: batch.weights };
+}

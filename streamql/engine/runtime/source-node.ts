@@ -1,0 +1,172 @@
+import { asStreamError, type StreamError } from '../../../src/lib/errors.ts';
+import type { SourceSpec } from '../../../src/ports/engine.ts';
+import type { Batch } from '../../../src/values/batch.ts';
+import { DEAD_LETTER_COLUMNS } from '../../../src/values/hidden-columns.ts';
+import type { StateTable } from '../operator.ts';
+import type { LoadedCheckpoint, ObjectEntry } from './checkpoint-store.ts';
+import { DeadLetters } from './dead-letters.ts';
+import type { TopicState } from './log-reader.ts';
+import { AppendDecoder, type DecodedOutput, type RecordDecoder } from './record-decoder.ts';
+import { type Reader, Relation, selectColumns } from './relation.ts';
+import { type CursorParts, type CursorState, SourceCursor } from './source-cursor.ts';
+import { TableDecoder } from './table-decoder.ts';
+import { TableStore } from './table-store.ts';
+import { Watermark } from './watermark.ts';
+
+/** The relation over dead letters, with their rows. */
+export function deadLetterRelation(id: string, owner: string, letters: DeadLetters): Relation {
+  const scan = (columns: readonly number[], limit: number): Batch => selectColumns(letters.scan(limit), null, columns);
+  return new Relation(id, owner, DEAD_LETTER_COLUMNS, { scan, lookup: null });
+}
+
+/**
+ * A topic as a relation: one shared reader that all queries follow once they have caught up. A source's rows are in the log; a table's
+ * (primary key) are kept here too.
+ */
+export class SourceNode {
+  readonly kind = 'source';
+  readonly spec: SourceSpec;
+  readonly cursor: SourceCursor;
+  readonly relation: Relation;
+  readonly errors = new DeadLetters('errors');
+  readonly late = new DeadLetters('late');
+  readonly store: TableStore | null;
+  readonly relations: readonly Relation[];
+  readonly watermark: Watermark;
+  /** Readers of their own that queries have while they catch up. They want the same news of the topic. */
+  readonly followers = new Set<SourceCursor>();
+  error: StreamError | null = null;
+  rows = 0;
+  lateRows = 0;
+  /** Decoding, and what readers do at once with what was decoded. */
+  busyMs = 0;
+  readonly #parts: CursorParts;
+  readonly #errorsRelation: Relation;
+  readonly #lateRelation: Relation;
+  /** Columns decoded now; null for a table, which has all. */
+  #layout: readonly number[] | null;
+  #topic: TopicState | undefined;
+
+  constructor(spec: SourceSpec, parts: CursorParts, entry: ObjectEntry | null) {
+    this.spec = spec;
+    this.#parts = parts;
+    this.store = spec.primaryKey === null ? null : new TableStore(spec.columns, spec.primaryKey);
+    this.#layout = this.store === null ? [] : null;
+    this.relation = new Relation(spec.id, spec.id, spec.columns, this.store);
+    this.#errorsRelation = deadLetterRelation(`${spec.id}$errors`, spec.id, this.errors);
+    this.#lateRelation = deadLetterRelation(`${spec.id}$late`, spec.id, this.late);
+    this.relations = [this.relation, this.#errorsRelation, ...(spec.late === 'dead_letter' ? [this.#lateRelation] : [])];
+    this.cursor = new SourceCursor(spec, this.#decoder(), this.#output, parts, entry?.cursor ?? null);
+    this.watermark = new Watermark(spec.watermark?.delayMicros ?? 0, spec.idleTimeoutMs, entry?.counts?.watermark ?? null);
+    this.rows = entry?.counts?.rows ?? 0;
+    this.lateRows = entry?.counts?.late ?? 0;
+  }
+
+  get isTable(): boolean {
+    return this.store !== null;
+  }
+
+  get tables(): readonly StateTable[] {
+    return [this.errors.table, this.late.table, ...(this.store === null ? [] : [this.store.table])];
+  }
+
+  load(entry: ObjectEntry, checkpoint: LoadedCheckpoint): void {
+    loadTables(this.tables, entry, checkpoint);
+    this.errors.loaded();
+    this.late.loaded();
+  }
+
+  /** Takes over news of the topic, for everyone who reads it. */
+  update(state: TopicState | undefined): void {
+    this.#topic = state;
+    this.cursor.update(state);
+    for (const follower of this.followers) follower.update(state);
+  }
+
+  /** A reader of its own over the same topic, from `from` or the log's start. Its dead letters are told once, here. */
+  openCursor(wanted: readonly number[], onBatch: (batch: Batch) => void, from: CursorState | null): SourceCursor {
+    const output: DecodedOutput = {
+      onBatch,
+      onMalformed: this.#output.onMalformed,
+      // The shared reader was there before and has told them.
+      onLate: () => undefined,
+    };
+    const decoder = new AppendDecoder(this.spec, wanted, this.#parts.settings.batchRecords, output);
+    const cursor = new SourceCursor(this.spec, decoder, output, this.#parts, from);
+    this.followers.add(cursor);
+    cursor.update(this.#topic);
+    return cursor;
+  }
+
+  closeCursor(cursor: SourceCursor): void {
+    this.followers.delete(cursor);
+    cursor.close();
+  }
+
+  /** Between epochs: the shared reader decodes what its readers now want. */
+  readersChanged(): void {
+    if (this.#layout === null) return;
+    const wanted = new Set<number>();
+    for (const reader of this.relation.readers) for (const column of reader.columns) wanted.add(column);
+    const layout = [...wanted].sort((a, b) => a - b);
+    if (layout.length === this.#layout.length && layout.every((column, i) => column === this.#layout?.[i])) return;
+    this.#layout = layout;
+    this.cursor.decoder = this.#decoder();
+  }
+
+  publishLetters(): void {
+    const errors = this.errors.takeChanges();
+    if (errors !== null) this.#errorsRelation.publish(errors, null);
+    const late = this.late.takeChanges();
+    if (late !== null) this.#lateRelation.publish(late, null);
+  }
+
+  close(): void {
+    this.cursor.close();
+    for (const follower of this.followers) follower.close();
+  }
+
+  #decoder(): RecordDecoder {
+    const { batchRecords } = this.#parts.settings;
+    if (this.store !== null) return new TableDecoder(this.spec, this.store, batchRecords, this.#output);
+    return new AppendDecoder(this.spec, this.#layout ?? [], batchRecords, this.#output);
+  }
+
+  readonly #output: DecodedOutput = {
+    onBatch: (batch) => {
+      if (batch.weights === null) this.rows += batch.length;
+      this.relation.publish(batch, this.#layout);
+    },
+    onMalformed: (letter) => {
+      this.errors.add(letter);
+    },
+    onLate: (count, letters) => {
+      this.lateRows += count;
+      for (const letter of letters) this.late.add(letter);
+    },
+  };
+}
+
+export function loadTables(tables: readonly StateTable[], entry: ObjectEntry, checkpoint: LoadedCheckpoint): void {
+  const byId = new Map(entry.tables.map((table) => [table.id, table.pieces]));
+  for (const table of tables) for (const ref of byId.get(table.id) ?? []) table.load(checkpoint.piece(ref));
+}
+
+/** A reader whose push may fail without harm to whoever publishes. */
+export function guardedReader(
+  columns: readonly number[],
+  push: (batch: Batch) => void,
+  onFailure: (error: StreamError) => void,
+): Reader {
+  return {
+    columns,
+    push(batch) {
+      try {
+        push(batch);
+      } catch (thrown) {
+        onFailure(asStreamError(thrown));
+      }
+    },
+  };
+}
+

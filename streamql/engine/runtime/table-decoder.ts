@@ -1,0 +1,181 @@
+import { createJsonDecoder } from '../../../src/formats/json/json-decoder.ts';
+import type { SourceSpec } from '../../../src/ports/engine.ts';
+import { type Column, ColumnBuilder, datumAt } from '../../../src/values/column.ts';
+import { HIDDEN_COLUMNS } from '../../../src/values/hidden-columns.ts';
+import type { Datum } from '../../../src/values/types.ts';
+import { sameDatum } from '../state/row-hash.ts';
+import { DEAD_LETTER_VALUE_BYTES, type DeadLetter } from './dead-letters.ts';
+import {
+  type DecodedOutput,
+  declaredCount,
+  lateLetter,
+  letterOf,
+  markLate,
+  type PartitionPosition,
+  type RecordDecoder,
+} from './record-decoder.ts';
+import { keyText, type LogRecord, RecordMeta, valueText } from './record-meta.ts';
+import { rawKeyJson, tableKeyJson } from './table-key.ts';
+import type { TableStore } from './table-store.ts';
+
+const HIDDEN_NAMES = new Set(HIDDEN_COLUMNS.map((column) => column.name));
+const NONE = -1;
+
+/**
+ * Each record puts or deletes (null value) the row that its key names. Where key and value both have the primary key they must agree;
+ * key columns missing from the value are taken from the key, and without a record key the value alone names the row. The last
+ * record in offset order wins; across partitions Kafka gives no order, so one key should stay in one partition.
+ */
+export class TableDecoder implements RecordDecoder {
+  readonly #spec: SourceSpec;
+  readonly #store: TableStore;
+  readonly #output: DecodedOutput;
+  readonly #declared: number;
+  readonly #keyNames: readonly string[];
+  readonly #keys: ReturnType<typeof createJsonDecoder>;
+  readonly #values: ReturnType<typeof createJsonDecoder>;
+  readonly #meta: RecordMeta;
+  /** Per record taken: its row in the decoded keys and in the decoded values, or NONE. */
+  #keyRows: number[] = [];
+  #valueRows: number[] = [];
+  #texts: (string | null)[] = [];
+
+  constructor(spec: SourceSpec, store: TableStore, batchRecords: number, output: DecodedOutput) {
+    this.#spec = spec;
+    this.#store = store;
+    this.#output = output;
+    this.#declared = declaredCount(spec);
+    const key = store.key;
+    // The value may leave the key to the record key, so NULL is checked here and not by the decoder.
+    const columns = spec.columns.slice(0, this.#declared).map((column, i) => (key.includes(i) ? { ...column, nullable: true } : column));
+    this.#keyNames = key.map((column) => columns[column].name);
+    this.#keys = createJsonDecoder(columns, [...key]);
+    this.#values = createJsonDecoder(
+      columns,
+      columns.map((_, i) => i),
+    );
+    this.#meta = new RecordMeta(spec.topic, batchRecords, HIDDEN_NAMES);
+  }
+
+  take(record: LogRecord, partition: number): void {
+    let keyRow = NONE;
+    if (record.keyEnd >= 0) {
+      const json = tableKeyJson(record.buffer.subarray(record.keyStart, record.keyEnd), this.#keyNames);
+      if (json !== null) {
+        if (!this.#decodeKey(json) && !this.#decodeKey(rawKeyJson(keyText(record)!, this.#keyNames))) {
+          this.#malformed(record, partition, `the record key is no (${this.#keyNames.join(', ')})`);
+          return;
+        }
+        keyRow = this.#keys.rows - 1;
+      }
+    }
+    let valueRow = NONE;
+    if (record.valueEnd >= 0) {
+      if (!this.#values.decode(record.buffer, record.valueStart, record.valueEnd)) {
+        this.#malformed(record, partition, this.#values.error);
+        return;
+      }
+      valueRow = this.#values.rows - 1;
+    } else if (keyRow === NONE) {
+      this.#malformed(record, partition, 'the record has neither key nor value');
+      return;
+    }
+    this.#meta.push(record);
+    this.#keyRows.push(keyRow);
+    this.#valueRows.push(valueRow);
+    // Kept for letters that only `finish` can write; tables are small enough in records per second.
+    this.#texts.push(valueText(record, DEAD_LETTER_VALUE_BYTES));
+  }
+
+  finish(position: PartitionPosition): void {
+    const length = this.#meta.length;
+    const keyRows = this.#keyRows;
+    const valueRows = this.#valueRows;
+    const keyColumns = this.#keys.finish();
+    const valueColumns = this.#values.finish();
+    if (length === 0) return;
+    const refused = new Uint8Array(length);
+    const deletes = Uint8Array.from(valueRows, (row) => (row === NONE ? 1 : 0));
+
+    const named = this.#store.key.map((column, k) => {
+      const builder = new ColumnBuilder(this.#spec.columns[column].type, length);
+      for (let i = 0; i < length; i++) {
+        const byKey = keyRows[i] === NONE ? null : datumAt(keyColumns[k], keyRows[i]);
+        const byValue = valueRows[i] === NONE ? null : datumAt(valueColumns[column], valueRows[i]);
+        const datum = byKey ?? byValue;
+        if (refused[i] === 0 && (datum === null || (byKey !== null && byValue !== null && !sameDatum(byKey, byValue)))) {
+          refused[i] = 1;
+          const name = this.#keyNames[k];
+          this.#refuse(i, position.partition, datum === null ? `${name} is missing` : `${name} differs between key and value`);
+        }
+        builder.push(datum);
+      }
+      return builder.finish();
+    });
+    this.#markLate(valueColumns, deletes, refused, position);
+
+    const rows = new Int32Array(length);
+    let count = 0;
+    for (let i = 0; i < length; i++) if (refused[i] === 0) rows[count++] = i;
+    const columns = this.#spec.columns.map((column, c) => {
+      const k = this.#store.key.indexOf(c);
+      if (k >= 0) return named[k].gather(rows, count);
+      if (c >= this.#declared) return this.#meta.column(column.name, position.partition).gather(rows, count);
+      return spread(valueColumns[c], valueRows, rows, count);
+    });
+    const keptDeletes = new Uint8Array(count);
+    for (let i = 0; i < count; i++) keptDeletes[i] = deletes[rows[i]];
+    this.#meta.clear();
+    this.#keyRows = [];
+    this.#valueRows = [];
+    this.#texts = [];
+    if (count === 0) return;
+    const { old, fresh } = this.#store.write(columns, count, keptDeletes);
+    if (old !== null) this.#output.onBatch(old);
+    if (fresh !== null) this.#output.onBatch(fresh);
+  }
+
+  #decodeKey(json: Buffer | null | undefined): boolean {
+    return json !== undefined && json !== null && this.#keys.decode(json, 0, json.length);
+  }
+
+  /** Only rows that are put have a time; a delete is never late. */
+  #markLate(values: readonly Column[], deletes: Uint8Array, refused: Uint8Array, position: PartitionPosition): void {
+    const { watermark, late: policy } = this.#spec;
+    if (watermark === null) return;
+    const puts: number[] = [];
+    for (let i = 0; i < deletes.length; i++) if (deletes[i] === 0 && refused[i] === 0) puts.push(i);
+    const rows = Int32Array.from(puts, (i) => this.#valueRows[i]);
+    const late = new Uint8Array(puts.length);
+    const times = values[watermark.column].gather(rows, puts.length);
+    const count = markLate(times, puts.length, watermark.delayMicros, position, late);
+    if (count === 0) return;
+    const letters: DeadLetter[] = [];
+    puts.forEach((i, n) => {
+      if (late[n] === 0 || policy === 'update') return;
+      refused[i] = 1;
+      if (policy === 'dead_letter') letters.push(lateLetter(this.#spec, position.partition, this.#meta, i, this.#texts[i]));
+    });
+    this.#output.onLate(count, letters);
+  }
+
+  #refuse(row: number, partition: number, reason: string): void {
+    const place = { topic: this.#spec.topic, partition, offset: this.#meta.offset(row) };
+    const timestampMs = this.#meta.timestampMs(row);
+    this.#output.onMalformed({ code: 'RECORD_MALFORMED', reason, ...place, timestampMs, value: this.#texts[row] });
+  }
+
+  #malformed(record: LogRecord, partition: number, reason: string): void {
+    this.#output.onMalformed(letterOf(record, this.#spec.topic, partition, 'RECORD_MALFORMED', reason));
+  }
+}
+
+/** The column at each kept record: NULL where the record has no value. */
+function spread(column: Column, valueRows: readonly number[], rows: Int32Array, count: number): Column {
+  const builder = new ColumnBuilder(column.type, count);
+  for (let i = 0; i < count; i++) {
+    const row = valueRows[rows[i]];
+    builder.push((row === NONE ? null : datumAt(column, row)) as Datum);
+  }
+  return builder.finish();
+}
