@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { batchOfRows, type ColumnSchema } from '../../../../src/values/batch.ts';
+import { compareDatums } from '../../../../src/values/compare.ts';
 import {
   BIGINT,
   BOOLEAN,
@@ -11,7 +12,6 @@ import {
   type SqlType,
   VARCHAR,
 } from '../../../../src/values/types.ts';
-import { compareDatums } from '../../../../src/values/compare.ts';
 import { AggregateOperator } from '../../../../streamql/engine/operators/aggregate.ts';
 import type { Aggregate, AggregateCall } from '../../../../streamql/plan/plan.ts';
 import { type Case, checkOperator, info, type Row, rowKey } from '../history.ts';

@@ -101,7 +101,13 @@ test('output in several batches never takes back what has yet to come', () => {
   });
   const many = 5000;
   operator.push(1, batchOfRows(RIGHT, new Array(many).fill(['a', 1])));
-  operator.push(1, batchOfRows(RIGHT, Array.from({ length: many }, (_, i) => [`${i}`, 1])));
+  operator.push(
+    1,
+    batchOfRows(
+      RIGHT,
+      Array.from({ length: many }, (_, i) => [`${i}`, 1]),
+    ),
+  );
   operator.push(
     0,
     batchOfRows(

@@ -38,7 +38,12 @@ describe.each([true, false])('append only: %s', (appendOnly) => {
         types: [TYPES],
         appendOnly: [appendOnly],
         make: (context) =>
-          new DistinctOperator(info('0.distinct'), context, { op: 'distinct', input, schema: input.schema }, appendOnly),
+          new DistinctOperator(
+            info('0.distinct'),
+            context,
+            { op: 'distinct', input, schema: input.schema },
+            appendOnly,
+          ),
         evaluate: ([all]) => [...new Map(all.map((row) => [rowKey(row), row])).values()],
       },
       [rows],
