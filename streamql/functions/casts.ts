@@ -43,9 +43,9 @@ export function canCast(from: SqlType, to: SqlType, level: CastLevel): boolean {
   if (from.kind === 'varchar') return level === 'explicit';
   if (to.kind === 'time' && (from.kind === 'timestamp' || from.kind === 'timestamptz')) return level !== 'implicit';
   if (level !== 'explicit') return false;
-  if (from.kind === 'boolean') return to.kind === 'integer';
-  if (to.kind === 'boolean') return from.kind === 'integer';
   if (from.kind === 'jsonb') return isNumeric(to) || to.kind === 'boolean';
+  if (from.kind === 'boolean') return to.kind === 'integer' || to.kind === 'jsonb';
+  if (to.kind === 'boolean') return from.kind === 'integer';
   if (from.kind === 'time') return to.kind === 'interval';
   return to.kind === 'jsonb';
 }

@@ -1,0 +1,282 @@
+import { StreamError } from '../../src/lib/errors.ts';
+import {
+  civilFromDays,
+  daysFromCivil,
+  daysInMonth,
+  joinTimestamp,
+  MICROS_PER_DAY,
+  MICROS_PER_HOUR,
+  MICROS_PER_MINUTE,
+  MICROS_PER_SECOND,
+  splitTimestamp,
+} from '../../src/values/datetime.ts';
+import { addExact, divideTruncating, type Exact, multiplyExact, subtractExact } from '../../src/values/decimal.ts';
+import {
+  canonicalInteger,
+  DATE,
+  DOUBLE,
+  decimal,
+  type Interval,
+  type SqlType,
+  TIMESTAMP,
+  TIMESTAMPTZ,
+  VARCHAR,
+} from '../../src/values/types.ts';
+import { formatFlink, formatPostgres } from './datetime-format.ts';
+import type { ScalarFunction } from './function-table.ts';
+
+/** What extract yields: seconds have six digits after the point, everything else is whole. */
+const EXTRACTED = decimal(20, 6);
+const MILLION = 1_000_000;
+
+interface Moment {
+  readonly days: number;
+  /** Microseconds since midnight. */
+  readonly time: number;
+}
+
+/** Field names of extract and date_part: the value in millionths. */
+const FIELDS: Readonly<Record<string, (moment: Moment) => Exact>> = {
+  year: ({ days }) => civilFromDays(days).year * MILLION,
+  month: ({ days }) => civilFromDays(days).month * MILLION,
+  day: ({ days }) => civilFromDays(days).day * MILLION,
+  hour: ({ time }) => Math.floor(time / MICROS_PER_HOUR) * MILLION,
+  minute: ({ time }) => (Math.floor(time / MICROS_PER_MINUTE) % 60) * MILLION,
+  second: ({ time }) => time % MICROS_PER_MINUTE,
+  millisecond: ({ time }) => (time % MICROS_PER_MINUTE) * 1000,
+  microsecond: ({ time }) => (time % MICROS_PER_MINUTE) * MILLION,
+  epoch: ({ days, time }) => joinTimestamp(days, time),
+  dow: ({ days }) => dayOfWeek(days) * MILLION,
+  isodow: ({ days }) => (dayOfWeek(days) || 7) * MILLION,
+  doy: ({ days }) => (days - daysFromCivil(civilFromDays(days).year, 1, 1) + 1) * MILLION,
+  week: ({ days }) => isoWeek(days).week * MILLION,
+  isoyear: ({ days }) => isoWeek(days).year * MILLION,
+  quarter: ({ days }) => Math.ceil(civilFromDays(days).month / 3) * MILLION,
+  decade: ({ days }) => Math.floor(civilFromDays(days).year / 10) * MILLION,
+  century: ({ days }) => Math.ceil(civilFromDays(days).year / 100) * MILLION,
+};
+
+/** 0 is Sunday. */
+const dayOfWeek = (days: number): number => (((days + 4) % 7) + 7) % 7;
+
+function isoWeek(days: number): { year: number; week: number } {
+  const thursday = days - ((dayOfWeek(days) + 6) % 7) + 3;
+  const { year } = civilFromDays(thursday);
+  return { year, week: Math.floor((thursday - daysFromCivil(year, 1, 1)) / 7) + 1 };
+}
+
+function field(name: string): (moment: Moment) => Exact {
+  const lower = name.toLowerCase();
+  const found = FIELDS[lower] ?? FIELDS[lower.replace(/s$/, '')];
+  if (found === undefined)
+    throw new StreamError(
+      'VALUE_DOMAIN',
+      `extract: there is no field ${name}; there are ${Object.keys(FIELDS).join(', ')}`,
+    );
+  return found;
+}
+
+function momentOf(datum: any, type: SqlType): Moment {
+  if (type.kind === 'date') return { days: datum, time: 0 };
+  if (type.kind === 'time') return { days: 0, time: datum };
+  return splitTimestamp(datum);
+}
+
+function extractOf(name: string, datum: any, type: SqlType): Exact {
+  if (type.kind !== 'interval') return field(name)(momentOf(datum, type));
+  const { months, days, micros } = datum as Interval;
+  switch (name.toLowerCase().replace(/s$/, '')) {
+    case 'year':
+      return Math.trunc(months / 12) * MILLION + 0;
+    case 'month':
+      return (months % 12) * MILLION + 0;
+    case 'day':
+      return days * MILLION;
+    case 'hour':
+      return Math.trunc(micros / MICROS_PER_HOUR) * MILLION + 0;
+    case 'minute':
+      return (Math.trunc(micros / MICROS_PER_MINUTE) % 60) * MILLION + 0;
+    case 'second':
+      return (micros % MICROS_PER_MINUTE) + 0;
+    case 'epoch':
+      // As Postgres: a year has 365.25 days, a month 30.
+      return addExact(
+        multiplyExact(Math.trunc(months / 12) * 36525 * 864 + ((months % 12) * 30 + days) * 86400, MILLION),
+        micros,
+      );
+    default:
+      throw new StreamError('VALUE_DOMAIN', `extract: an interval has no field ${name}`);
+  }
+}
+
+const TEMPORAL = ['timestamp', 'timestamptz', 'date', 'time', 'interval'] as const;
+
+function duckdbExtract(name: string, x: string): string {
+  const plain = name.replace(/'/g, '').toLowerCase().replace(/s$/, '');
+  if (plain === 'second') return `microsecond(${x}) / 1000000`;
+  if (plain === 'millisecond') return `microsecond(${x}) / 1000`;
+  if (plain === 'epoch') return `CAST(epoch_us(${x}) AS HUGEINT) / 1000000`;
+  return `date_part(${name}, ${x})`;
+}
+
+const extracts: ScalarFunction[] = TEMPORAL.flatMap((kind): ScalarFunction[] => [
+  {
+    name: 'extract',
+    id: `extract.${kind}`,
+    args: ['varchar', kind],
+    returns: () => EXTRACTED,
+    call: ([name, datum], types) => extractOf(name, datum, types[1]),
+    duckdb: ([name, x]) => duckdbExtract(name, x),
+    doc: `A field of a ${kind}: ${kind === 'interval' ? 'year, month, day, hour, minute, second, epoch' : Object.keys(FIELDS).join(', ')}. Written extract(field FROM x).`,
+  },
+  {
+    name: 'date_part',
+    id: `date_part.${kind}`,
+    args: ['varchar', kind],
+    returns: () => DOUBLE,
+    call: ([name, datum], types) => Number(extractOf(name, datum, types[1])) / MILLION,
+    duckdb: ([name, x]) => duckdbExtract(name, x),
+    doc: 'As extract, as a double.',
+  },
+]);
+
+/** The beginning of the unit that a moment falls into. */
+function truncate(unit: string, micros: Exact): Exact {
+  const { days, time } = splitTimestamp(micros);
+  const { year, month } = civilFromDays(days);
+  const whole: Readonly<Record<string, number>> = {
+    hour: MICROS_PER_HOUR,
+    minute: MICROS_PER_MINUTE,
+    second: MICROS_PER_SECOND,
+    millisecond: 1000,
+    microsecond: 1,
+  };
+  const name = unit.toLowerCase().replace(/s$/, '');
+  if (whole[name] !== undefined) return joinTimestamp(days, time - (time % whole[name]));
+  switch (name) {
+    case 'day':
+      return joinTimestamp(days, 0);
+    case 'week':
+      return joinTimestamp(days - ((dayOfWeek(days) + 6) % 7), 0);
+    case 'month':
+      return joinTimestamp(daysFromCivil(year, month, 1), 0);
+    case 'quarter':
+      return joinTimestamp(daysFromCivil(year, month - ((month - 1) % 3), 1), 0);
+    case 'year':
+      return joinTimestamp(daysFromCivil(year, 1, 1), 0);
+    case 'decade':
+      return joinTimestamp(daysFromCivil(Math.floor(year / 10) * 10, 1, 1), 0);
+    case 'century':
+      return joinTimestamp(daysFromCivil(Math.floor((year - 1) / 100) * 100 + 1, 1, 1), 0);
+    default:
+      throw new StreamError('VALUE_DOMAIN', `date_trunc: there is no unit ${unit}`);
+  }
+}
+
+function binOf({ months, days, micros }: Interval, value: Exact, origin: Exact): Exact {
+  const stride = days * MICROS_PER_DAY + micros;
+  if (months !== 0 || stride <= 0)
+    throw new StreamError('VALUE_DOMAIN', 'date_bin: the stride must be positive and without months');
+  const distance = subtractExact(value, origin);
+  const steps = divideTruncating(distance, stride);
+  const start = multiplyExact(steps, stride);
+  return addExact(origin, start > distance ? subtractExact(start, stride) : start);
+}
+
+const moments = (['timestamp', 'timestamptz'] as const).flatMap((kind): ScalarFunction[] => {
+  const type: SqlType = { kind };
+  return [
+    {
+      name: 'date_trunc',
+      id: `date_trunc.${kind}`,
+      args: ['varchar', kind],
+      returns: () => type,
+      call: ([unit, x]) => truncate(unit, x),
+      duckdb: ([unit, x]) => `CAST(date_trunc(${unit}, ${x}) AS ${kind === 'timestamp' ? 'TIMESTAMP' : 'TIMESTAMPTZ'})`,
+      doc: 'The beginning of the century, decade, year, quarter, month, week, day, hour, minute, second or millisecond of a moment.',
+    },
+    {
+      name: 'date_bin',
+      id: `date_bin.${kind}`,
+      args: ['interval', kind, kind],
+      returns: () => type,
+      call: ([stride, x, origin]) => binOf(stride, x, origin),
+      duckdb: ([stride, x, origin]) => `time_bucket(${stride}, ${x}, ${origin})`,
+      doc: 'The beginning of the bin of that width, counted from the origin.',
+    },
+    {
+      name: 'to_char',
+      id: `to_char.${kind}`,
+      args: [kind, 'varchar'],
+      returns: () => VARCHAR,
+      call: ([x, pattern]) => formatPostgres(x, pattern),
+      doc: 'A moment by a Postgres pattern: YYYY, MM, DD, HH24, HH12, MI, SS, MS, US, AM, DDD, D, Mon, Month, Dy, Day, Q, IW, IYYY; "quoted" text stays.',
+    },
+    {
+      name: 'date_format',
+      id: `date_format.${kind}`,
+      args: [kind, 'varchar'],
+      returns: () => VARCHAR,
+      call: ([x, pattern]) => formatFlink(x, pattern),
+      doc: "A moment by a Java pattern, as in Flink: yyyy, MM, dd, HH, mm, ss, SSS; 'quoted' text stays.",
+    },
+    {
+      name: 'hour',
+      id: `hour.${kind}`,
+      args: [kind],
+      returns: () => ({ kind: 'bigint' }),
+      call: ([x]) => Math.floor(splitTimestamp(x).time / MICROS_PER_HOUR),
+      doc: 'The hour of day, as in Flink.',
+    },
+  ];
+});
+
+export const DATETIMES: readonly ScalarFunction[] = [
+  ...extracts,
+  ...moments,
+  {
+    name: 'to_timestamp',
+    id: 'to_timestamp.double',
+    args: ['double'],
+    returns: () => TIMESTAMPTZ,
+    call: ([seconds]) => {
+      if (!Number.isFinite(seconds) || Math.abs(seconds) > 1e13)
+        throw new StreamError('VALUE_OVERFLOW', 'to_timestamp: out of range');
+      return canonicalInteger(BigInt(Math.round(seconds * MILLION)));
+    },
+    duckdb: ([x]) => `make_timestamptz(CAST(round(${x} * 1000000) AS BIGINT))`,
+    doc: 'The moment that many seconds after 1970.',
+  },
+  {
+    name: 'to_timestamp_ms',
+    id: 'to_timestamp_ms',
+    args: ['bigint'],
+    returns: () => TIMESTAMP,
+    call: ([ms]) => multiplyExact(ms, 1000),
+    duckdb: ([x]) => `make_timestamp(${x} * 1000)`,
+    doc: 'The moment that many milliseconds after 1970.',
+  },
+  {
+    name: 'make_date',
+    id: 'make_date',
+    args: ['integer', 'integer', 'integer'],
+    returns: () => DATE,
+    call: ([year, month, day]) => {
+      if (year < 1 || year > 9999 || month < 1 || month > 12 || day < 1 || day > daysInMonth(year, month)) {
+        throw new StreamError('VALUE_DOMAIN', `make_date: ${year}-${month}-${day} is no date`);
+      }
+      return daysFromCivil(year, month, day);
+    },
+    doc: 'The date of a year, month and day.',
+  },
+  {
+    name: 'now',
+    id: 'now',
+    args: [],
+    returns: () => TIMESTAMPTZ,
+    call: () => Date.now() * 1000,
+    duckdb: () => 'now()',
+    deterministic: false,
+    doc: 'The present moment. Not in views.',
+  },
+];

@@ -1,0 +1,39 @@
+import { CHOICES } from './choices.ts';
+import { DATETIMES } from './datetime.ts';
+import type { ScalarFunction } from './function-table.ts';
+import { JSON_FUNCTIONS } from './json-functions.ts';
+import { MATH } from './math.ts';
+import { OPERATORS } from './operators.ts';
+import { STRINGS } from './strings.ts';
+
+/**
+ * All scalar functions and operators, one row per overload, by id. A new one is a row in the file of its family; the binder, the
+ * expression compiler, the DuckDB printer, SHOW FUNCTIONS and docs/reference/functions.md follow.
+ */
+export const FUNCTIONS: ReadonlyMap<string, ScalarFunction> = byId([
+  ...OPERATORS,
+  ...MATH,
+  ...STRINGS,
+  ...DATETIMES,
+  ...JSON_FUNCTIONS,
+  ...CHOICES,
+]);
+
+function byId(rows: readonly ScalarFunction[]): Map<string, ScalarFunction> {
+  const out = new Map<string, ScalarFunction>();
+  for (const row of rows) {
+    if (out.has(row.id)) throw new Error(`two functions have the id ${row.id}`);
+    out.set(row.id, row);
+  }
+  return out;
+}
+
+const byName = new Map<string, ScalarFunction[]>();
+for (const row of FUNCTIONS.values()) {
+  const overloads = byName.get(row.name);
+  if (overloads === undefined) byName.set(row.name, [row]);
+  else overloads.push(row);
+}
+
+/** Every overload of a name as it stands in SQL; empty when there is none. */
+export const functionsNamed = (name: string): readonly ScalarFunction[] => byName.get(name) ?? [];
