@@ -66,6 +66,8 @@ export class TimestampReader {
     }
     if (q < end && b[q] === 90) q++;
     if (q !== end) return Number.NaN;
-    return this.#days * MICROS_PER_DAY + micros;
+    const total = this.#days * MICROS_PER_DAY + micros;
+    // Before 1684 and after 2255 the datum is a bigint.
+    return Number.isSafeInteger(total) ? total : Number.NaN;
   }
 }

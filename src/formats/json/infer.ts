@@ -28,7 +28,8 @@ export function inferColumns(values: Iterable<Buffer>): ColumnSchema[] {
   let samples = 0;
   for (const value of values) {
     if (samples === MOST_SAMPLES) break;
-    if (!members.read(value, 0, value.length)) continue;
+    const view = new DataView(value.buffer, value.byteOffset, value.length);
+    if (!members.read(value, view, 0, value.length)) continue;
     samples++;
     for (let m = 0; m < members.count; m++) {
       const name = JSON.parse(value.utf8Slice(members.keyStarts[m] - 1, members.keyEnds[m] + 1)) as string;

@@ -6,6 +6,7 @@
  */
 import type { ColumnSchema } from '../../values/batch.ts';
 import type { Column } from '../../values/column.ts';
+import type { Datum } from '../../values/types.ts';
 import { TimestampReader } from './byte-times.ts';
 import { ColumnSlot } from './column-slot.ts';
 import { JsonMembers } from './json-syntax.ts';
@@ -127,7 +128,7 @@ class Decoder implements JsonDecoder {
   #decodeAny(start: number, end: number): boolean {
     const members = this.#members;
     const buffer = this.#buffer;
-    if (!members.read(buffer, start, end)) {
+    if (!members.read(buffer, this.#view, start, end)) {
       this.error = members.problem;
       return false;
     }
@@ -150,7 +151,7 @@ class Decoder implements JsonDecoder {
         slots[i].setText(this.rows, buffer, from + 1, to - 1);
         continue;
       }
-      const datum = this.#readers[i](buffer, from, to);
+      const datum = this.#read(i, from, to);
       if (datum === undefined) {
         const text = buffer.utf8Slice(from, Math.min(to, from + 60));
         this.error = `column "${schema.name}" cannot hold ${text}${to - from > 60 ? '…' : ''}`;
@@ -160,6 +161,15 @@ class Decoder implements JsonDecoder {
     }
     if (plainKeys && this.#shapesLeft > 0) this.#learn(start, end);
     return true;
+  }
+
+  #read(slot: number, from: number, to: number): Datum | undefined {
+    const { kind } = this.#slots[slot].schema.type;
+    if ((kind === 'timestamp' || kind === 'timestamptz') && this.#buffer[from] === 34) {
+      const micros = this.#times.read(this.#buffer, this.#view, from + 1, to - 1);
+      if (!Number.isNaN(micros)) return micros;
+    }
+    return this.#readers[slot](this.#buffer, from, to);
   }
 
   /** Finds each slot's member, the last of its name. False when some key has escapes or occurs twice. */

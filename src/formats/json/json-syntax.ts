@@ -41,7 +41,9 @@ export function plainStringEnd(b: Uint8Array, view: DataView, start: number, end
 
 /** `start` is after the opening quote; returns after the closing one. */
 export function skipString(b: Uint8Array, start: number, end: number): number {
-  for (let p = start; p < end; ) {
+  let p = start;
+  while (p < end && PLAIN[b[p]] === 1) p++;
+  while (p < end) {
     const c = b[p++];
     if (c === QUOTE) return p;
     if (c < 32) return -1;
@@ -55,6 +57,9 @@ export function skipString(b: Uint8Array, start: number, end: number): number {
   }
   return -1;
 }
+
+/** 1 for the bytes that mean themselves within a string. */
+const PLAIN = Uint8Array.from({ length: 256 }, (_, c) => (c >= 32 && c !== QUOTE && c !== BACKSLASH ? 1 : 0));
 
 /** `"` `\` `/` b f n r t */
 const SIMPLE_ESCAPES = Uint8Array.of(34, 92, 47, 98, 102, 110, 114, 116);
@@ -155,7 +160,7 @@ export class JsonMembers {
   problem = '';
 
   /** Reads one object that fills `b[start..end)` but for whitespace around it. */
-  read(b: Uint8Array, start: number, end: number): boolean {
+  read(b: Uint8Array, view: DataView, start: number, end: number): boolean {
     this.count = 0;
     let p = skipWhitespace(b, start, end);
     if (p >= end) return this.#malformed('the value is empty');
@@ -177,7 +182,8 @@ export class JsonMembers {
         p = skipWhitespace(b, p, end);
         if (p >= end || b[p] !== 58) return this.#malformed('":" was expected', p - start);
         const valueStart = skipWhitespace(b, p + 1, end);
-        p = skipValue(b, valueStart, end);
+        p = valueStart < end && b[valueStart] === QUOTE ? plainStringEnd(b, view, valueStart + 1, end) + 1 : 0;
+        if (p === 0) p = skipValue(b, valueStart, end);
         if (p < 0) return this.#malformed('a value is malformed', valueStart - start);
         this.#push(keyStart, keyEnd, valueStart, p);
         p = skipWhitespace(b, p, end);

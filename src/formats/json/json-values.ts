@@ -42,8 +42,24 @@ function scalarText(b: Buffer, start: number, end: number): string | undefined {
 
 const WHOLE = /^[+-]?(\d+)(?:\.0*)?$/;
 
+/** A number of at most 15 digits and nothing else; NaN when it is anything else. */
+function smallInteger(b: Buffer, start: number, end: number): number {
+  const digits = b[start] === 45 ? start + 1 : start;
+  if (digits === end || end - digits > 15) return Number.NaN;
+  let value = 0;
+  for (let p = digits; p < end; p++) {
+    const digit = b[p] - 48;
+    if (digit < 0 || digit > 9) return Number.NaN;
+    value = value * 10 + digit;
+  }
+  return digits === start ? value : 0 - value;
+}
+
 function readInteger(least: bigint, most: bigint): ReadValue {
+  const [low, high] = [Number(least), Number(most)];
   return (b, start, end) => {
+    const small = smallInteger(b, start, end);
+    if (small >= low && small <= high) return small;
     const text = scalarText(b, start, end);
     if (text === undefined) return undefined;
     const match = WHOLE.exec(text);

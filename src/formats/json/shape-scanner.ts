@@ -83,18 +83,30 @@ function matchPiece(piece: Buffer): string {
 const POWERS = Float64Array.from({ length: 23 }, (_, i) => Number(`1e${i}`));
 
 const SKIP_VALUE = `c = b[p];
-if (c === 34) { p = plainStringEnd(b, view, p + 1, end) + 1; if (p === 0) return false; }
+q = c === 34 ? plainStringEnd(b, view, p + 1, end) : -1;
+if (q >= 0) p = q + 1;
 else {
   p = (c >= 48 && c <= 57) || c === 45 ? skipNumber(b, p, end) : skipValue(b, p, end);
   if (p < 0) return false;
 }`;
 
+/** The frequent forms of a value are read in place; `break fast` leaves any other to its reader. */
 function readValue(slot: number, { schema }: ColumnSlot): string {
-  const body = BODIES[schema.type.kind]?.(slot, schema.type) ?? byReader(slot);
   const onNull = schema.nullable
-    ? `{ if (p + 4 > end || view.getInt32(p, true) !== 0x6c6c756e) return false; s${slot}.setNull(row); p += 4; }`
+    ? `if (p + 4 > end || view.getInt32(p, true) !== 0x6c6c756e) return false; s${slot}.setNull(row); p += 4;`
     : 'return false;';
-  return `c = b[p];\nif (c === 110) ${onNull}\nelse {\n${body}\n}`;
+  const fast = BODIES[schema.type.kind]?.(slot, schema.type);
+  return `c = b[p];
+if (c === 110) { ${onNull} }
+else read: {
+${fast === undefined ? '' : `const at = p;\nfast: {\n${fast}\nbreak read;\n}\np = at;`}
+q = skipValue(b, p, end);
+if (q < 0) return false;
+const datum = readers[${slot}](b, p, q);
+if (datum === undefined) return false;
+s${slot}.set(row, datum, b);
+p = q;
+}`;
 }
 
 const store = (slot: number, value: string): string =>
@@ -103,10 +115,13 @@ const store = (slot: number, value: string): string =>
 /** Up to 15 digits are exact in a double. */
 const DIGITS = `const negative = c === 45;
 if (negative) c = b[++p];
-if (!(c >= 48 && c <= 57)) return false;
+if (!(c >= 48 && c <= 57)) break fast;
 q = p + 1; x = c - 48;
 while ((c = b[q]) >= 48 && c <= 57) { x = x * 10 + (c - 48); q++; }
-if (q - p > 15 || (b[p] === 48 && q - p > 1)) return false;`;
+if (q - p > 15 || (b[p] === 48 && q - p > 1)) break fast;`;
+
+const NO_EXPONENT = 'if (c === 101 || c === 69) break fast;';
+const WHOLE = `if (c === 46) break fast;\n${NO_EXPONENT}`;
 
 /** As DIGITS, with a fraction: `x` is all digits as one number, `f` how many of them are behind the point. */
 const FRACTION = `${DIGITS}
@@ -115,19 +130,22 @@ if (c === 46) {
   const point = q++;
   while ((c = b[q]) >= 48 && c <= 57) { x = x * 10 + (c - 48); q++; }
   f = q - point - 1;
-  if (f === 0 || q - p > 16) return false;
-}`;
+  if (f === 0 || q - p > 16) break fast;
+}
+${NO_EXPONENT}`;
 
 const integer =
   (least: number, most: number) =>
   (slot: number): string =>
     `${DIGITS}
+${WHOLE}
 if (negative) x = 0 - x;
 if (x < ${least} || x > ${most}) return false;
 p = q;
 ${store(slot, 'x')}`;
 
 const bigint = (slot: number): string => `${DIGITS}
+${WHOLE}
 p = q;
 if (negative) x = 0 - x;
 ${store(slot, 'x')}`;
@@ -143,42 +161,35 @@ function decimal(slot: number, type: SqlType): string | undefined {
   if (type.kind !== 'decimal' || type.scale > 15) return undefined;
   const most = type.precision >= 16 ? Number.MAX_SAFE_INTEGER : 10 ** type.precision - 1;
   return `${FRACTION}
-if (f > ${type.scale}) return false;
+if (f > ${type.scale}) break fast;
 p = q;
 x *= POWERS[${type.scale} - f];
-if (x > ${most}) return false;
+if (x > ${most}) break fast;
 if (negative) x = 0 - x;
 ${store(slot, 'x')}`;
 }
 
-const timestamp = (slot: number): string => `if (c !== 34) return false;
+const timestamp = (slot: number): string => `if (c !== 34) break fast;
 q = plainStringEnd(b, view, p + 1, end);
-if (q < 0) return false;
+if (q < 0) break fast;
 x = times.read(b, view, p + 1, q);
-if (x !== x) return false;
+if (x !== x) break fast;
 p = q + 1;
 ${store(slot, 'x')}`;
 
-const text = (slot: number): string => `if (c !== 34) return false;
+const text = (slot: number): string => `if (c !== 34) break fast;
 q = plainStringEnd(b, view, p + 1, end);
-if (q < 0) return false;
+if (q < 0) break fast;
 if (s${slot}.plain === null) { s${slot}.starts[row] = p + 1; s${slot}.ends[row] = q; }
 else s${slot}.plain[row] = b.utf8Slice(p + 1, q);
 p = q + 1;`;
 
-const boolean = (slot: number): string => `if (p + 5 > end) return false;
+const boolean = (slot: number): string => `if (p + 5 > end) break fast;
 q = view.getInt32(p, true);
 if (q === 0x65757274) { x = 1; p += 4; }
 else if (q === 0x736c6166 && b[p + 4] === 101) { x = 0; p += 5; }
-else return false;
+else break fast;
 s${slot}.numbers[row] = x;`;
-
-const byReader = (slot: number): string => `q = skipValue(b, p, end);
-if (q < 0) return false;
-const datum = readers[${slot}](b, p, q);
-if (datum === undefined) return false;
-s${slot}.set(row, datum, b);
-p = q;`;
 
 const BODIES: Readonly<Partial<Record<SqlType['kind'], (slot: number, type: SqlType) => string | undefined>>> = {
   smallint: integer(-32768, 32767),
