@@ -97,9 +97,9 @@ export class StateColumn implements Column {
       const own = this.values;
       let heap = 0;
       for (let i = 0; i < count; i++) {
-        const text = values[rows[i]] as string;
+        const text = values[rows[i]] as Datum; // null where a saved slot was never written
         const slot = slots[i];
-        heap += STRING_BYTES + text.length - heapBytes(own[slot]);
+        heap += heapBytes(text) - heapBytes(own[slot]);
         own[slot] = text;
       }
       this.#heapBytes += heap;

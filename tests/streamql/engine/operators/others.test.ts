@@ -85,9 +85,7 @@ describe.each([true, false])('append only: %s', (appendOnly) => {
 function firstRows({ partitionBy, orderBy, limit, rank }: TopN, all: readonly Row[]): Row[] {
   const keys = [...orderBy];
   for (const column of [0, 1, 2, 3]) keys.push({ column, descending: false, nullsFirst: false });
-  const partitions = Map.groupBy
-    ? Map.groupBy(all, (row) => rowKey(partitionBy.map((c) => row[c])))
-    : groupBy(all, (row) => rowKey(partitionBy.map((c) => row[c])));
+  const partitions = groupBy(all, (row) => rowKey(partitionBy.map((c) => row[c])));
   return [...partitions.values()].flatMap((partition) =>
     partition
       .toSorted((a, b) => {

@@ -1,0 +1,234 @@
+import { assert } from '../../src/lib/assert.ts';
+import { StreamError } from '../../src/lib/errors.ts';
+import type { Batch, ColumnSchema } from '../../src/values/batch.ts';
+import type { SqlType } from '../../src/values/types.ts';
+import { changelogOf } from '../plan/changelog.ts';
+import type { Filter, Join, Plan, Project } from '../plan/plan.ts';
+import { inputsOf } from '../plan/walk.ts';
+import { compileFilterProject } from './compile-expr.ts';
+import type { Emit, Operator, Pipeline, PipelineInput, PipelineOutput } from './operator.ts';
+import { AggregateOperator } from './operators/aggregate.ts';
+import type { OperatorContext, OperatorInfo } from './operators/base.ts';
+import { DistinctOperator } from './operators/distinct.ts';
+import { JoinOperator } from './operators/join.ts';
+import { residualSelector } from './operators/join-residual.ts';
+import { type Stage, StatelessOperator } from './operators/stateless.ts';
+import { TopNOperator } from './operators/topn.ts';
+import { UnionOperator } from './operators/union.ts';
+import { ValuesOperator } from './operators/values.ts';
+import { WindowOperator } from './operators/window.ts';
+
+/** Where a leaf's batches enter: port `port` of `operator`, or straight to the output when there is none. */
+interface Entry {
+  readonly input: PipelineInput;
+  readonly enter: Emit;
+}
+
+/**
+ * Makes a pipeline of operators from a plan. Chains of filters and projections become one operator; the rest is one
+ * operator per node. Operator ids are paths in the plan, so state saved by a pipeline loads into another of the same plan.
+ */
+export function buildPipeline(plan: Plan, output: PipelineOutput): Pipeline {
+  return new Builder(output).build(plan);
+}
+
+class Builder {
+  readonly #output: PipelineOutput;
+  readonly #clock = new BusyClock();
+  readonly #entries: Entry[] = [];
+  readonly #operators: Operator[] = [];
+
+  constructor(output: PipelineOutput) {
+    this.#output = output;
+  }
+
+  build(plan: Plan): Pipeline {
+    this.#node(plan, '0', (batch) => this.#output.onOutput(batch));
+    const entries = this.#entries;
+    const operators = this.#operators;
+    const clock = this.#clock;
+    const state = operators.flatMap((operator) => operator.state);
+    assert(new Set(state.map((table) => table.id)).size === state.length, 'state ids of a pipeline are unique');
+    return {
+      inputs: entries.map((entry) => entry.input),
+      operators,
+      state,
+      changelog: changelogOf(plan),
+      push(input, batch) {
+        if (batch.length > 0) entries[input].enter(batch);
+      },
+      endEpoch() {
+        for (const operator of operators) clock.run(operator, () => operator.endEpoch());
+      },
+    };
+  }
+
+  /** Builds the node and what is below it; its rows go to `emit`. Returns the id by which consumers name it. */
+  #node(plan: Plan, path: string, emit: Emit): string {
+    if (plan.op === 'scan') {
+      this.#entries.push({ input: { relation: plan.relation, columns: plan.columns }, enter: emit });
+      return plan.relation;
+    }
+    const chain = plan.op === 'filter' || plan.op === 'project' ? chainOf(plan) : null;
+    const inputs = chain === null ? inputsOf(plan) : [chain.input];
+    // The operator needs to know its inputs' ids, and they need the operator to push to: the latter comes late.
+    const cell: { operator: Operator | null } = { operator: null };
+    const ids = inputs.map((input, port) =>
+      this.#node(input, `${path}.${port}`, (batch) => this.#enter(cell.operator!, port, batch)),
+    );
+    const info: OperatorInfo = {
+      id: `${path}.${plan.op}`,
+      ...describe(plan, chain?.nodes ?? []),
+      inputs: ids,
+      changelog: changelogOf(plan),
+    };
+    const context: OperatorContext = {
+      emit: (batch) => {
+        cell.operator!.stats.rowsOut += batch.length;
+        emit(batch);
+      },
+      onError: (code, reason, row) => this.#output.onError({ code, reason, operator: info.id, row }),
+    };
+    cell.operator = chain === null ? operatorOf(plan, info, context) : statelessOf(chain, info, context);
+    this.#operators.push(cell.operator);
+    return info.id;
+  }
+
+  #enter(operator: Operator, port: number, batch: Batch): void {
+    operator.stats.rowsIn += batch.length;
+    this.#clock.push(operator, port, batch);
+  }
+}
+
+function operatorOf(plan: Plan, info: OperatorInfo, context: OperatorContext): Operator {
+  const appends = inputsOf(plan).map((input) => changelogOf(input) === 'append');
+  switch (plan.op) {
+    case 'values':
+      return new ValuesOperator(info, context, plan);
+    case 'window':
+      return new WindowOperator(info, context, plan);
+    case 'aggregate':
+      return new AggregateOperator(info, context, plan, appends[0]);
+    case 'join': {
+      const residual = plan.residual === null ? null : residualSelector(plan.residual, joinTypes(plan), context);
+      return new JoinOperator(info, context, plan, [!appends[0], !appends[1]], residual);
+    }
+    case 'union':
+      return new UnionOperator(info, context);
+    case 'distinct':
+      return new DistinctOperator(info, context, plan, appends[0]);
+    case 'topn':
+      return new TopNOperator(info, context, plan, appends[0]);
+    case 'sort':
+      throw new StreamError(
+        'SQL_UNSUPPORTED',
+        'ORDER BY without LIMIT orders an answer, not a view: order the query that reads it',
+      );
+    default:
+      throw new StreamError('INVARIANT', `no operator for ${plan.op}`);
+  }
+}
+
+interface Chain {
+  /** From the input up. */
+  readonly nodes: readonly (Filter | Project)[];
+  readonly input: Plan;
+}
+
+function chainOf(top: Filter | Project): Chain {
+  const nodes: (Filter | Project)[] = [];
+  let plan: Plan = top;
+  while (plan.op === 'filter' || plan.op === 'project') {
+    nodes.unshift(plan);
+    plan = plan.input;
+  }
+  return { nodes, input: plan };
+}
+
+function statelessOf(chain: Chain, info: OperatorInfo, context: OperatorContext): Operator {
+  const stages: Stage[] = [];
+  for (let n = 0; n < chain.nodes.length; n++) {
+    const node = chain.nodes[n];
+    const types = typesOf(node.input.schema);
+    const after = chain.nodes[n + 1];
+    if (node.op === 'project') {
+      stages.push(compileFilterProject(null, node.exprs, types));
+    } else if (after?.op === 'project') {
+      stages.push(compileFilterProject(node.predicate, after.exprs, types));
+      n++;
+    } else {
+      const all = types.map((type, index) => ({ op: 'column', index, type }) as const);
+      stages.push(compileFilterProject(node.predicate, all, types));
+    }
+  }
+  return new StatelessOperator(info, context, stages);
+}
+
+const typesOf = (schema: readonly ColumnSchema[]): SqlType[] => schema.map((column) => column.type);
+
+/** Of a pair: left columns, then right ones. */
+const joinTypes = (plan: Join): SqlType[] => [...typesOf(plan.left.schema), ...typesOf(plan.right.schema)];
+
+/** What EXPLAIN and the console call the operator. */
+function describe(plan: Plan, chain: readonly (Filter | Project)[]): { name: string; detail: string } {
+  const names = (schema: readonly ColumnSchema[], columns: readonly number[]): string =>
+    columns.map((column) => schema[column].name).join(', ');
+  switch (plan.op) {
+    case 'filter':
+    case 'project': {
+      const ops = chain.map((node) => node.op);
+      return { name: [...new Set(ops)].join(' + '), detail: plan.schema.map((column) => column.name).join(', ') };
+    }
+    case 'aggregate': {
+      const by = plan.groupBy.length === 0 ? 'one group' : `by ${names(plan.input.schema, plan.groupBy)}`;
+      return { name: 'aggregate', detail: `${plan.aggregates.map((call) => call.fn).join(', ')} ${by}`.trim() };
+    }
+    case 'join': {
+      const on = plan.keys.map(([l, r]) => `${plan.left.schema[l].name} = ${plan.right.schema[r].name}`);
+      if (plan.residual !== null) on.push('condition');
+      return { name: on.length === 0 ? 'cross join' : `${plan.kind} join`, detail: on.join(' and ') };
+    }
+    case 'window':
+      return {
+        name: plan.kind,
+        detail: `${plan.input.schema[plan.timeColumn].name} size ${plan.sizeMicros / 1e6} s slide ${plan.slideMicros / 1e6} s`,
+      };
+    case 'topn': {
+      const by = plan.partitionBy.length === 0 ? '' : ` per ${names(plan.input.schema, plan.partitionBy)}`;
+      return { name: 'top-n', detail: `first ${plan.limit}${by}` };
+    }
+    case 'union':
+      return { name: 'union all', detail: `${plan.inputs.length} inputs` };
+    case 'values':
+      return { name: 'values', detail: `${plan.rows.length} rows` };
+    default:
+      return { name: plan.op, detail: '' };
+  }
+}
+
+/** Gives each operator the time between entering it and leaving it, less what those it emitted to took. */
+class BusyClock {
+  #since = 0;
+  #current: Operator | null = null;
+
+  push(operator: Operator, port: number, batch: Batch): void {
+    const outer = this.#switchTo(operator);
+    operator.push(port, batch);
+    this.#switchTo(outer);
+  }
+
+  run(operator: Operator, work: () => void): void {
+    const outer = this.#switchTo(operator);
+    work();
+    this.#switchTo(outer);
+  }
+
+  #switchTo(operator: Operator | null): Operator | null {
+    const now = performance.now();
+    const before = this.#current;
+    if (before !== null) before.stats.busyMs += now - this.#since;
+    this.#current = operator;
+    this.#since = now;
+    return before;
+  }
+}
