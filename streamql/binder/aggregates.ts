@@ -3,7 +3,7 @@ import type { ColumnSchema } from '../../src/values/batch.ts';
 import { BIGINT } from '../../src/values/types.ts';
 import { aggregateType } from '../functions/aggregates.ts';
 import type { AstExpr } from '../parser/ast.ts';
-import type { AggregateCall, Expr, Plan } from '../plan/plan.ts';
+import type { AggregateCall, Expr, Plan, Project } from '../plan/plan.ts';
 import { exprKey, identity, rewrite } from '../plan/walk.ts';
 import { settle } from './coerce.ts';
 import { bindBoolean, bindExpr, type ExprScope } from './expressions.ts';
@@ -103,17 +103,31 @@ export class Aggregation {
       }),
     );
     const schema = exprs.map((expr, i) => projected(expr, input.schema, `expr_${i}`));
-    const project: Plan = { op: 'project', input, exprs, schema };
-    const plan: Plan = {
-      op: 'aggregate',
-      input: isIdentity(exprs, input) ? input : project,
-      groupBy,
-      aggregates,
-      schema: [
-        ...groupBy.map((position) => schema[position]),
-        ...aggregates.map((call, i) => ({ name: `${call.fn}_${i}`, type: call.type, nullable: call.fn !== 'count' })),
-      ],
-    };
+    const project: Project = { op: 'project', input, exprs, schema };
+    const source = isIdentity(exprs, input) ? input : project;
+    const outputs = groupBy.map((position) => schema[position]);
+    const plan: Plan =
+      aggregates.length === 0 && groups.length > 0
+        ? // Groups without aggregates are the distinct rows, which stay append-only over append-only input.
+          {
+            op: 'distinct',
+            input: { ...project, exprs: groupBy.map((g) => exprs[g]), schema: outputs },
+            schema: outputs,
+          }
+        : {
+            op: 'aggregate',
+            input: source,
+            groupBy,
+            aggregates,
+            schema: [
+              ...outputs,
+              ...aggregates.map((call, i) => ({
+                name: `${call.fn}_${i}`,
+                type: call.type,
+                nullable: call.fn !== 'count',
+              })),
+            ],
+          };
     const lift = (expr: Expr): Expr =>
       rewrite(expr, (part) => {
         const group = groupKeys.get(exprKey(part));

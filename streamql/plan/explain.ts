@@ -95,7 +95,9 @@ export function exprText(expr: Expr, input: Pick<Plan, 'schema'>): string {
     }
     case 'and':
     case 'or':
-      return expr.args.map(operand).join(` ${expr.op.toUpperCase()} `);
+      return expr.args
+        .map((arg) => (arg.op === 'compare' ? text(arg) : operand(arg)))
+        .join(` ${expr.op.toUpperCase()} `);
     case 'not':
       return `NOT ${operand(expr.arg)}`;
     case 'isNull':

@@ -5,9 +5,9 @@ import type { ColumnSchema } from '../../src/values/batch.ts';
 import { HIDDEN_COLUMNS } from '../../src/values/hidden-columns.ts';
 import { BIGINT, type Datum } from '../../src/values/types.ts';
 import { bindColumns } from '../../streamql/binder/ddl.ts';
+import { castDatum } from '../../streamql/functions/casts.ts';
 import type { CreateSource, CreateTable } from '../../streamql/parser/ast.ts';
 import { parseStatements } from '../../streamql/parser/parser.ts';
-import { castDatum } from '../../streamql/functions/casts.ts';
 import type { Row } from './reference.ts';
 
 /** A catalogue from CREATE statements; ids are the names. */

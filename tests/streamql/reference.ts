@@ -96,7 +96,11 @@ function runAggregate(plan: Aggregate, rows: readonly Row[]): Row[] {
   ]);
 }
 
-function runCall({ fn, arg, distinct, filter, type }: AggregateCall, group: readonly Row[], argType: SqlType | null): Datum {
+function runCall(
+  { fn, arg, distinct, filter, type }: AggregateCall,
+  group: readonly Row[],
+  argType: SqlType | null,
+): Datum {
   const rows = filter === null ? group : group.filter((row) => row[filter] === true);
   if (arg === null || argType === null) return rows.length;
   let values = rows.map((row) => row[arg]).filter((value) => value !== null);
