@@ -31,7 +31,9 @@ export interface JsonDecoder {
 const MOST_SHAPES = 16;
 /** Scanners tried per record, those that fitted last first. */
 const MOST_TRIED = 4;
+/** Members, and bytes that are not values, of a shape that is worth a scanner. */
 const MOST_SHAPE_MEMBERS = 200;
+const MOST_SHAPE_BYTES = 8192;
 const MOST_SHAPES_SEEN = 64;
 const FIRST_CAPACITY = 256;
 
@@ -203,6 +205,9 @@ class Decoder implements JsonDecoder {
     const { count, valueStarts, valueEnds } = this.#members;
     if (count === 0 || count > MOST_SHAPE_MEMBERS) return;
     const buffer = this.#buffer;
+    let valueBytes = 0;
+    for (let m = 0; m < count; m++) valueBytes += valueEnds[m] - valueStarts[m];
+    if (end - start - valueBytes > MOST_SHAPE_BYTES) return;
     const pieces: Buffer[] = [];
     let from = start;
     for (let m = 0; m < count; m++) {
