@@ -116,7 +116,7 @@ export class GroupCoordinator {
   }
 
   /** Replies with an error code per offset, in order, once what was taken is durable and to be seen by `committed`. */
-  commit(request: CommitRequest, reply: (errors: readonly number[]) => void): void {
+  commit(request: CommitRequest, reply: (errors: readonly number[]) => void) {
     const { groupId, generation, offsets } = request;
     const refuse = (error: number): void => reply(offsets.map((offset) => offset.error ?? error));
     const known = this.#membership.groups.get(groupId);
@@ -166,7 +166,7 @@ export class GroupCoordinator {
     groupId: string,
     partitions: readonly { readonly topic: string; readonly partition: number; readonly error?: number }[],
     reply: (error: number, errors: readonly number[]) => void,
-  ): void {
+  ) {
     const refuse = (error: number): void => reply(error, []);
     const group = this.#membership.groups.get(groupId);
     if (groupId === '') return refuse(E.INVALID_GROUP_ID);
@@ -182,7 +182,7 @@ export class GroupCoordinator {
   }
 
   /** DeleteGroups for one group: replies with an error code. */
-  deleteGroup(groupId: string, reply: (error: number) => void): void {
+  deleteGroup(groupId: string, reply: (error: number) => void) {
     const group = this.#membership.groups.get(groupId);
     if (groupId === '') return reply(E.INVALID_GROUP_ID);
     if (group === undefined) return reply(E.GROUP_ID_NOT_FOUND);
@@ -233,7 +233,7 @@ export class GroupCoordinator {
     this.#membership.close();
   }
 
-  #drop(group: Group, gone: readonly { topic: string; partition: number }[], done: (ok: boolean) => void): void {
+  #drop(group: Group, gone: readonly { topic: string; partition: number }[], done: (ok: boolean) => void) {
     if (gone.length === 0) return done(true);
     const records = gone.map(
       ({ topic, partition }): GroupRecord => ({ kind: 'offset', group: group.id, topic, partition, value: null }),
@@ -245,7 +245,7 @@ export class GroupCoordinator {
   }
 
   /** Lets go of the offsets that groups without members committed too long ago, and of groups that hold nothing. */
-  #expire(): void {
+  #expire() {
     const now = this.#clock.nowMs();
     const before = now - this.#settings.offsetsRetentionMs;
     for (const group of this.#all()) {

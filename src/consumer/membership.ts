@@ -79,7 +79,7 @@ export class Membership {
     return group;
   }
 
-  join(given: JoinRequest, reply: (result: JoinResult) => void): void {
+  join(given: JoinRequest, reply: (result: JoinResult) => void) {
     const refuse = (error: number, memberId = given.memberId): void => reply(joinError(error, memberId));
     const { groupId, memberId, instanceId, sessionTimeoutMs } = given;
     if (groupId === '') return refuse(E.INVALID_GROUP_ID);
@@ -113,7 +113,7 @@ export class Membership {
     return this.#rejoin(group, member, request, reply);
   }
 
-  sync(request: SyncRequest, reply: (result: SyncResult) => void): void {
+  sync(request: SyncRequest, reply: (result: SyncResult) => void) {
     const refuse = (error: number): void => reply(syncError(error));
     const { generation, protocolType, protocolName } = request;
     const group = this.groups.get(request.groupId);
@@ -248,7 +248,7 @@ export class Membership {
 
   // ---- joining
 
-  #joinNew(group: Group, request: JoinRequest, reply: (result: JoinResult) => void): void {
+  #joinNew(group: Group, request: JoinRequest, reply: (result: JoinResult) => void) {
     const { instanceId } = request;
     const memberId = `${instanceId ?? request.clientId}-${this.#newId()}`;
     if (instanceId !== null) {
@@ -265,7 +265,7 @@ export class Membership {
     this.#admit(group, request, memberId, reply);
   }
 
-  #admit(group: Group, request: JoinRequest, memberId: string, reply: (result: JoinResult) => void): void {
+  #admit(group: Group, request: JoinRequest, memberId: string, reply: (result: JoinResult) => void) {
     if (group.size >= this.#settings.maxSize) return reply(joinError(E.GROUP_MAX_SIZE_REACHED, memberId));
     const member = memberOf(request, memberId, NOTHING, true);
     member.join = reply;
@@ -276,7 +276,7 @@ export class Membership {
     this.#rebalance(group);
   }
 
-  #rejoin(group: Group, member: Member, request: JoinRequest, reply: (result: JoinResult) => void): void {
+  #rejoin(group: Group, member: Member, request: JoinRequest, reply: (result: JoinResult) => void) {
     const changed = !sameProtocols(member.protocols, request.protocols);
     const leads = group.leaderId === member.id;
     // A follower that repeats itself, or whose answer was lost, learns what is; a leader asks for a new assignment.
@@ -292,13 +292,7 @@ export class Membership {
   }
 
   /** A static member came back under a new id: whoever still uses the old one is fenced. */
-  #takeOver(
-    group: Group,
-    former: Member,
-    request: JoinRequest,
-    memberId: string,
-    reply: (result: JoinResult) => void,
-  ): void {
+  #takeOver(group: Group, former: Member, request: JoinRequest, memberId: string, reply: (result: JoinResult) => void) {
     const leaderBefore = group.leaderId ?? '';
     const member = memberOf(request, memberId, former.assignment, false);
     former.timer?.cancel();
@@ -363,7 +357,7 @@ export class Membership {
   }
 
   /** As long as members keep coming the first barrier waits on, up to the rebalance timeout. */
-  #delay(group: Group, delayMs: number, remainingMs: number): void {
+  #delay(group: Group, delayMs: number, remainingMs: number) {
     this.#setTimer(group, delayMs, () => {
       if (!group.joinedDuringDelay || remainingMs === 0) return this.#completeJoin(group);
       group.joinedDuringDelay = false;

@@ -10,21 +10,23 @@ import { Rig } from './rig.ts';
  * has one leader and a list of distinct members, and an assignment belongs to the generation it is given for.
  */
 type Step =
-  | { do: 'join' | 'sync' | 'beat' | 'leave' | 'forget'; who: number; change: boolean }
+  | { do: 'client'; act: 'join' | 'sync' | 'beat' | 'leave' | 'forget'; who: number; change: boolean }
   | { do: 'wait'; ms: number }
-  | { do: 'hold' | 'release' };
+  | { do: 'hold' }
+  | { do: 'release' };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 8,
     arbitrary: fc.record({
-      do: fc.constantFrom('join' as const, 'sync' as const, 'beat' as const, 'leave' as const, 'forget' as const),
+      do: fc.constant('client' as const),
+      act: fc.constantFrom('join' as const, 'sync' as const, 'beat' as const, 'leave' as const, 'forget' as const),
       who: fc.nat(4),
       change: fc.boolean(),
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.constantFrom(1, 3000, 9000, 70_000) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('hold' as const, 'release' as const) }) },
+  { weight: 1, arbitrary: fc.constantFrom({ do: 'hold' as const }, { do: 'release' as const }) },
 );
 
 interface Client {
@@ -80,7 +82,7 @@ function run(steps: readonly Step[], delayMs: number): void {
     else {
       const client = clients[next.who]!;
       const { memberId, instanceId, generation } = client;
-      if (next.do === 'join') {
+      if (next.act === 'join') {
         if (next.change) client.version++;
         asked++;
         rig.coordinator.join(
@@ -99,7 +101,7 @@ function run(steps: readonly Step[], delayMs: number): void {
           },
           onJoin(client, memberId),
         );
-      } else if (next.do === 'sync' && memberId !== '') {
+      } else if (next.act === 'sync' && memberId !== '') {
         asked++;
         const assignments = client.leader
           ? client.members.map((id) => ({ memberId: id, assignment: Buffer.from(`${generation}:${id}`) }))
@@ -108,9 +110,9 @@ function run(steps: readonly Step[], delayMs: number): void {
           { groupId: 'g', memberId, instanceId, generation, protocolType: null, protocolName: null, assignments },
           onSync(client, generation),
         );
-      } else if (next.do === 'beat') rig.coordinator.heartbeat('g', memberId, instanceId, generation);
-      else if (next.do === 'leave') rig.coordinator.leave('g', memberId, instanceId);
-      else if (next.do === 'forget') client.memberId = '';
+      } else if (next.act === 'beat') rig.coordinator.heartbeat('g', memberId, instanceId, generation);
+      else if (next.act === 'leave') rig.coordinator.leave('g', memberId, instanceId);
+      else if (next.act === 'forget') client.memberId = '';
     }
     const described = rig.coordinator.describe('g');
     const ids = described.members.map((member) => member.memberId);

@@ -1,0 +1,58 @@
+import type { ApiName } from '../protocol/protocol.ts';
+import type { Handler } from './context.ts';
+import { apiVersions } from './handlers/api-versions.ts';
+import { createPartitions } from './handlers/create-partitions.ts';
+import { createTopics } from './handlers/create-topics.ts';
+import { deleteGroups } from './handlers/delete-groups.ts';
+import { deleteRecords } from './handlers/delete-records.ts';
+import { deleteTopics } from './handlers/delete-topics.ts';
+import { describeCluster } from './handlers/describe-cluster.ts';
+import { describeConfigs } from './handlers/describe-configs.ts';
+import { describeGroups } from './handlers/describe-groups.ts';
+import { describeTopicPartitions } from './handlers/describe-topic-partitions.ts';
+import { fetch } from './handlers/fetch.ts';
+import { findCoordinator } from './handlers/find-coordinator.ts';
+import { heartbeat } from './handlers/heartbeat.ts';
+import { incrementalAlterConfigs } from './handlers/incremental-alter-configs.ts';
+import { initProducerId } from './handlers/init-producer-id.ts';
+import { joinGroup } from './handlers/join-group.ts';
+import { leaveGroup } from './handlers/leave-group.ts';
+import { listGroups } from './handlers/list-groups.ts';
+import { listOffsets } from './handlers/list-offsets.ts';
+import { metadata } from './handlers/metadata.ts';
+import { offsetCommit } from './handlers/offset-commit.ts';
+import { offsetDelete } from './handlers/offset-delete.ts';
+import { offsetFetch } from './handlers/offset-fetch.ts';
+import { offsetForLeaderEpoch } from './handlers/offset-for-leader-epoch.ts';
+import { produce } from './handlers/produce.ts';
+import { syncGroup } from './handlers/sync-group.ts';
+
+/** One handler per API that the protocol has a table for: what is advertised is exactly this. */
+export const HANDLERS: { readonly [A in ApiName]: Handler<A> } = {
+  apiVersions,
+  createPartitions,
+  createTopics,
+  deleteGroups,
+  deleteRecords,
+  deleteTopics,
+  describeCluster,
+  describeConfigs,
+  describeGroups,
+  describeTopicPartitions,
+  fetch,
+  findCoordinator,
+  heartbeat,
+  incrementalAlterConfigs,
+  initProducerId,
+  joinGroup,
+  leaveGroup,
+  listGroups,
+  listOffsets,
+  metadata,
+  offsetCommit,
+  offsetDelete,
+  offsetFetch,
+  offsetForLeaderEpoch,
+  produce,
+  syncGroup,
+};

@@ -1,0 +1,90 @@
+/** What a broker may be told. Times in ms, sizes in bytes; in brackets the setting of Kafka that means the same. */
+export interface BrokerSettings {
+  /** Create a missing topic when a client that allows it asks for it (auto.create.topics.enable). */
+  readonly autoCreateTopics: boolean;
+  /** Partitions of a topic created without a number (num.partitions). */
+  readonly numPartitions: number;
+  /** group.initial.rebalance.delay.ms */
+  readonly groupInitialRebalanceDelayMs: number;
+  /** group.min.session.timeout.ms */
+  readonly groupMinSessionTimeoutMs: number;
+  /** group.max.session.timeout.ms */
+  readonly groupMaxSessionTimeoutMs: number;
+  /** offsets.retention.minutes, but in ms */
+  readonly offsetsRetentionMs: number;
+  /** Largest request (socket.request.max.bytes). */
+  readonly maxRequestBytes: number;
+  /** Connections at the same time; more are closed at once (max.connections). */
+  readonly maxConnections: number;
+  /** A connection without a request for this long is closed (connections.max.idle.ms). */
+  readonly idleConnectionMs: number;
+  /** Upper bound of one Fetch answer, beyond which only a first batch may go (fetch.max.bytes). */
+  readonly maxFetchBytes: number;
+}
+
+export const BROKER_DEFAULTS: BrokerSettings = {
+  autoCreateTopics: true,
+  numPartitions: 1,
+  groupInitialRebalanceDelayMs: 3000,
+  groupMinSessionTimeoutMs: 6000,
+  groupMaxSessionTimeoutMs: 1_800_000,
+  offsetsRetentionMs: 604_800_000,
+  maxRequestBytes: 104_857_600,
+  maxConnections: 10_000,
+  idleConnectionMs: 600_000,
+  maxFetchBytes: 57_671_680,
+};
+
+/** The rows that DescribeConfigs shows for the broker: each named as in Kafka. `type` is Kafka's ConfigType by name. */
+export const BROKER_CONFIG: readonly {
+  readonly name: string;
+  readonly setting: keyof BrokerSettings;
+  readonly type: 'boolean' | 'int' | 'long';
+  readonly doc: string;
+}[] = [
+  {
+    name: 'auto.create.topics.enable',
+    setting: 'autoCreateTopics',
+    type: 'boolean',
+    doc: 'Create a missing topic when a client that allows it asks for it.',
+  },
+  {
+    name: 'num.partitions',
+    setting: 'numPartitions',
+    type: 'int',
+    doc: 'Partitions of a topic that is created without a number.',
+  },
+  {
+    name: 'group.initial.rebalance.delay.ms',
+    setting: 'groupInitialRebalanceDelayMs',
+    type: 'int',
+    doc: 'How long a new consumer group waits for more members before its first assignment, in milliseconds.',
+  },
+  {
+    name: 'group.min.session.timeout.ms',
+    setting: 'groupMinSessionTimeoutMs',
+    type: 'int',
+    doc: 'Shortest session timeout a group member may ask for, in milliseconds.',
+  },
+  {
+    name: 'group.max.session.timeout.ms',
+    setting: 'groupMaxSessionTimeoutMs',
+    type: 'int',
+    doc: 'Longest session timeout a group member may ask for, in milliseconds.',
+  },
+  {
+    name: 'offsets.retention.ms',
+    setting: 'offsetsRetentionMs',
+    type: 'long',
+    doc: 'How long the offsets of a group without members are kept, in milliseconds.',
+  },
+  { name: 'socket.request.max.bytes', setting: 'maxRequestBytes', type: 'int', doc: 'Largest request, in bytes.' },
+  { name: 'max.connections', setting: 'maxConnections', type: 'int', doc: 'Connections at the same time.' },
+  {
+    name: 'connections.max.idle.ms',
+    setting: 'idleConnectionMs',
+    type: 'long',
+    doc: 'A connection without a request for this long is closed, in milliseconds.',
+  },
+  { name: 'fetch.max.bytes', setting: 'maxFetchBytes', type: 'int', doc: 'Largest answer to a Fetch, in bytes.' },
+];

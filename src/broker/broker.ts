@@ -1,0 +1,182 @@
+/**
+ * The Kafka side of the process: a TCP listener (listener.ts, connection.ts), one handler per API (handlers/, listed in
+ * apis.ts), the group coordinator over `__consumer_offsets` and producer ids over `__producer_ids`. All records live in
+ * Storage; whoever appends there, through Kafka or not, wakes waiting fetches.
+ */
+import { GroupCoordinator } from '../consumer/group-coordinator.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { HostPort } from '../lib/config-table.ts';
+import type { Log } from '../lib/log.ts';
+import {
+  type ApiName,
+  decodeRequestBody,
+  decodeRequestHeader,
+  encodeResponseChunks,
+  type RequestHeader,
+} from '../protocol/protocol.ts';
+import { ProtocolError } from '../protocol/protocol-error.ts';
+import type { Storage } from '../storage/storage.ts';
+import { HANDLERS } from './apis.ts';
+import { BROKER_DEFAULTS, type BrokerSettings } from './broker-settings.ts';
+import type { Connection } from './connection.ts';
+import type { Answer, BrokerContext, Handler } from './context.ts';
+import { FetchWaiters } from './fetch-waiters.ts';
+import { apiVersionsAnswer } from './handlers/api-versions.ts';
+import { Listener } from './listener.ts';
+import { OffsetsTopic } from './offsets-topic.ts';
+import { openProducerIds } from './producer-id-topic.ts';
+
+export interface BrokerOptions {
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Port 0 takes any free one. */
+  readonly listen: HostPort;
+  /** Where clients are told to connect; defaults to what is listened on. */
+  readonly advertised?: HostPort;
+  readonly settings?: Partial<BrokerSettings>;
+}
+
+export interface BrokerStats {
+  readonly connections: number;
+  /** By API, since the start. */
+  readonly requests: Readonly<Record<string, number>>;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
+/** How long requests under way may take to end when the broker closes. */
+const CLOSE_GRACE_MS = 2000;
+const API_VERSIONS_KEY = 18;
+
+export class Broker {
+  /** HOST:PORT as advertised. */
+  readonly address: string;
+  readonly #context: BrokerContext;
+  readonly #listener: Listener;
+  readonly #requests: Record<string, number>;
+  readonly #shutDown: () => void;
+  #closing: Promise<void> | undefined;
+
+  /** Loads groups and producer ids, then accepts clients. */
+  static async start(options: BrokerOptions): Promise<Broker> {
+    const { storage, clock, log, listen } = options;
+    const settings = { ...BROKER_DEFAULTS };
+    for (const key of Object.keys(BROKER_DEFAULTS) as (keyof BrokerSettings)[]) {
+      const given = options.settings?.[key];
+      if (given !== undefined) Object.assign(settings, { [key]: given });
+    }
+    const journal = await OffsetsTopic.open(storage, log);
+    const groups = new GroupCoordinator({
+      clock,
+      journal,
+      settings: {
+        initialRebalanceDelayMs: settings.groupInitialRebalanceDelayMs,
+        minSessionTimeoutMs: settings.groupMinSessionTimeoutMs,
+        maxSessionTimeoutMs: settings.groupMaxSessionTimeoutMs,
+        offsetsRetentionMs: settings.offsetsRetentionMs,
+      },
+    });
+    groups.load(journal.records(), (topic) => storage.describeTopic(topic)?.id);
+    const waiters = new FetchWaiters();
+    const ids = new Map(storage.listTopics().map(({ name, id }) => [name, id]));
+    const stopListening = storage.onChange((topic) => {
+      waiters.changed(topic);
+      const id = storage.describeTopic(topic)?.id;
+      if (ids.get(topic) === id) return;
+      if (id === undefined) ids.delete(topic);
+      else ids.set(topic, id);
+      groups.topicChanged(topic, id);
+    });
+    let closing = false;
+    const requests: Record<string, number> = {};
+    const advertised = { host: '', port: 0 };
+    const context: BrokerContext = {
+      storage,
+      clock,
+      log,
+      groups,
+      producerIds: await openProducerIds(storage),
+      waiters,
+      settings,
+      advertised,
+      isClosing: () => closing,
+    };
+    const serve = (frame: Buffer, connection: Connection): Promise<Buffer[] | null> =>
+      serveFrame(frame, connection, context, requests);
+    const { listener, port } = await Listener.open(listen, settings.maxConnections, { serve, log, ...settings });
+    Object.assign(advertised, options.advertised ?? { host: reachable(listen.host), port });
+    const shutDown = (): void => {
+      closing = true;
+      stopListening();
+      waiters.wakeAll();
+      groups.close();
+    };
+    log.info('broker.listening', { host: listen.host, port });
+    return new Broker(context, listener, requests, shutDown);
+  }
+
+  private constructor(
+    context: BrokerContext,
+    listener: Listener,
+    requests: Record<string, number>,
+    shutDown: () => void,
+  ) {
+    const { host, port } = context.advertised;
+    this.address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+    this.#context = context;
+    this.#listener = listener;
+    this.#requests = requests;
+    this.#shutDown = shutDown;
+  }
+
+  stats(): BrokerStats {
+    return { ...this.#listener.stats(), requests: this.#requests };
+  }
+
+  /** Answers what is under way and closes all connections. The storage stays open: its owner closes it. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#shutDown();
+    await this.#listener.close(CLOSE_GRACE_MS);
+    this.#context.log.info('broker.closed');
+  }
+}
+
+async function serveFrame(
+  frame: Buffer,
+  connection: Connection,
+  broker: BrokerContext,
+  requests: Record<string, number>,
+): Promise<Buffer[] | null> {
+  const header = decodeRequestHeader(frame);
+  const { api, apiVersion, correlationId } = header;
+  if (api === undefined) return unknownRequest(header);
+  requests[api] = (requests[api] ?? 0) + 1;
+  const call = {
+    version: apiVersion,
+    clientId: header.clientId,
+    clientHost: connection.clientHost,
+    onClosed: (run: () => void) => connection.onClosed(run),
+  };
+  const handler = HANDLERS[api] as Handler<ApiName>;
+  const answer = (await handler(decodeRequestBody(api, header, frame), call, broker)) as Answer<ApiName>;
+  return answer === null ? null : encodeResponseChunks(api, apiVersion, correlationId, answer);
+}
+
+/** A client begins with the newest ApiVersions it knows; in the oldest form we tell it what to use (KIP-511). */
+function unknownRequest({ apiKey, apiVersion, correlationId }: RequestHeader): Buffer[] {
+  if (apiKey === API_VERSIONS_KEY)
+    return encodeResponseChunks('apiVersions', 0, correlationId, apiVersionsAnswer(true));
+  throw new ProtocolError(`API ${apiKey} version ${apiVersion} is not implemented`);
+}
+
+/** An address to connect to when everything is listened on. */
+function reachable(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  return host === '::' ? '::1' : host;
+}

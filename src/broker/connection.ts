@@ -1,0 +1,228 @@
+import type { Socket } from 'node:net';
+import type { Log } from '../lib/log.ts';
+import { apiOfKey } from '../protocol/protocol.ts';
+import { ProtocolError } from '../protocol/protocol-error.ts';
+
+/** Requests of one connection that may wait or run before no more is read from it. */
+const MOST_WAITING = 128;
+/** Bytes of waiting requests before no more is read; one request may be larger. */
+const MOST_WAITING_BYTES = 16 << 20;
+/** Unsent bytes before no further request is begun. */
+const MOST_UNSENT_BYTES = 8 << 20;
+const PRODUCE_KEY = 0;
+const LENGTH_BYTES = 4;
+
+/** Handles one request frame (without its length); null when there is no answer. A rejection closes the connection. */
+export type ServeFrame = (frame: Buffer, connection: Connection) => Promise<Buffer[] | null>;
+
+export interface ConnectionOptions {
+  readonly serve: ServeFrame;
+  readonly log: Log;
+  readonly maxRequestBytes: number;
+  readonly idleConnectionMs: number;
+}
+
+/**
+ * One client. Cuts the byte stream into frames and keeps Kafka's order: answers leave in the order of the requests, and a request
+ * begins when the one before was answered. Only Produce may overtake its own waiting for the disk: a run of produce
+ * requests is begun one after another, in order, and their fsyncs are shared. What is wrong with one connection ends
+ * that connection, with a line in the log, and nothing else.
+ */
+export class Connection {
+  readonly peer: string;
+  /** As Kafka names a client's host. */
+  readonly clientHost: string;
+  bytesIn = 0;
+  bytesOut = 0;
+  readonly #socket: Socket;
+  readonly #options: ConnectionOptions;
+  /** Bytes of the frame that is coming in. */
+  #chunks: Buffer[] = [];
+  #chunkBytes = 0;
+  #waiting: Buffer[] = [];
+  #waitingBytes = 0;
+  /** Answers in order; undefined while the request runs. */
+  #answers: { chunks: Buffer[] | null | undefined }[] = [];
+  /** Whether what runs are produce requests. */
+  #producing = false;
+  #paused = false;
+  #draining = false;
+  #closed = false;
+  readonly #onClosed = new Set<() => void>();
+
+  constructor(socket: Socket, options: ConnectionOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    this.peer = `${socket.remoteAddress}:${socket.remotePort}`;
+    this.clientHost = `/${socket.remoteAddress}`;
+    socket.setNoDelay(true);
+    socket.setTimeout(options.idleConnectionMs);
+    socket.on('timeout', () => {
+      if (this.#answers.length === 0) this.close('idle');
+    });
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    socket.on('drain', () => this.#proceed());
+    // A peer that vanishes is everyday life.
+    socket.on('error', (error) => options.log.debug('connection.error', { peer: this.peer, reason: error.message }));
+    socket.on('close', () => this.#ended());
+  }
+
+  get isBusy(): boolean {
+    return this.#answers.length > 0 || this.#waiting.length > 0;
+  }
+
+  /** Runs when the connection is gone, once, unless the result is called before. */
+  onClosed(run: () => void): () => void {
+    this.#onClosed.add(run);
+    return () => this.#onClosed.delete(run);
+  }
+
+  /** Takes no further request. */
+  drain(): void {
+    this.#draining = true;
+    this.#socket.pause();
+  }
+
+  close(reason: string): void {
+    if (this.#closed) return;
+    this.#options.log.debug('connection.closed', { peer: this.peer, reason });
+    this.#socket.destroy();
+    this.#ended();
+  }
+
+  #refuse(reason: string): void {
+    if (this.#closed) return;
+    this.#options.log.warn('connection.refused', { peer: this.peer, reason });
+    this.close(reason);
+  }
+
+  #ended(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#chunks = [];
+    this.#waiting = [];
+    this.#answers = [];
+    for (const run of [...this.#onClosed]) run();
+    this.#onClosed.clear();
+  }
+
+  #onData(chunk: Buffer): void {
+    this.bytesIn += chunk.length;
+    let rest = chunk;
+    while (rest.length > 0 && !this.#closed) {
+      if (this.#chunks.length === 0 && rest.length >= LENGTH_BYTES) {
+        const size = this.#frameSize(rest);
+        if (size < 0) return;
+        if (rest.length >= LENGTH_BYTES + size) {
+          this.#accept(rest.subarray(LENGTH_BYTES, LENGTH_BYTES + size));
+          rest = rest.subarray(LENGTH_BYTES + size);
+          continue;
+        }
+      }
+      rest = this.#gather(rest);
+    }
+    this.#proceed();
+  }
+
+  /** Keeps what belongs to the frame under way and returns the rest. */
+  #gather(bytes: Buffer): Buffer {
+    if (this.#chunkBytes < LENGTH_BYTES) {
+      // The length itself is cut: put what there is of it together.
+      const head = Buffer.concat([...this.#chunks, bytes.subarray(0, LENGTH_BYTES - this.#chunkBytes)]);
+      const taken = head.length - this.#chunkBytes;
+      this.#chunks = [head];
+      this.#chunkBytes = head.length;
+      if (head.length === LENGTH_BYTES && this.#frameSize(head) < 0) return bytes.subarray(bytes.length);
+      return bytes.subarray(taken);
+    }
+    const size = LENGTH_BYTES + this.#chunks[0].readInt32BE(0);
+    const taken = Math.min(bytes.length, size - this.#chunkBytes);
+    this.#chunks.push(bytes.subarray(0, taken));
+    this.#chunkBytes += taken;
+    if (this.#chunkBytes === size) {
+      const frame = Buffer.concat(this.#chunks, size).subarray(LENGTH_BYTES);
+      this.#chunks = [];
+      this.#chunkBytes = 0;
+      this.#accept(frame);
+    }
+    return bytes.subarray(taken);
+  }
+
+  /** −1 after having closed the connection for a length that cannot be. */
+  #frameSize(head: Buffer): number {
+    const size = head.readInt32BE(0);
+    if (size >= 8 && size <= this.#options.maxRequestBytes) return size;
+    this.#refuse(`a request of ${size} bytes; from 8 to ${this.#options.maxRequestBytes} are possible`);
+    return -1;
+  }
+
+  #accept(frame: Buffer): void {
+    this.#waiting.push(frame);
+    this.#waitingBytes += frame.length;
+  }
+
+  /** Begins what may begin, and reads on or stops reading. */
+  #proceed(): void {
+    while (this.#waiting.length > 0 && this.#mayBegin(this.#waiting[0])) {
+      const frame = this.#waiting.shift() as Buffer;
+      this.#waitingBytes -= frame.length;
+      this.#begin(frame);
+      if (this.#closed) return;
+    }
+    const full =
+      this.#draining ||
+      this.#waiting.length + this.#answers.length > MOST_WAITING ||
+      this.#waitingBytes > MOST_WAITING_BYTES ||
+      this.#socket.writableLength > MOST_UNSENT_BYTES;
+    if (full === this.#paused) return;
+    this.#paused = full;
+    if (full) this.#socket.pause();
+    else this.#socket.resume();
+  }
+
+  #mayBegin(frame: Buffer): boolean {
+    if (this.#draining || this.#socket.writableLength > MOST_UNSENT_BYTES) return false;
+    if (this.#answers.length === 0) return true;
+    return this.#producing && frame.readInt16BE(0) === PRODUCE_KEY && this.#answers.length < MOST_WAITING;
+  }
+
+  #begin(frame: Buffer): void {
+    const answer: { chunks: Buffer[] | null | undefined } = { chunks: undefined };
+    this.#producing = frame.readInt16BE(0) === PRODUCE_KEY;
+    this.#answers.push(answer);
+    this.#options.serve(frame, this).then(
+      (chunks) => {
+        answer.chunks = chunks;
+        this.#send();
+      },
+      (thrown: unknown) => this.#failed(frame, thrown),
+    );
+  }
+
+  #send(): void {
+    if (this.#closed) return;
+    this.#socket.cork();
+    while (this.#answers.length > 0 && this.#answers[0].chunks !== undefined) {
+      const { chunks } = this.#answers.shift() as { chunks: Buffer[] | null };
+      for (const chunk of chunks ?? []) {
+        this.bytesOut += chunk.length;
+        this.#socket.write(chunk);
+      }
+    }
+    this.#socket.uncork();
+    this.#proceed();
+  }
+
+  #failed(frame: Buffer, thrown: unknown): void {
+    const api = apiOfKey(frame.readInt16BE(0)) ?? frame.readInt16BE(0);
+    const where = `${api} v${frame.readInt16BE(2)}`;
+    if (thrown instanceof ProtocolError) {
+      this.#refuse(`${where}: ${thrown.message}`);
+      return;
+    }
+    if (this.#closed) return;
+    const reason = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+    this.#options.log.error('request.failed', { peer: this.peer, request: where, reason });
+    this.close(where);
+  }
+}

@@ -1,0 +1,45 @@
+import type { GroupCoordinator } from '../consumer/group-coordinator.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { HostPort } from '../lib/config-table.ts';
+import type { Log } from '../lib/log.ts';
+import type { ApiName, RequestBody, ResponseInput } from '../protocol/protocol.ts';
+import type { Storage } from '../storage/storage.ts';
+import type { ProducerIds } from '../transaction/producer-ids.ts';
+import type { BrokerSettings } from './broker-settings.ts';
+import type { FetchWaiters } from './fetch-waiters.ts';
+
+/** The one broker of this cluster: leader of everything, coordinator of everything, controller. */
+export const NODE_ID = 1;
+
+/** What handlers work with. */
+export interface BrokerContext {
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly groups: GroupCoordinator;
+  readonly producerIds: ProducerIds;
+  readonly waiters: FetchWaiters;
+  readonly settings: BrokerSettings;
+  /** Where clients are told to connect. */
+  readonly advertised: HostPort;
+  /** Set while the broker goes down: long polls end at once. */
+  readonly isClosing: () => boolean;
+}
+
+/** One request beside its body. */
+export interface Call {
+  readonly version: number;
+  readonly clientId: string | null;
+  /** Address of the peer, as Kafka shows it: "/127.0.0.1". */
+  readonly clientHost: string;
+  /** Calls back when the connection is gone and no answer is wanted any more; returns the way to forget that. */
+  onClosed(run: () => void): () => void;
+}
+
+/** Null: no answer (acks=0). A rejection closes the connection. */
+export type Answer<A extends ApiName> = ResponseInput<A> | null;
+export type Handler<A extends ApiName> = (
+  request: RequestBody<A>,
+  call: Call,
+  broker: BrokerContext,
+) => Answer<A> | Promise<Answer<A>>;

@@ -1,0 +1,59 @@
+import type { CommittedOffset } from '../../consumer/offsets.ts';
+import { ERROR_CODES as E } from '../../protocol/error-codes.ts';
+import { ZERO_UUID } from '../../protocol/schema.ts';
+import type { BrokerContext, Handler } from '../context.ts';
+import { findTopic } from '../topics.ts';
+
+interface WantedTopic {
+  readonly name: string;
+  readonly topicId: string;
+  readonly partitionIndexes: readonly number[];
+}
+
+/** What a group committed; −1 for what it did not. Null topics: everything. One group before v8, any number since. */
+export const offsetFetch: Handler<'offsetFetch'> = (request, call, broker) => {
+  if (call.version < 8) {
+    const topics = request.topics?.map((topic) => ({ ...topic, topicId: ZERO_UUID as string })) ?? null;
+    if (request.groupId === '') return { errorCode: E.INVALID_GROUP_ID, topics: [] };
+    return { topics: committedOf(broker, request.groupId, topics, false) };
+  }
+  return {
+    groups: request.groups.map(({ groupId, topics }) => {
+      if (groupId === '') return { groupId, errorCode: E.INVALID_GROUP_ID, topics: [] };
+      return { groupId, topics: committedOf(broker, groupId, topics, call.version >= 10) };
+    }),
+  };
+};
+
+function committedOf(
+  { groups, storage }: BrokerContext,
+  groupId: string,
+  wanted: readonly WantedTopic[] | null,
+  byId: boolean,
+) {
+  if (wanted === null) {
+    const topics = new Map<string, { name: string; topicId: string; partitions: ReturnType<typeof answer>[] }>();
+    for (const { topic, partition, committed } of groups.allCommitted(groupId)) {
+      const known = topics.get(topic) ?? { name: topic, topicId: committed.topicId, partitions: [] };
+      known.partitions.push(answer(partition, committed));
+      topics.set(topic, known);
+    }
+    return [...topics.values()];
+  }
+  return wanted.map(({ name, topicId, partitionIndexes }) => {
+    const topic = byId ? findTopic(storage, true, name, topicId) : name;
+    const partitions = partitionIndexes.map((partition) => {
+      if (typeof topic === 'number') return answer(partition, undefined, topic);
+      return answer(partition, groups.committed(groupId, typeof topic === 'string' ? topic : topic.name, partition));
+    });
+    return { name, topicId, partitions };
+  });
+}
+
+const answer = (partitionIndex: number, committed: CommittedOffset | undefined, errorCode: number = E.NONE) => ({
+  partitionIndex,
+  committedOffset: committed?.offset ?? -1,
+  committedLeaderEpoch: committed?.leaderEpoch ?? -1,
+  metadata: committed?.metadata ?? '',
+  errorCode,
+});
