@@ -1,4 +1,4 @@
-import { skipNumber, skipString, skipValue, skipWhitespace } from './json-syntax.ts';
+import { skipString, skipValue, skipWhitespace } from './json-syntax.ts';
 
 /**
  * The one text of a jsonb value, so that equal values are equal strings: no whitespace; of keys that occur twice the last; keys in
@@ -46,12 +46,3 @@ function canonicalObject(b: Buffer, start: number, end: number): string {
   keys.sort((x, y) => x.bytes.length - y.bytes.length || x.bytes.compare(y.bytes));
   return `{${keys.map(({ key }) => `${JSON.stringify(key)}:${members.get(key)}`).join(',')}}`;
 }
-
-/** Whether `b[start..end)` is one JSON value with nothing but whitespace around it. */
-export function isJson(b: Buffer, start: number, end: number): boolean {
-  const after = skipValue(b, skipWhitespace(b, start, end), end);
-  return after >= 0 && skipWhitespace(b, after, end) === end;
-}
-
-/** Whether the token at `start` is a number that fills the range. */
-export const isNumberToken = (b: Buffer, start: number, end: number): boolean => skipNumber(b, start, end) === end;

@@ -18,9 +18,12 @@ export const fetch = api({
     ),
     maxWaitMs: int32(),
     minBytes: int32(),
+    // Soft: the first batch comes whole (KIP-74).
     maxBytes: int32('3+', { default: 2147483647 }),
+    // 0 read_uncommitted, 1 read_committed.
     isolationLevel: int8('4+'),
     sessionId: int32('7+'),
+    // −1 without a session; 0 asks for one, which session id 0 in the response declines (KIP-227).
     sessionEpoch: int32('7+', { default: -1 }),
     topics: array({
       topic: string('0-12'),

@@ -7,6 +7,7 @@ export const findCoordinator = api({
   flexible: '3+',
   request: {
     key: string('0-3'),
+    // 0 group, 1 transaction, 2 share group.
     keyType: int8('1+'),
     coordinatorKeys: array(string(), '4+'),
   },

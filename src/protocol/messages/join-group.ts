@@ -9,6 +9,7 @@ export const joinGroup = api({
     groupId: string(),
     sessionTimeoutMs: int32(),
     rebalanceTimeoutMs: int32('1+', { default: -1 }),
+    // Empty when joining for the first time; then version 4 and later are told to come back with an id (KIP-394).
     memberId: string(),
     groupInstanceId: string('5+', { nullable: '5+', default: null }),
     protocolType: string(),

@@ -13,6 +13,7 @@ export const listOffsets = api({
       partitions: array({
         partitionIndex: int32(),
         currentLeaderEpoch: int32('4+', { default: -1 }),
+        // −1 latest, −2 earliest, −3 greatest timestamp, −4 earliest local, −5 latest tiered, −6 earliest pending upload.
         timestamp: int64(),
       }),
     }),

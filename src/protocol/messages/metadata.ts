@@ -6,6 +6,7 @@ export const metadata = api({
   versions: '0-13',
   flexible: '9+',
   request: {
+    // Null is all topics; in version 0 empty is all.
     topics: array(
       {
         topicId: uuid('10+'),

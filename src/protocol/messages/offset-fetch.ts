@@ -7,6 +7,7 @@ export const offsetFetch = api({
   flexible: '6+',
   request: {
     groupId: string('0-7'),
+    // Null is all topics of the group.
     topics: array(
       {
         name: string('0-7'),

@@ -7,6 +7,7 @@ export const produce = api({
   flexible: '9+',
   request: {
     transactionalId: string('3+', { nullable: '3+', default: null }),
+    // −1 all replicas, 0 no response at all, 1 the leader.
     acks: int16(),
     timeoutMs: int32(),
     topicData: array({
@@ -14,6 +15,7 @@ export const produce = api({
       topicId: uuid('13+'),
       partitionData: array({
         index: int32(),
+        // One batch of magic 2.
         records: records('0+', { nullable: '0+' }),
       }),
     }),
