@@ -100,7 +100,10 @@ export class OrderedValues implements Accumulator {
 
   constructor(id: string, type: SqlType) {
     this.type = type;
-    this.#counts = new RowTable(id, [INTEGER, type], [BIGINT], { rebuilt: () => this.#rebuild() });
+    this.#counts = new RowTable(id, [INTEGER, type], [BIGINT], {
+      rebuilt: () => this.#rebuild(),
+      derivedBytes: () => this.#sets.bytes + this.#roots.byteLength,
+    });
     const values = this.#counts.keys.columns[1];
     this.#sets = new OrderedSets((a, b) => compareDatums(values.values[a], values.values[b], type));
     this.tables = [this.#counts];

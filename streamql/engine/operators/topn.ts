@@ -50,7 +50,10 @@ export class TopNOperator extends OperatorBase {
     this.#partitionBy = plan.partitionBy;
     this.#appendOnly = appendOnly;
     const types = plan.input.schema.map((column) => column.type);
-    this.#rows = new RowTable(`${this.id}.rows`, types, [BIGINT], { rebuilt: () => this.#rebuild() });
+    this.#rows = new RowTable(`${this.id}.rows`, types, [BIGINT], {
+      rebuilt: () => this.#rebuild(),
+      derivedBytes: () => this.#sets.bytes + this.#partitions.bytes + this.#roots.byteLength + this.#totals.byteLength,
+    });
     this.#order = totalOrder(types.length, plan.orderBy);
     const { columns } = this.#rows.keys;
     this.#sets = new OrderedSets((a, b) => this.#order(columns, a, columns, b));

@@ -42,6 +42,7 @@ export class ViewStore {
     const typeOf = (column: number) => columns[column].type;
     this.#table = new RowTable(id, first.map(typeOf), key === null ? [BIGINT] : this.#rest.map(typeOf), {
       rebuilt: () => this.#rebuilt(),
+      derivedBytes: () => this.#derivedBytes(),
     });
     this.#stored = all.map((column) =>
       first.includes(column)
@@ -61,9 +62,7 @@ export class ViewStore {
   }
 
   get bytes(): number {
-    let bytes = this.#table.bytes;
-    for (const chains of this.#prefixes.values()) bytes += chains.bytes;
-    return bytes;
+    return this.#table.bytes;
   }
 
   apply(batch: Batch): void {
@@ -286,6 +285,12 @@ export class ViewStore {
 
   #all(): readonly number[] {
     return this.columns.map((_, column) => column);
+  }
+
+  #derivedBytes(): number {
+    let bytes = this.#gone.byteLength;
+    for (const chains of this.#prefixes.values()) bytes += chains.bytes;
+    return bytes;
   }
 
   #rebuilt(): void {

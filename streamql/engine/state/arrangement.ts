@@ -32,6 +32,7 @@ export class Arrangement {
     this.#retractable = retractable;
     this.table = new RowTable(id, types, retractable ? [BIGINT, ...extra] : extra, {
       rebuilt: () => this.#rebuild(),
+      derivedBytes: () => this.chains.bytes,
       indexed: retractable,
     });
     this.chains = new Chains(

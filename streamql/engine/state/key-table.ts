@@ -83,7 +83,8 @@ export class KeyTable {
       }
     }
     this.#copyFresh(keys, 0);
-    if (this.#mark(keys, length, slots) > 0) this.#upsertDiffering(keys, length, slots);
+    // Where every row is new, every row is its own key's.
+    if (this.freshCount < length && this.#mark(keys, length, slots) > 0) this.#upsertDiffering(keys, length, slots);
     return this.freshCount;
   }
 

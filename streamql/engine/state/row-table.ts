@@ -22,23 +22,28 @@ export class RowTable implements StateTable {
   changeBytes = 0;
   readonly #types: readonly SqlType[];
   readonly #rebuilt: () => void;
+  readonly #derivedBytes: () => number;
   #dirty: Uint8Array;
   #dirtySlots = new Int32Array(64);
   #dirtyCount = 0;
   #stale = false;
 
-  /** `rebuilt` runs before the first use after a load: users make anew what they derive from the rows. */
+  /**
+   * `rebuilt` runs before the first use after a load: users make anew what they derive from the rows, whose size
+   * `derivedBytes` tells.
+   */
   constructor(
     id: string,
     keyTypes: readonly SqlType[],
     valueTypes: readonly SqlType[],
-    more: { rebuilt?: () => void; indexed?: boolean } = {},
+    more: { rebuilt?: () => void; indexed?: boolean; derivedBytes?: () => number } = {},
   ) {
     this.id = id;
     this.keys = new KeyTable(keyTypes, more.indexed ?? true);
     this.values = valueTypes.map((type) => new StateColumn(type));
     this.#types = [...keyTypes, ...valueTypes];
     this.#rebuilt = more.rebuilt ?? (() => {});
+    this.#derivedBytes = more.derivedBytes ?? (() => 0);
     this.#dirty = new Uint8Array(this.keys.capacity);
     for (const column of this.values) column.ensure(this.keys.capacity);
   }
@@ -49,7 +54,7 @@ export class RowTable implements StateTable {
   }
 
   get bytes(): number {
-    let bytes = this.keys.bytes + this.#dirty.byteLength + this.#dirtySlots.byteLength;
+    let bytes = this.keys.bytes + this.#dirty.byteLength + this.#dirtySlots.byteLength + this.#derivedBytes();
     for (const column of this.values) bytes += column.bytes;
     return bytes;
   }
