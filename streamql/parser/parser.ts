@@ -1,5 +1,6 @@
-import type { AstExpr, Query, Statement } from './ast.ts';
+import type { AstExpr, Statement } from './ast.ts';
 import { Cursor } from './cursor.ts';
+import { checkDepth } from './depth.ts';
 import { parseExpr } from './expressions.ts';
 import { parseQuery as parseQueryAt } from './queries.ts';
 import { expectEnd, parseStatement } from './statements.ts';
@@ -24,17 +25,9 @@ export function parseScript(text: string): { readonly statement: Statement; read
     const statement = parseStatement(cursor);
     const own = cursor.textSince(first);
     expectEnd(cursor);
+    checkDepth(statement);
     found.push({ statement, text: own });
   }
-}
-
-/** A query alone; an ending semicolon is fine. */
-export function parseQuery(text: string): Query {
-  const cursor = new Cursor(text, parseQueryAt);
-  const query = parseQueryAt(cursor);
-  expectEnd(cursor);
-  if (cursor.token.kind !== 'end') throw cursor.expected('the end of the query');
-  return query;
 }
 
 export function parseExpression(text: string): AstExpr {
