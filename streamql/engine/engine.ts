@@ -194,11 +194,7 @@ class LocalEngine implements StreamEngine {
     return { epoch: this.#graph.epoch, batches };
   }
 
-  async readSource(
-    id: string,
-    columns: readonly number[],
-    onBatch: (batch: Batch) => Promise<boolean>,
-  ): Promise<void> {
+  async readSource(id: string, columns: readonly number[], onBatch: (batch: Batch) => Promise<boolean>): Promise<void> {
     const node = this.#graph.node(id);
     if (node?.kind !== 'source') throw new StreamError('NOT_FOUND', `the engine has no source ${id}`);
     if (node.store !== null) {
@@ -282,7 +278,9 @@ class LocalEngine implements StreamEngine {
       nowMs: () => this.#clock.nowMs(),
       onFailure: (failed, error) => this.#graph.fail(failed, error),
     });
-    const broken = node.inputs.map(({ relation }) => this.#graph.ownerOf(relation)).find((owner) => owner.error !== null);
+    const broken = node.inputs
+      .map(({ relation }) => this.#graph.ownerOf(relation))
+      .find((owner) => owner.error !== null);
     const inputsRestored = node.inputs.every(({ relation }) => this.#restored.has(relation.owner));
     const restoration = restorationOf(spec, this.#saved.get(spec.id), inputsRestored);
     const failure =

@@ -1,7 +1,7 @@
-import type { CursorState, SourceCursor } from './source-cursor.ts';
+import type { Graph } from './graph.ts';
 import type { QueryNode } from './query-node.ts';
 import { selectColumns } from './relation.ts';
-import type { Graph } from './graph.ts';
+import type { CursorState, SourceCursor } from './source-cursor.ts';
 import type { SourceNode } from './source-node.ts';
 
 /**

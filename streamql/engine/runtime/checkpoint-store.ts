@@ -2,8 +2,8 @@ import { asStreamError, StreamError } from '../../../src/lib/errors.ts';
 import type { Log } from '../../../src/lib/log.ts';
 import type { Disk } from '../../../src/ports/disk.ts';
 import { crc32c } from '../../../src/protocol/crc32c.ts';
-import type { CursorState } from './source-cursor.ts';
 import type { SinkState } from './sink-writer.ts';
+import type { CursorState } from './source-cursor.ts';
 
 /** Saved bytes of one table: where they stand in a piece file. */
 export interface PieceRef {
@@ -202,8 +202,10 @@ function decodeManifest(content: Buffer, name: string): Manifest {
   const end = content.indexOf(0x0a);
   const [magic, format, crc] = content.toString('latin1', 0, Math.max(0, end)).split(' ');
   if (magic !== 'streamline-checkpoint') throw new StreamError('STORAGE_FAILED', `${name} is no manifest`);
-  if (format !== String(FORMAT)) throw new StreamError('STORAGE_FAILED', `${name} has format ${format}, expected ${FORMAT}`);
+  if (format !== String(FORMAT))
+    throw new StreamError('STORAGE_FAILED', `${name} has format ${format}, expected ${FORMAT}`);
   const body = content.subarray(end + 1);
-  if (crc !== crc32c(body).toString(16)) throw new StreamError('STORAGE_FAILED', `${name} is damaged: its checksum is wrong`);
+  if (crc !== crc32c(body).toString(16))
+    throw new StreamError('STORAGE_FAILED', `${name} is damaged: its checksum is wrong`);
   return JSON.parse(body.toString()) as Manifest;
 }

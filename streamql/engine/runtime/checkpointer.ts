@@ -1,8 +1,15 @@
-import { asStreamError, type StreamError } from '../../../src/lib/errors.ts';
 import type { Clock, Timer } from '../../../src/lib/clock.ts';
+import { asStreamError, type StreamError } from '../../../src/lib/errors.ts';
 import type { Log } from '../../../src/lib/log.ts';
 import type { StateTable } from '../operator.ts';
-import type { CheckpointStore, DraftEntry, LoadedCheckpoint, Manifest, ObjectEntry, PieceRef } from './checkpoint-store.ts';
+import type {
+  CheckpointStore,
+  DraftEntry,
+  LoadedCheckpoint,
+  Manifest,
+  ObjectEntry,
+  PieceRef,
+} from './checkpoint-store.ts';
 import type { Graph, GraphNode } from './graph.ts';
 import type { QueryNode } from './query-node.ts';
 import type { EngineSettings } from './settings.ts';
@@ -139,7 +146,10 @@ export class Checkpointer {
     );
     if (this.#store !== null) {
       try {
-        const { manifest, bytes } = await this.#store.write(epoch, drafts.map((draft) => this.#withSink(draft, prepared)));
+        const { manifest, bytes } = await this.#store.write(
+          epoch,
+          drafts.map((draft) => this.#withSink(draft, prepared)),
+        );
         this.#written(manifest, bytes);
       } catch (thrown) {
         // Pieces of this attempt are lost and changes do not come twice: everything is saved whole next time.

@@ -23,5 +23,9 @@ export function consolidate(types: readonly SqlType[], batches: readonly Batch[]
   }
   if (count === 0) return null;
   const columns = rows.columns.map((column) => column.gather(kept, count));
-  return { length: count, columns, weights: plain ? null : Int32Array.from(kept.subarray(0, count), (slot) => weights[slot]) };
+  return {
+    length: count,
+    columns,
+    weights: plain ? null : Int32Array.from(kept.subarray(0, count), (slot) => weights[slot]),
+  };
 }

@@ -84,7 +84,10 @@ export class Graph {
     this.#detach(node);
     for (const relation of node.relations) relation.end(this.epoch, error);
     for (const reader of this.readersOf(node)) {
-      this.fail(reader, new StreamError('PIPELINE_FAILED', `${node.spec.name}, which it reads, failed: ${error.message}`));
+      this.fail(
+        reader,
+        new StreamError('PIPELINE_FAILED', `${node.spec.name}, which it reads, failed: ${error.message}`),
+      );
     }
   }
 

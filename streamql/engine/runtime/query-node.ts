@@ -1,5 +1,5 @@
-import type { SinkSpec, ViewSpec } from '../../../src/ports/engine.ts';
 import type { StreamError } from '../../../src/lib/errors.ts';
+import type { SinkSpec, ViewSpec } from '../../../src/ports/engine.ts';
 import type { Batch } from '../../../src/values/batch.ts';
 import type { Datum } from '../../../src/values/types.ts';
 import { buildPipeline } from '../build.ts';

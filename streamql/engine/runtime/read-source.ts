@@ -43,7 +43,8 @@ export async function readSource(
   try {
     cursor.update(state);
     const limit = (partition: number): number => state.partitions[partition].highWatermark;
-    const unread = (): boolean => state.partitions.some((_, partition) => (cursor.position(partition) ?? 0) < limit(partition));
+    const unread = (): boolean =>
+      state.partitions.some((_, partition) => (cursor.position(partition) ?? 0) < limit(partition));
     while (unread()) {
       if (failure !== null) throw failure;
       if (!cursor.readyBelow(limit)) {

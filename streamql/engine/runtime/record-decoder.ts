@@ -48,7 +48,13 @@ export function letterOf(
  * Marks late rows in `late` and moves the partition's time on. A row is late when its time is below the watermark (greatest time
  * before it in offset order, less the delay); so it does not depend on how the log was cut into batches.
  */
-export function markLate(times: Column, length: number, delayMicros: number, position: PartitionPosition, late: Uint8Array): number {
+export function markLate(
+  times: Column,
+  length: number,
+  delayMicros: number,
+  position: PartitionPosition,
+  late: Uint8Array,
+): number {
   let count = 0;
   let max = position.maxTime;
   const { values, nulls } = times;
@@ -83,7 +89,9 @@ export class AppendDecoder implements RecordDecoder {
     this.#spec = spec;
     this.#output = output;
     const declared = declaredCount(spec);
-    const decoded = [...new Set([...wanted.filter((column) => column < declared), ...(spec.watermark ? [spec.watermark.column] : [])])];
+    const decoded = [
+      ...new Set([...wanted.filter((column) => column < declared), ...(spec.watermark ? [spec.watermark.column] : [])]),
+    ];
     decoded.sort((a, b) => a - b);
     this.#decoder = createJsonDecoder(spec.columns.slice(0, declared), decoded);
     this.#plan = wanted.map((column) => (column < declared ? decoded.indexOf(column) : spec.columns[column].name));

@@ -93,5 +93,7 @@ export function valueText(record: LogRecord, most: number): string | null {
 /** `[["name","value"], …]`, values read as UTF-8; null values stay null. */
 function headersJson(record: LogRecord): string {
   if (record.headerCount === 0) return '[]';
-  return JSON.stringify(record.headers().map(([name, value]) => [name, value === null ? null : value.toString('utf8')]));
+  return JSON.stringify(
+    record.headers().map(([name, value]) => [name, value === null ? null : value.toString('utf8')]),
+  );
 }

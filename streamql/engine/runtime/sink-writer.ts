@@ -164,8 +164,8 @@ function encodeUnsent(batches: readonly Batch[], columns: readonly ColumnSchema[
     const alive = new Uint8Array(batch.length).fill(1);
     const all = [...batch.columns, new PlainColumn(INTEGER, batch.length, weights, null)];
     // A text column's `values` are asked for here, so what is stored does not depend on how it was held.
-    const plain = all.map((column, c) =>
-      new PlainColumn(columns[c]?.type ?? INTEGER, column.length, column.values, column.nulls),
+    const plain = all.map(
+      (column, c) => new PlainColumn(columns[c]?.type ?? INTEGER, column.length, column.values, column.nulls),
     );
     const bytes = encodePiece({ full: true, slots, alive, columns: plain });
     const head = Buffer.alloc(4);

@@ -12,7 +12,11 @@ import type { EngineSettings } from './settings.ts';
 export interface CursorState {
   readonly topicId: string | null;
   /** `maxTime` is null before the first time. */
-  readonly partitions: readonly { readonly partition: number; readonly next: number; readonly maxTime: number | null }[];
+  readonly partitions: readonly {
+    readonly partition: number;
+    readonly next: number;
+    readonly maxTime: number | null;
+  }[];
 }
 
 /** Shares of a source's chunk size that many partitions get; small chunks would cost a message each for few records. */
@@ -90,9 +94,7 @@ export class SourceCursor {
   }
 
   readyBelow(limits: (partition: number) => number): boolean {
-    return this.#partitions.some(
-      (at) => (at.records !== null || at.feed.ready) && at.next < limits(at.partition),
-    );
+    return this.#partitions.some((at) => (at.records !== null || at.feed.ready) && at.next < limits(at.partition));
   }
 
   /** Takes over news of the topic: more records, more partitions, older records gone, the topic made anew or deleted. */
@@ -233,4 +235,3 @@ export class SourceCursor {
     }
   }
 }
-

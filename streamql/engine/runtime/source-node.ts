@@ -55,9 +55,17 @@ export class SourceNode {
     this.relation = new Relation(spec.id, spec.id, spec.columns, this.store);
     this.#errorsRelation = deadLetterRelation(`${spec.id}$errors`, spec.id, this.errors);
     this.#lateRelation = deadLetterRelation(`${spec.id}$late`, spec.id, this.late);
-    this.relations = [this.relation, this.#errorsRelation, ...(spec.late === 'dead_letter' ? [this.#lateRelation] : [])];
+    this.relations = [
+      this.relation,
+      this.#errorsRelation,
+      ...(spec.late === 'dead_letter' ? [this.#lateRelation] : []),
+    ];
     this.cursor = new SourceCursor(spec, this.#decoder(), this.#output, parts, entry?.cursor ?? null);
-    this.watermark = new Watermark(spec.watermark?.delayMicros ?? 0, spec.idleTimeoutMs, entry?.counts?.watermark ?? null);
+    this.watermark = new Watermark(
+      spec.watermark?.delayMicros ?? 0,
+      spec.idleTimeoutMs,
+      entry?.counts?.watermark ?? null,
+    );
     this.rows = entry?.counts?.rows ?? 0;
     this.lateRows = entry?.counts?.late ?? 0;
   }
@@ -169,4 +177,3 @@ export function guardedReader(
     },
   };
 }
-

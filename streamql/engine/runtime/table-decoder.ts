@@ -1,9 +1,9 @@
 import { createJsonDecoder } from '../../../src/formats/json/json-decoder.ts';
 import type { SourceSpec } from '../../../src/ports/engine.ts';
 import { type Column, ColumnBuilder, datumAt } from '../../../src/values/column.ts';
+import { equalDatums } from '../../../src/values/compare.ts';
 import { HIDDEN_COLUMNS } from '../../../src/values/hidden-columns.ts';
 import type { Datum } from '../../../src/values/types.ts';
-import { sameDatum } from '../state/row-hash.ts';
 import { DEAD_LETTER_VALUE_BYTES, type DeadLetter } from './dead-letters.ts';
 import {
   type DecodedOutput,
@@ -47,7 +47,9 @@ export class TableDecoder implements RecordDecoder {
     this.#declared = declaredCount(spec);
     const key = store.key;
     // The value may leave the key to the record key, so NULL is checked here and not by the decoder.
-    const columns = spec.columns.slice(0, this.#declared).map((column, i) => (key.includes(i) ? { ...column, nullable: true } : column));
+    const columns = spec.columns
+      .slice(0, this.#declared)
+      .map((column, i) => (key.includes(i) ? { ...column, nullable: true } : column));
     this.#keyNames = key.map((column) => columns[column].name);
     this.#keys = createJsonDecoder(columns, [...key]);
     this.#values = createJsonDecoder(
@@ -103,10 +105,18 @@ export class TableDecoder implements RecordDecoder {
         const byKey = keyRows[i] === NONE ? null : datumAt(keyColumns[k], keyRows[i]);
         const byValue = valueRows[i] === NONE ? null : datumAt(valueColumns[column], valueRows[i]);
         const datum = byKey ?? byValue;
-        if (refused[i] === 0 && (datum === null || (byKey !== null && byValue !== null && !sameDatum(byKey, byValue)))) {
+        if (
+          refused[i] === 0 &&
+          (datum === null ||
+            (byKey !== null && byValue !== null && !equalDatums(byKey, byValue, this.#spec.columns[column].type)))
+        ) {
           refused[i] = 1;
           const name = this.#keyNames[k];
-          this.#refuse(i, position.partition, datum === null ? `${name} is missing` : `${name} differs between key and value`);
+          this.#refuse(
+            i,
+            position.partition,
+            datum === null ? `${name} is missing` : `${name} differs between key and value`,
+          );
         }
         builder.push(datum);
       }
@@ -154,7 +164,8 @@ export class TableDecoder implements RecordDecoder {
     puts.forEach((i, n) => {
       if (late[n] === 0 || policy === 'update') return;
       refused[i] = 1;
-      if (policy === 'dead_letter') letters.push(lateLetter(this.#spec, position.partition, this.#meta, i, this.#texts[i]));
+      if (policy === 'dead_letter')
+        letters.push(lateLetter(this.#spec, position.partition, this.#meta, i, this.#texts[i]));
     });
     this.#output.onLate(count, letters);
   }

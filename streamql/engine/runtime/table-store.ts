@@ -1,7 +1,7 @@
 import type { Batch, ColumnSchema } from '../../../src/values/batch.ts';
 import type { Column } from '../../../src/values/column.ts';
-import type { Datum } from '../../../src/values/types.ts';
-import { sameDatum } from '../state/row-hash.ts';
+import { equalDatums } from '../../../src/values/compare.ts';
+import type { Datum, SqlType } from '../../../src/values/types.ts';
 import { RowTable } from '../state/row-table.ts';
 
 /** The rows of a keyed table, one per primary key. Writing answers with what changed. */
@@ -74,7 +74,8 @@ export class TableStore {
     const found: number[] = [];
     for (const slot of this.table.aliveSlots()) {
       if (found.length >= limit) break;
-      if (key.every((datum, k) => sameDatum(this.table.keys.columns[k].get(slot), datum))) found.push(slot);
+      const { columns } = this.table.keys;
+      if (key.every((datum, k) => sameNullable(columns[k].get(slot), datum, columns[k].type))) found.push(slot);
     }
     return this.#gather(Int32Array.from(found), found.length);
   };
@@ -89,3 +90,7 @@ export class TableStore {
     return { length: count, columns: gathered, weights: null };
   }
 }
+
+/** A primary key is never NULL, but what is looked for may be. */
+const sameNullable = (a: Datum, b: Datum, type: SqlType): boolean =>
+  a === null || b === null ? a === b : equalDatums(a, b, type);

@@ -61,11 +61,7 @@ export class RemoteEngine implements StreamEngine {
     return { epoch, batches: batches.map(unpacked) };
   }
 
-  async readSource(
-    id: string,
-    columns: readonly number[],
-    onBatch: (batch: Batch) => Promise<boolean>,
-  ): Promise<void> {
+  async readSource(id: string, columns: readonly number[], onBatch: (batch: Batch) => Promise<boolean>): Promise<void> {
     const read = this.#next++;
     this.#reads.set(read, onBatch);
     try {
@@ -125,7 +121,12 @@ export class RemoteEngine implements StreamEngine {
   lost(error: StreamError): void {
     this.#rpc.fail(error);
     const { code, detail } = error.toJSON();
-    const change = { epoch: 0, snapshot: false, batch: { length: 0, columns: [], weights: null }, error: { code, detail } };
+    const change = {
+      epoch: 0,
+      snapshot: false,
+      batch: { length: 0, columns: [], weights: null },
+      error: { code, detail },
+    };
     const feeds = [...this.#feeds.values()];
     this.#feeds.clear();
     for (const onChange of feeds) onChange(change);

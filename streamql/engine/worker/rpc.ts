@@ -1,4 +1,4 @@
-import { type ErrorCode, asStreamError, StreamError } from '../../../src/lib/errors.ts';
+import { asStreamError, type ErrorCode, StreamError } from '../../../src/lib/errors.ts';
 
 /** The part of MessagePort and Worker that is used. */
 export interface RpcPort {
@@ -84,7 +84,8 @@ export class Rpc {
     try {
       const value = await this.#handlers[method](...args);
       if (this.#failure !== null) return;
-      if (value instanceof Transferred) this.#port.postMessage({ kind: 'result', id, value: value.value }, value.buffers);
+      if (value instanceof Transferred)
+        this.#port.postMessage({ kind: 'result', id, value: value.value }, value.buffers);
       else this.#port.postMessage({ kind: 'result', id, value });
     } catch (thrown) {
       if (this.#failure === null) this.#port.postMessage({ kind: 'error', id, error: asStreamError(thrown).toJSON() });
