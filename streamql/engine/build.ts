@@ -3,7 +3,7 @@ import { StreamError } from '../../src/lib/errors.ts';
 import type { Batch, ColumnSchema } from '../../src/values/batch.ts';
 import type { SqlType } from '../../src/values/types.ts';
 import { changelogOf } from '../plan/changelog.ts';
-import type { Filter, Join, Plan, Project } from '../plan/plan.ts';
+import type { Filter, Join, Plan, Project, Scan } from '../plan/plan.ts';
 import { inputsOf } from '../plan/walk.ts';
 import { compileFilterProject } from './compile-expr.ts';
 import type { Emit, Operator, Pipeline, PipelineInput, PipelineOutput } from './operator.ts';
@@ -66,7 +66,8 @@ class Builder {
   /** Builds the node and what is below it; its rows go to `emit`. Returns the id by which consumers name it. */
   #node(plan: Plan, path: string, emit: Emit): string {
     if (plan.op === 'scan') {
-      this.#entries.push({ input: { relation: plan.relation, columns: plan.columns }, enter: emit });
+      const enter: Emit = (batch) => emit(admit(batch, plan));
+      this.#entries.push({ input: { relation: plan.relation, columns: plan.columns }, enter });
       return plan.relation;
     }
     const chain = plan.op === 'filter' || plan.op === 'project' ? chainOf(plan) : null;
@@ -98,6 +99,18 @@ class Builder {
     operator.stats.rowsIn += batch.length;
     this.#clock.push(operator, port, batch);
   }
+}
+
+/** Weights that are all 1 become null, which is what the fast paths look for; to a source no other may come. */
+function admit(batch: Batch, scan: Scan): Batch {
+  const { weights } = batch;
+  if (weights === null) return batch;
+  for (let row = 0; row < batch.length; row++) {
+    if (weights[row] === 1) continue;
+    assert(scan.changelog !== 'append', `${scan.name} is only appended to, but a row came with weight ${weights[row]}`);
+    return batch;
+  }
+  return { ...batch, weights: null };
 }
 
 function operatorOf(plan: Plan, info: OperatorInfo, context: OperatorContext): Operator {
