@@ -1,0 +1,316 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { StreamError } from '../../../../src/lib/errors.ts';
+import type { EngineObject, StreamEngine } from '../../../../src/ports/engine.ts';
+import { FaultDisk } from '../../../../src/storage/disk/fault-disk.ts';
+import { MemoryDisk } from '../../../../src/storage/disk/memory-disk.ts';
+import type { Datum } from '../../../../src/values/types.ts';
+import {
+  countAndSum,
+  FakeLog,
+  ORDERS,
+  openEngine,
+  RecordingTarget,
+  recordingSink,
+  rowsIn,
+  scan,
+  sink,
+  source,
+  view,
+} from './support.ts';
+
+const order = (id: number) => ({ id, grp: `g${id % 5}`, n: id });
+const rows = scan('orders', [0, 2], ORDERS);
+const totals = countAndSum(scan('orders', [1, 2], ORDERS), 0, 1);
+
+const OBJECTS: readonly EngineObject[] = [
+  source('orders'),
+  source('product', { primaryKey: [0] }),
+  view('totals', totals, [0]),
+  view('again', countAndSum(scan('totals', [1, 2], totals.schema, 'upsert'), 0, 1), [0]),
+  view('groups', countAndSum(scan('product', [1, 2], ORDERS, 'upsert'), 0, 1), [0]),
+  sink('out', rows),
+];
+
+async function topics(): Promise<FakeLog> {
+  const log = new FakeLog();
+  await log.createTopic('orders', { partitions: 2 });
+  await log.createTopic('product', { partitions: 1 });
+  return log;
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function resumed(
+  log: FakeLog,
+  disk: FaultDisk | MemoryDisk | null,
+  target: RecordingTarget,
+  objects: readonly EngineObject[] = OBJECTS,
+): Promise<StreamEngine> {
+  const settings = { batchRecords: 5, chunkBytes: 400, epochIntervalMs: 0, checkpointIntervalMs: 3, sliceMs: 0.2 };
+  const engine = await openEngine(log, { disk, sinks: [recordingSink(target)], settings });
+  for (const object of objects) await engine.add(object);
+  await engine.resume();
+  return engine;
+}
+
+async function expectAll(
+  engine: StreamEngine,
+  target: RecordingTarget,
+  ids: readonly number[],
+  products: ReadonlyMap<number, number>,
+): Promise<void> {
+  await engine.flush();
+  const groups = new Map<string, [number, number]>();
+  for (const id of ids) {
+    const [count, sum] = groups.get(`g${id % 5}`) ?? [0, 0];
+    groups.set(`g${id % 5}`, [count + 1, sum + id]);
+  }
+  const expected = [...groups].map(([group, [count, sum]]): Datum[] => [group, count, sum]).sort();
+  expect(await rowsIn(engine, 'totals', 3)).toEqual(expected);
+  const counts = new Map<number, [number, number]>();
+  for (const [, [count, sum]] of groups) {
+    const [n, total] = counts.get(count) ?? [0, 0];
+    counts.set(count, [n + 1, total + sum]);
+  }
+  const again = await rowsIn(engine, 'again', 3);
+  expect(again.sort((a, b) => Number(a[0]) - Number(b[0]))).toEqual(
+    [...counts].map(([count, [n, total]]) => [count, n, total]).sort((a, b) => a[0] - b[0]),
+  );
+  const byGroup = new Map<string, [number, number]>();
+  for (const [id, n] of products) {
+    const [count, sum] = byGroup.get(`g${id % 5}`) ?? [0, 0];
+    byGroup.set(`g${id % 5}`, [count + 1, sum + n]);
+  }
+  expect(await rowsIn(engine, 'groups', 3)).toEqual(
+    [...byGroup].map(([group, [count, sum]]) => [group, count, sum]).sort(),
+  );
+  expect(target.rows.map(([id]) => id as number).sort((a, b) => a - b)).toEqual(ids);
+}
+
+describe('checkpoints', () => {
+  test('a clean restart continues, with nothing read twice', async () => {
+    const log = await topics();
+    const disk = new MemoryDisk();
+    const target = new RecordingTarget();
+    let engine = await resumed(log, disk, target);
+    const ids: number[] = [];
+    for (let round = 0; round < 3; round++) {
+      const batch = Array.from({ length: 20 }, (_, i) => round * 20 + i);
+      ids.push(...batch);
+      await log.produce('orders', round % 2, batch.map(order));
+      await expectAll(engine, target, ids, new Map());
+      await log.produce('orders', 0, ['bad']);
+      await engine.close();
+      const readBefore = log.reads;
+      engine = await resumed(log, disk, target);
+      await engine.flush();
+      expect(log.reads - readBefore).toBeLessThanOrEqual(1);
+      await expectAll(engine, target, ids, new Map());
+      const errors = await rowsIn(engine, 'orders$errors', 5);
+      expect(errors.length).toBe(round + 1);
+    }
+    await engine.checkpoint();
+    expect((await engine.stats()).checkpointBytes).toBeGreaterThan(0);
+    await engine.close();
+  });
+
+  test('a changed definition starts again; a sink over it stays stopped', async () => {
+    const log = await topics();
+    const disk = new MemoryDisk();
+    const target = new RecordingTarget();
+    const first = await resumed(log, disk, target, [
+      OBJECTS[0],
+      view('v', rows),
+      sink('out', scan('v', [0], rows.schema)),
+    ]);
+    await log.produce('orders', 0, [1, 2, 3].map(order));
+    await first.flush();
+    await first.close();
+    const other = scan('orders', [2, 0], ORDERS);
+    const second = await resumed(log, disk, target, [
+      OBJECTS[0],
+      view('v', other),
+      sink('out', scan('v', [0], other.schema)),
+    ]);
+    await log.produce('orders', 0, [4].map(order));
+    await second.flush();
+    expect((await rowsIn(second, 'v', 2)).length).toBe(4);
+    const { objects } = await second.stats();
+    expect(objects.map((object) => object.state)).toEqual(['running', 'running', 'failed']);
+    expect(objects[2].error?.code).toBe('SINK_REJECTED');
+    expect(target.rows.length).toBe(3);
+    await second.close();
+  });
+
+  test('objects that are not added again lose their state and their files', async () => {
+    const log = await topics();
+    const disk = new MemoryDisk();
+    const target = new RecordingTarget();
+    const first = await resumed(log, disk, target);
+    await log.produce('orders', 0, [1, 2, 3].map(order));
+    await first.flush();
+    await first.close();
+    const second = await resumed(log, disk, target, OBJECTS.slice(0, 2));
+    await second.checkpoint();
+    await second.close();
+    const third = await resumed(log, disk, target, [...OBJECTS.slice(0, 2), view('totals', totals, [0])]);
+    await third.flush();
+    expect((await rowsIn(third, 'totals', 3)).length).toBe(3);
+    await third.close();
+    expect((await disk.list('engine')).length).toBeLessThan(12);
+  });
+
+  test('a damaged newest manifest falls back on its mirror, or on the checkpoint before', async () => {
+    for (const damage of [['manifest'], ['manifest', 'mirror']]) {
+      const log = await topics();
+      const target = new RecordingTarget();
+      const objects = damage.length === 1 ? OBJECTS : OBJECTS.slice(0, 5);
+      let disk = new FaultDisk(7);
+      let engine = await resumed(log, disk, target, objects);
+      await log.produce('orders', 0, [0, 1, 2, 3].map(order));
+      await engine.flush();
+      await engine.checkpoint();
+      await log.produce('orders', 1, [4, 5, 6].map(order));
+      await engine.flush();
+      await engine.checkpoint();
+      const newest = async () => Math.max(...(await disk.list('engine')).map((name) => Number.parseInt(name, 10)));
+      // With a sink, its commit makes the next manifest one without pending tokens: go on to one that has some.
+      while (damage.length === 1 && !(await disk.exists(`engine/${await newest()}.mirror`))) {
+        await log.produce('orders', 1, [log.bounds('orders', 1).highWatermark].map(order));
+        await engine.flush();
+      }
+      disk = disk.crash();
+      await engine.close();
+      const number = await newest();
+      for (const kind of damage) {
+        const name = `engine/${number}.${kind}`;
+        if (await disk.exists(name)) disk.corrupt(name, 60, (byte) => byte ^ 1);
+      }
+      engine = await resumed(log, disk, target, objects);
+      await engine.flush();
+      const produced = (await rowsIn(engine, 'totals', 3)).reduce((sum, row) => sum + Number(row[1]), 0);
+      expect(produced).toBe(log.bounds('orders', 0).highWatermark + log.bounds('orders', 1).highWatermark);
+      if (damage.length === 1) expect(target.rows.length).toBe(produced);
+      await engine.close();
+    }
+  });
+
+  test('nothing whole is an error, not an empty start', async () => {
+    const log = await topics();
+    const disk = new FaultDisk(1);
+    const engine = await resumed(log, disk, new RecordingTarget(), OBJECTS.slice(0, 3));
+    await log.produce('orders', 0, [order(1)]);
+    await engine.flush();
+    await engine.close();
+    for (const name of await disk.list('engine')) disk.corrupt(`engine/${name}`, 40, (byte) => byte ^ 8);
+    await expect(openEngine(log, { disk })).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
+  });
+
+  test('stopping anywhere and starting again is exactly once', async () => {
+    const steps = ['none', 'prepare', 'prepared', 'commit', 'committed'] as const;
+    const life = fc.record({
+      batches: fc.array(fc.tuple(fc.constantFrom(0, 1), fc.integer({ min: 1, max: 30 })), {
+        minLength: 1,
+        maxLength: 4,
+      }),
+      products: fc.array(fc.tuple(fc.integer({ min: 0, max: 9 }), fc.option(fc.integer({ min: 0, max: 99 }))), {
+        maxLength: 6,
+      }),
+      crash: fc.constantFrom(...steps),
+      after: fc.integer({ min: 0, max: 3 }),
+      waitMs: fc.integer({ min: 0, max: 12 }),
+      late: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(life, { minLength: 1, maxLength: 4 }), fc.integer(), async (lives, seed) => {
+        const log = await topics();
+        const target = new RecordingTarget();
+        const ids: number[] = [];
+        const products = new Map<number, number>();
+        let disk = new FaultDisk(seed);
+        for (const { batches, products: puts, crash, after, waitMs, late } of lives) {
+          const before = disk;
+          let next: FaultDisk | null = null;
+          let left = after;
+          target.at = (step) => {
+            if (next !== null) throw new StreamError('SINK_UNAVAILABLE', 'the process is dead');
+            if (step === crash && left-- === 0) {
+              next = before.crash();
+              throw new StreamError('SINK_UNAVAILABLE', 'the process dies');
+            }
+          };
+          // A view that is created while data flows catches up by itself, also over a crash.
+          const engine = await resumed(
+            log,
+            disk,
+            target,
+            late ? OBJECTS.filter((object) => object.id !== 'again') : OBJECTS,
+          );
+          for (const [i, [partition, count]] of batches.entries()) {
+            const fresh = Array.from({ length: count }, () => ids.push(ids.length) - 1);
+            await log.produce('orders', partition, fresh.map(order));
+            if (i === 0 && late) await engine.add(OBJECTS[3]);
+            await pause(waitMs / batches.length);
+          }
+          for (const [id, n] of puts) {
+            await log.produce('product', 0, [n === null ? null : { id, grp: `g${id % 5}`, n }], [`${id}`]);
+            if (n === null) products.delete(id);
+            else products.set(id, n);
+          }
+          await pause(waitMs / 2);
+          disk = next ?? before.crash();
+          target.at = () => {
+            throw new StreamError('SINK_UNAVAILABLE', 'the process is dead');
+          };
+          await engine.close();
+        }
+        target.at = () => undefined;
+        const engine = await resumed(log, disk, target);
+        await expectAll(engine, target, ids, products);
+        await engine.close();
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('a sink that is out of reach holds up neither views nor checkpoints', async () => {
+    const log = await topics();
+    const disk = new MemoryDisk();
+    const target = new RecordingTarget();
+    let engine = await resumed(log, disk, target);
+    target.at = () => {
+      throw new StreamError('SINK_UNAVAILABLE', 'no route');
+    };
+    await log.produce('orders', 0, [0, 1, 2].map(order));
+    await expect.poll(async () => (await rowsIn(engine, 'totals', 3)).length).toBe(3);
+    const before = (await engine.stats()).checkpointEpoch;
+    await log.produce('orders', 0, [3].map(order));
+    await expect.poll(async () => (await engine.stats()).checkpointEpoch).toBeGreaterThan(before);
+    await engine.close();
+    engine = await resumed(log, disk, target);
+    target.at = () => undefined;
+    await expectAll(engine, target, [0, 1, 2, 3], new Map());
+    await engine.close();
+  });
+
+  test('a sink that refuses stops, also after a restart; the rest runs on', async () => {
+    const log = await topics();
+    const disk = new MemoryDisk();
+    const target = new RecordingTarget();
+    let engine = await resumed(log, disk, target);
+    target.at = () => {
+      throw new StreamError('SINK_REJECTED', 'no such column');
+    };
+    await log.produce('orders', 0, [0, 1, 2].map(order));
+    await engine.flush();
+    for (let i = 0; i < 2; i++) {
+      const state = (await engine.stats()).objects.at(-1);
+      expect([state?.state, state?.error?.code]).toEqual(['failed', 'SINK_REJECTED']);
+      expect((await rowsIn(engine, 'totals', 3)).length).toBe(3);
+      await engine.close();
+      engine = await resumed(log, disk, target);
+    }
+    await engine.close();
+  });
+});
