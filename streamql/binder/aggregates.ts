@@ -104,7 +104,8 @@ export class Aggregation {
     );
     const schema = exprs.map((expr, i) => projected(expr, input.schema, `expr_${i}`));
     const project: Project = { op: 'project', input, exprs, schema };
-    const source = isIdentity(exprs, input) ? input : project;
+    // count(*) alone needs no column made; rows without columns are best avoided.
+    const source = exprs.length === 0 || isIdentity(exprs, input) ? input : project;
     const outputs = groupBy.map((position) => schema[position]);
     const plan: Plan =
       aggregates.length === 0 && groups.length > 0

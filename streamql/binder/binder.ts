@@ -27,12 +27,14 @@ export function bindQuery(query: Query, catalog: RelationCatalog, options: BindO
   const plan = new QueryBinder(context).bind(query, null, true);
   refuseUnboundedRanks(plan, context);
   const key = keyOf(plan, (scan: Scan) => catalog.relation(scan.name)?.key ?? null);
-  // An engine's view needs columns to key by; a single row is keyed by all of them.
+  const changelog = changelogOf(plan);
   return {
     plan,
     columns: plan.schema,
+    // A view needs columns to key by; a single row is kept whole.
     key: key === null || key.length === 0 ? null : key,
-    changelog: changelogOf(plan),
+    // Replacements by key that no column names any more are just changes.
+    changelog: changelog === 'upsert' && key === null ? 'general' : changelog,
   };
 }
 

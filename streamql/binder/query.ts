@@ -35,7 +35,7 @@ export class QueryBinder {
     const isWrapper = body.kind === 'nested' && query.orderBy.length === 0 && limit === null && offset === 0;
     const plan = isWrapper
       ? this.bind(body.query, commons, isRoot)
-      : this.#cut(this.#body(body, query.orderBy, commons), limit, offset, isRoot);
+      : this.#cut(this.#body(body, query.orderBy, commons), limit, offset, isRoot, query.at);
     // A common table that nothing names is bound all the same, for its errors.
     for (let own = commons; own !== outer && own !== null; own = own.outer) {
       if (!this.#context.usedCommons.has(own.table)) this.bind(own.table.query, own.outer, false);
@@ -143,7 +143,13 @@ export class QueryBinder {
    * At the root of a pull query: a Sort. Elsewhere rows have no order, so ORDER BY counts only together with LIMIT or OFFSET, as a
    * TopN, and is dropped without them.
    */
-  #cut({ plan, visible, sortKeys }: BoundBody, limit: number | null, offset: number, isRoot: boolean): Plan {
+  #cut(
+    { plan, visible, sortKeys }: BoundBody,
+    limit: number | null,
+    offset: number,
+    isRoot: boolean,
+    at: Position,
+  ): Plan {
     const isCut = limit !== null || offset > 0;
     if (isRoot && this.#context.mode === 'pull') {
       if (!isCut && sortKeys.length === 0) return visibleOf(plan, visible);
@@ -152,7 +158,10 @@ export class QueryBinder {
     if (!isCut) return visibleOf(plan, visible);
     if (limit === 0) return visibleOf({ op: 'filter', input: plan, predicate: FALSE, schema: plan.schema }, visible);
     if (limit === null) {
-      throw new StreamError('SQL_UNSUPPORTED', 'OFFSET without LIMIT is not supported here', { hint: 'add a LIMIT' });
+      throw new StreamError('SQL_UNSUPPORTED', 'OFFSET without LIMIT is not supported here', {
+        at,
+        hint: 'add a LIMIT',
+      });
     }
     const rank = offset > 0;
     const rankColumn = plan.schema.length;

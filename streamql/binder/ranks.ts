@@ -63,7 +63,8 @@ export class Ranks {
       ...orderBy.map(({ expr }) => expr),
     ]);
     const used = new Set<number>();
-    for (const expr of [...own, ...outputs]) if (!isRank(expr)) columnsUsed(liftBelowRank(expr, liftToPlan), used);
+    for (const expr of [...own, ...outputs])
+      if (!isRank(expr)) columnsUsed(liftBelowRank(expr, liftToPlan, this.at), used);
     const kept = [...used].sort((a, b) => a - b);
     const lift = (expr: Expr): Expr => remap(liftToPlan(expr), (column) => kept.indexOf(column));
     const at: number[] = [];
@@ -96,22 +97,23 @@ export class Ranks {
     }
     return {
       plan: top,
-      lift: (expr) => liftRanks(expr, (i) => columnRef(top.schema, at[i]), lift),
+      lift: (expr) => liftRanks(expr, (i) => columnRef(top.schema, at[i]), lift, this.at),
     };
   }
 }
 
 /** Replaces references to pending ranks; all else goes through `lift`, which does not know them. */
-function liftRanks(expr: Expr, rank: (i: number) => Expr, lift: (expr: Expr) => Expr): Expr {
+function liftRanks(expr: Expr, rank: (i: number) => Expr, lift: (expr: Expr) => Expr, at: Position | null): Expr {
   if (isRank(expr)) return rank((expr as { index: number }).index - RANK_BASE);
-  return liftBelowRank(expr, lift);
+  return liftBelowRank(expr, lift, at);
 }
 
 const isRank = (expr: Expr): boolean => expr.op === 'column' && expr.index >= RANK_BASE;
 
-function liftBelowRank(expr: Expr, lift: (expr: Expr) => Expr): Expr {
+function liftBelowRank(expr: Expr, lift: (expr: Expr) => Expr, at: Position | null): Expr {
   if (![...columnsUsed(expr)].some((index) => index >= RANK_BASE)) return lift(expr);
   throw new StreamError('SQL_UNSUPPORTED', 'ROW_NUMBER() inside an expression is not supported', {
+    ...(at === null ? {} : { at }),
     hint: 'name it in a subquery and compute with the name outside',
   });
 }

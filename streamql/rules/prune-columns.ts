@@ -41,7 +41,7 @@ function prune(plan: Plan, wanted: ReadonlySet<number>): Pruned {
       };
     }
     case 'values': {
-      const kept = ascending(wanted);
+      const kept = keepOne(wanted, plan);
       const rows = plan.rows.map((row) => kept.map((i) => row[i]));
       return { plan: { ...plan, rows, schema: kept.map((i) => plan.schema[i]) }, at: places(plan, kept) };
     }

@@ -188,7 +188,7 @@ test('keys and changelog kinds', () => {
     return [key, changelog];
   };
   expect(of('SELECT name, id FROM product WHERE price > 1')).toEqual([[1], 'upsert']);
-  expect(of('SELECT name FROM product')).toEqual([null, 'upsert']);
+  expect(of('SELECT name FROM product')).toEqual([null, 'general']);
   expect(of('SELECT q.no, p.name, q.product FROM part q JOIN product p ON p.id = q.product')).toEqual([
     [2, 0],
     'general',
