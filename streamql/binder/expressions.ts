@@ -1,5 +1,14 @@
 import { type Position, StreamError } from '../../src/lib/errors.ts';
-import { BOOLEAN, typeName, VARCHAR } from '../../src/values/types.ts';
+import {
+  BOOLEAN,
+  DATE,
+  type SqlType,
+  TIME,
+  TIMESTAMP,
+  TIMESTAMPTZ,
+  typeName,
+  VARCHAR,
+} from '../../src/values/types.ts';
 import { canCast } from '../functions/casts.ts';
 import { functionsNamed } from '../functions/functions.ts';
 import type { AstExpr } from '../parser/ast.ts';
@@ -238,9 +247,16 @@ function bindCast(ast: Of<'cast'>, scope: ExprScope): Expr {
   return coerce(arg, ast.type, ast.at, 'explicit', ast.safe);
 }
 
-/** Postgres's words for the present; all are functions without arguments. */
+/** Postgres's words for the present: now() as of these types. */
+const PRESENT: Readonly<Record<string, SqlType>> = {
+  current_timestamp: TIMESTAMPTZ,
+  localtimestamp: TIMESTAMP,
+  current_date: DATE,
+  localtime: TIME,
+};
+
+/** Other names of functions, used where the table has no row of the first. */
 const SYNONYMS: Readonly<Record<string, string>> = {
-  current_timestamp: 'now',
   pow: 'power',
   char_length: 'length',
   character_length: 'length',
@@ -283,7 +299,13 @@ function bindNamedCall(ast: Of<'call'>, scope: ExprScope): Expr {
       at,
     );
   }
+  if (name === 'timezone' && functionsNamed(name).length === 0) {
+    throw unsupported('AT TIME ZONE', 'times are UTC: add or subtract an interval', at);
+  }
   const args = ast.args.map((arg) => bindExpr(arg, scope));
+  if (Object.hasOwn(PRESENT, name) && args.length === 0) {
+    return coerce(bindCall(scope.context, 'now', [], at), PRESENT[name], at, 'explicit');
+  }
   if (name === 'coalesce') return bindCoalesce(args, at);
   if (name === 'nullif' && args.length === 2) {
     const when = bindCompare('=', args[0], args[1], at);

@@ -88,6 +88,9 @@ describe('names', () => {
       at: '1:8',
     });
     expect(bind('SELECT now()').columns[0].name).toBe('now');
+    expect(types('SELECT current_date, current_timestamp, localtimestamp')).toEqual([
+      ...['current_date date', 'current_timestamp timestamptz', 'localtimestamp timestamp'],
+    ]);
   });
 
   test('* leaves hidden columns out, names reach them, and an outer * then holds them', () => {
