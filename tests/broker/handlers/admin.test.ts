@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ERROR_CODES as E } from '../../../src/protocol/error-codes.ts';
-import { APIS, type RequestInput } from '../../../src/protocol/protocol.ts';
+import { APIS, type RequestInput, type ResponseBody } from '../../../src/protocol/protocol.ts';
 import { ZERO_UUID } from '../../../src/protocol/schema.ts';
 import { type BrokerRig, QUICK, startBroker, WireClient } from '../rig.ts';
 
@@ -162,14 +162,13 @@ describe('topics', () => {
   test('are described page by page', async () => {
     await create([newTopic('page', { numPartitions: 5 })]);
     const seen: number[] = [];
-    let cursor: { topicName: string; partitionIndex: number } | null = null;
+    let cursor: RequestInput<'describeTopicPartitions'>['cursor'] = null;
     do {
-      const page: { topics: { partitions: { partitionIndex: number }[] }[]; nextCursor: typeof cursor } =
-        await client.call('describeTopicPartitions', 0, {
-          topics: [{ name: 'page' }],
-          responsePartitionLimit: 2,
-          cursor,
-        });
+      const page: ResponseBody<'describeTopicPartitions'> = await client.call('describeTopicPartitions', 0, {
+        topics: [{ name: 'page' }],
+        responsePartitionLimit: 2,
+        cursor,
+      });
       seen.push(...page.topics.flatMap(({ partitions }) => partitions.map(({ partitionIndex }) => partitionIndex)));
       cursor = page.nextCursor;
     } while (cursor !== null);

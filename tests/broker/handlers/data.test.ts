@@ -173,7 +173,8 @@ describe('Fetch', () => {
         },
       ],
     });
-    return { errorCode, ...responses[0]!.partitions[0]! };
+    expect(errorCode).toBe(0);
+    return responses[0]!.partitions[0]!;
   };
   let fetchId: string;
 

@@ -159,7 +159,7 @@ describe('offsets over the wire', () => {
         });
         const found = version >= 8 ? answer.groups[0]!.topics : answer.topics;
         expect(found).toHaveLength(1);
-        if (version >= 10) expect((found[0] as { topicId: string }).topicId).toBe(topicId);
+        if (version >= 10) expect(answer.groups[0]!.topics[0]!.topicId).toBe(topicId);
         expect(found[0]!.partitions[0]).toMatchObject({ committedOffset: 10, metadata: 'at 10', errorCode: 0 });
         if (version >= 5) expect(found[0]!.partitions[0]!.committedLeaderEpoch).toBe(4);
         if (topics !== null) expect(found[0]!.partitions[1]).toMatchObject({ committedOffset: -1, metadata: '' });
