@@ -26,7 +26,7 @@ interface Entry {
 
 /**
  * Makes a pipeline of operators from a plan. Chains of filters and projections become one operator; the rest is one
- * operator per node. Operator ids are paths in the plan, so state saved by a pipeline loads into another of the same plan.
+ * operator per node, but equal parts of the plan are built once and feed all who read them. Operator ids are paths in the plan, so state saved by a pipeline loads into another of the same plan.
  */
 export function buildPipeline(plan: Plan, output: PipelineOutput): Pipeline {
   return new Builder(output).build(plan);
@@ -37,6 +37,8 @@ class Builder {
   readonly #clock = new BusyClock();
   readonly #entries: Entry[] = [];
   readonly #operators: Operator[] = [];
+  /** What was built, by what it means: the operator's id and where its output goes. */
+  readonly #built = new Map<string, { readonly id: string; readonly targets: Emit[] }>();
 
   constructor(output: PipelineOutput) {
     this.#output = output;
@@ -70,6 +72,13 @@ class Builder {
       this.#entries.push({ input: { relation: plan.relation, columns: plan.columns }, enter });
       return plan.relation;
     }
+    const meaning = planKey(plan);
+    const same = this.#built.get(meaning);
+    if (same !== undefined) {
+      same.targets.push(emit);
+      return same.id;
+    }
+    const targets = [emit];
     const chain = plan.op === 'filter' || plan.op === 'project' ? chainOf(plan) : null;
     const inputs = chain === null ? inputsOf(plan) : [chain.input];
     // The operator needs to know its inputs' ids, and they need the operator to push to: the latter comes late.
@@ -86,12 +95,13 @@ class Builder {
     const context: OperatorContext = {
       emit: (batch) => {
         cell.operator!.stats.rowsOut += batch.length;
-        emit(batch);
+        for (const target of targets) target(batch);
       },
       onError: (code, reason, row) => this.#output.onError({ code, reason, operator: info.id, row }),
     };
     cell.operator = chain === null ? operatorOf(plan, info, context) : statelessOf(chain, info, context);
     this.#operators.push(cell.operator);
+    this.#built.set(meaning, { id: info.id, targets });
     return info.id;
   }
 
@@ -99,6 +109,18 @@ class Builder {
     operator.stats.rowsIn += batch.length;
     this.#clock.push(operator, port, batch);
   }
+}
+
+/** Equal for parts of a plan that yield the same rows; what columns are called does not matter. */
+function planKey(plan: Plan): string {
+  return JSON.stringify(plan, (key, value: unknown) => {
+    if (key === 'schema') return (value as readonly ColumnSchema[]).map((column) => [column.type, column.nullable]);
+    if (typeof value === 'bigint') return { bigint: value.toString() };
+    if (typeof value === 'number' && (Object.is(value, -0) || !Number.isFinite(value)))
+      return { number: Object.is(value, -0) ? '-0' : `${value}` };
+    if (value instanceof Uint8Array) return { bytes: Buffer.from(value).toString('hex') };
+    return value;
+  });
 }
 
 /** Weights that are all 1 become null, which is what the fast paths look for; to a source no other may come. */

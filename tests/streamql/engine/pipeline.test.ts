@@ -218,6 +218,21 @@ test('operators say what they are and what passed through them', () => {
   expect(aggregate.changelog).toBe('upsert');
 });
 
+test('equal parts of a plan are built once', () => {
+  const counts = '(SELECT a AS x, count(*) AS n FROM r GROUP BY a)';
+  const other = '(SELECT a AS y, count(*) AS m FROM r GROUP BY a)';
+  const fed = new Fed(planOf(`SELECT x, n, m FROM ${counts} p JOIN ${other} q ON n = m AND x <> y`), keyOfRelation);
+  expect(fed.pipeline.operators.filter((operator) => operator.name === 'aggregate')).toHaveLength(1);
+  expect(fed.pipeline.inputs).toHaveLength(1);
+  const types = typesOf('r');
+  for (const a of [1, 2]) fed.change('r', types, [a, null, null, ...HIDDEN], 1);
+  expect(bag(fed.endEpoch())).toEqual(['1|1|1', '2|1|1']);
+  fed.change('r', types, [1, null, null, ...HIDDEN], 1);
+  expect(fed.endEpoch()).toEqual([]);
+  fed.change('r', types, [2, null, null, ...HIDDEN], 1);
+  expect(bag(fed.endEpoch())).toEqual(['1|2|2', '2|2|2']);
+});
+
 test('a row that an expression cannot compute is reported once and left out', () => {
   const fed = new Fed(planOf('SELECT a, 10 / d AS q FROM s WHERE 10 / d < 9'), keyOfRelation);
   const types = typesOf('s');
