@@ -5,7 +5,7 @@ import { type Datum, type Interval, type SqlType, typeName } from '../../../src/
 /**
  * The bytes of saved state. A piece is a header (magic, version, full or change, fingerprint of the column types), then
  * the slots it speaks of, one byte each for alive or freed, then the columns of the alive ones: typed arrays raw and
- * little-endian, everything else datum by datum with a tag. Integrity (checksums) is the checkpoint's business; what is
+ * little-endian, ASCII text in one run, everything else datum by datum with a tag. Integrity (checksums) is the checkpoint's business; what is
  * checked here is that a piece belongs to this table.
  */
 const MAGIC = 0x54534c53; // "SLST"
@@ -64,23 +64,51 @@ const STORAGE_BYTES = 0;
 const STORAGE_INT32 = 1;
 const STORAGE_FLOAT64 = 2;
 const STORAGE_TAGGED = 3;
+/** Text of ASCII alone: lengths, then all of it. */
+const STORAGE_ASCII = 4;
 
 function writeColumn(writer: Writer, column: Column): void {
   const { values, nulls, length } = column;
-  const storage =
-    values instanceof Float64Array
-      ? STORAGE_FLOAT64
-      : values instanceof Int32Array
-        ? STORAGE_INT32
-        : values instanceof Uint8Array
-          ? STORAGE_BYTES
-          : STORAGE_TAGGED;
-  writer.u8(storage);
+  const ascii = Array.isArray(values) ? asciiOf(column) : null;
+  writer.u8(ascii === null ? storageOf(column) : STORAGE_ASCII);
   writer.u8(nulls === null ? 0 : 1);
   if (nulls !== null) writer.raw(nulls.subarray(0, length));
-  if (storage !== STORAGE_TAGGED) writer.raw((values as Float64Array).subarray(0, length));
-  else for (let i = 0; i < length; i++) writer.datum(values[i] as Datum);
+  if (ascii !== null) {
+    writer.raw(ascii.lengths);
+    writer.raw(ascii.bytes);
+  } else if (Array.isArray(values)) {
+    for (let i = 0; i < length; i++) writer.datum(values[i]);
+  } else {
+    writer.raw((values as Float64Array).subarray(0, length));
+  }
 }
+
+function storageOf({ values }: Column): number {
+  if (values instanceof Float64Array) return STORAGE_FLOAT64;
+  if (values instanceof Int32Array) return STORAGE_INT32;
+  return values instanceof Uint8Array ? STORAGE_BYTES : STORAGE_TAGGED;
+}
+
+/** One encoding of many short texts costs a tenth of one each. Null when a value is no text, or not ASCII. */
+function asciiOf({ type, values, nulls, length }: Column): { lengths: Int32Array; bytes: Uint8Array } | null {
+  if (type.kind !== 'varchar' && type.kind !== 'uuid' && type.kind !== 'jsonb') return null;
+  const lengths = new Int32Array(length);
+  const texts = new Array<string>(length);
+  let total = 0;
+  for (let i = 0; i < length; i++) {
+    const text = nulls !== null && nulls[i] === 1 ? '' : values[i];
+    if (typeof text !== 'string') return null;
+    texts[i] = text;
+    total += text.length;
+    lengths[i] = text.length;
+  }
+  if (total > MOST_ASCII) return null;
+  const bytes = Buffer.from(texts.join(''), 'utf8');
+  return bytes.length === total ? { lengths, bytes } : null;
+}
+
+/** Well below the longest string there can be. */
+const MOST_ASCII = 1 << 28;
 
 function readColumn(reader: Reader, type: SqlType, length: number): Column {
   const storage = reader.u8();
@@ -89,6 +117,11 @@ function readColumn(reader: Reader, type: SqlType, length: number): Column {
     return new PlainColumn(type, length, new Float64Array(reader.raw(length * 8)), nulls);
   if (storage === STORAGE_INT32) return new PlainColumn(type, length, new Int32Array(reader.raw(length * 4)), nulls);
   if (storage === STORAGE_BYTES) return new PlainColumn(type, length, new Uint8Array(reader.raw(length)), nulls);
+  if (storage === STORAGE_ASCII) {
+    const lengths = new Int32Array(reader.raw(length * 4));
+    const texts = Array.from(lengths, (bytes) => reader.ascii(bytes));
+    return new PlainColumn(type, length, texts, nulls);
+  }
   if (storage !== STORAGE_TAGGED)
     throw new StreamError('STORAGE_FAILED', `saved state has a column stored as ${storage}`);
   const values = new Array<Datum>(length);
@@ -206,6 +239,11 @@ class Reader {
     return this.#buffer.toString('utf8', at, at + length);
   }
 
+  ascii(length: number): string {
+    const at = this.#take(length);
+    return this.#buffer.toString('latin1', at, at + length);
+  }
+
   datum(): Datum {
     const tag = this.u8();
     if (tag === TAG.null) return null;
@@ -229,7 +267,8 @@ class Reader {
   #take(bytes: number): number {
     const at = this.#at;
     this.#at += bytes;
-    if (this.#at > this.#buffer.length) throw new StreamError('STORAGE_FAILED', 'saved state is cut short');
+    if (bytes < 0 || this.#at > this.#buffer.length)
+      throw new StreamError('STORAGE_FAILED', 'saved state is cut short');
     return at;
   }
 }

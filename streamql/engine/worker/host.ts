@@ -40,11 +40,7 @@ export async function startEngineWorker(options: EngineWorkerOptions): Promise<S
     sinkRegistry: options.sinkRegistry === undefined ? null : moduleUrl(options.sinkRegistry),
     settings: options.settings ?? {},
   };
-  const worker = new Worker(new URL(moduleUrl(new URL('./engine-worker.ts', import.meta.url).href)), {
-    workerData,
-    name: 'engine',
-    execArgv: fromSources ? ['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href] : [],
-  });
+  const worker = openWorker(moduleUrl(new URL('./engine-worker.ts', import.meta.url).href), workerData);
   const log = localLogReader(options.log);
   const handlers: Record<string, (...args: any[]) => unknown> = {
     logged: (level: LogLevel, event: string, fields: Record<string, unknown>) => options.logger[level](event, fields),
@@ -60,11 +56,14 @@ export async function startEngineWorker(options: EngineWorkerOptions): Promise<S
   });
   Object.assign(handlers, engine.handlers);
 
+  let told = false;
   const ended = (reason: string): void => {
-    if (engine.closed) return;
     const error = new StreamError('PIPELINE_FAILED', `the engine's thread ended: ${reason}`);
+    const unasked = !engine.closed;
     log.close();
     engine.lost(error);
+    if (!unasked || told) return;
+    told = true;
     options.logger.error('engine.exited', { reason });
     options.onExit?.(error);
   };
@@ -77,4 +76,13 @@ export async function startEngineWorker(options: EngineWorkerOptions): Promise<S
     throw thrown;
   }
   return engine;
+}
+
+function openWorker(entry: string, workerData: WorkerOptions): Worker {
+  if (!fromSources) return new Worker(new URL(entry), { workerData, name: 'engine', execArgv: [] });
+  // A thread does not take over this one's loader of TypeScript, so it registers its own first.
+  const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx/package.json'));
+  const api = new URL('dist/esm/api/index.mjs', tsx).href;
+  const code = `import(${JSON.stringify(api)}).then(({ register }) => { register(); return import(${JSON.stringify(entry)}); })`;
+  return new Worker(code, { eval: true, workerData, name: 'engine', execArgv: [] });
 }

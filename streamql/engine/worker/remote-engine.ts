@@ -1,4 +1,4 @@
-import type { StreamError } from '../../../src/lib/errors.ts';
+import { StreamError } from '../../../src/lib/errors.ts';
 import type { EngineObject, EngineStats, StreamEngine, Subscription, ViewChange } from '../../../src/ports/engine.ts';
 import type { Batch } from '../../../src/values/batch.ts';
 import type { Datum } from '../../../src/values/types.ts';
@@ -107,6 +107,7 @@ export class RemoteEngine implements StreamEngine {
     try {
       await this.#rpc.call('close', []);
     } finally {
+      this.#rpc.fail(new StreamError('CANCELLED', 'the engine is closed'));
       await this.#end();
     }
   }
