@@ -1,0 +1,162 @@
+import { type ErrorCode, StreamError } from '../../src/lib/errors.ts';
+import type { Batch } from '../../src/values/batch.ts';
+import { allocate, type Column, type ColumnValues, PlainColumn } from '../../src/values/column.ts';
+import { isExact64, type SqlType } from '../../src/values/types.ts';
+import type { Expr } from '../plan/plan.ts';
+import { type ColumnForm, Generator } from './expr/generate.ts';
+import { HELPERS } from './expr/helpers.ts';
+
+/** A row that has no value: left out of the result. */
+export interface RowError {
+  /** In the input batch. */
+  readonly row: number;
+  readonly code: ErrorCode;
+  readonly reason: string;
+}
+
+export type BatchFunction = (batch: Batch) => { readonly batch: Batch; readonly errors: readonly RowError[] | null };
+
+/** What one compiled variant yields: the rows that were kept, and the computed columns of these rows. */
+type Variant = (
+  length: number,
+  columns: readonly Column[],
+  rows: Int32Array,
+) => { count: number; values: ColumnValues[]; nulls: (Uint8Array | null)[]; errors: RowError[] | null };
+
+/**
+ * A filter and the projection after it as one generated loop over a batch. Columns that are passed on as they are are not touched when
+ * every row is kept, and only their kept rows are gathered otherwise. `predicate` null keeps all rows. One variant is
+ * compiled for each combination of NULL-free and typed columns that occurs, so that the usual case has no checks in it.
+ */
+export function compileFilterProject(
+  predicate: Expr | null,
+  exprs: readonly Expr[],
+  inputTypes: readonly SqlType[],
+): BatchFunction {
+  const computed = exprs.filter((expr) => expr.op !== 'column');
+  const used = columnsOf([...(predicate === null ? [] : [predicate]), ...computed]);
+  const variants = new Map<string, Variant>();
+  return (batch) => {
+    const { length, columns } = batch;
+    if (predicate === null && computed.length === 0) {
+      return {
+        batch: { ...batch, columns: exprs.map((expr) => columns[(expr as { index: number }).index]) },
+        errors: null,
+      };
+    }
+    let key = '';
+    for (const index of used) {
+      const column = columns[index];
+      key += `${column.nulls === null ? 't' : 'n'}${Array.isArray(column.values) ? 'a' : 'b'}`;
+    }
+    let variant = variants.get(key);
+    if (variant === undefined) {
+      const forms = inputTypes.map((_, index) => ({
+        total: columns[index]?.nulls === null,
+        typed: used.includes(index) && !Array.isArray(columns[index].values),
+      }));
+      variant = compileVariant(predicate, computed, used, forms);
+      variants.set(key, variant);
+    }
+    const rows = new Int32Array(length);
+    const { count, values, nulls, errors } = variant(length, columns, rows);
+    let next = 0;
+    const out = exprs.map((expr): Column => {
+      if (expr.op === 'column') return count === length ? columns[expr.index] : columns[expr.index].gather(rows, count);
+      const at = next++;
+      return new PlainColumn(expr.type, count, values[at], nulls[at]);
+    });
+    return { batch: { length: count, columns: out, weights: gatherWeights(batch.weights, rows, count) }, errors };
+  };
+}
+
+function gatherWeights(weights: Int32Array | null, rows: Int32Array, count: number): Int32Array | null {
+  if (weights === null || count === weights.length) return weights;
+  const out = new Int32Array(count);
+  for (let i = 0; i < count; i++) out[i] = weights[rows[i]];
+  return out;
+}
+
+/** Positions of the columns that expressions read, ascending. */
+function columnsOf(exprs: readonly Expr[]): number[] {
+  const found = new Set<number>();
+  const visit = (node: unknown): void => {
+    if (Array.isArray(node)) {
+      for (const one of node) visit(one);
+    } else if (typeof node === 'object' && node !== null && !(node instanceof Uint8Array)) {
+      if ((node as Expr).op === 'column') found.add((node as { index: number }).index);
+      else for (const one of Object.values(node)) visit(one);
+    }
+  };
+  visit(exprs);
+  return [...found].sort((a, b) => a - b);
+}
+
+function compileVariant(
+  predicate: Expr | null,
+  computed: readonly Expr[],
+  used: readonly number[],
+  forms: readonly ColumnForm[],
+): Variant {
+  const generator = new Generator(forms);
+  const body: string[] = [];
+  if (predicate !== null) {
+    const keeps = generator.value(predicate);
+    body.push(generator.takeLines(), `if (${keeps.text} !== true) continue;`);
+  }
+  const values = computed.map((expr) => {
+    const piece = generator.value(expr);
+    body.push(generator.takeLines());
+    return piece;
+  });
+  const stores = computed.map((expr, n) => store(n, expr.type, values[n].text, values[n].nullable));
+  const row = [...body, ...stores, 'rows[o++] = i;'].join('\n');
+  const text = `
+    return (length, columns, rows) => {
+      ${used.map((n) => `const c${n} = columns[${n}].values, m${n} = columns[${n}].nulls;`).join('\n')}
+      ${computed.map((expr, n) => `let o${n} = allocate(y${n}, length), n${n} = null;${isPlain(expr.type) ? ` o${n}.length = length;` : ''}`).join('\n')}
+      let o = 0, errors = null;
+      for (let i = 0; i < length; i++) {
+        ${generator.columnReads.join('\n')}
+        ${generator.throws ? `try {\n${row}\n} catch (thrown) { errors = failed(errors, i, thrown); }` : row}
+      }
+      return {
+        count: o,
+        values: [${computed.map((_, n) => `cut(o${n}, o)`).join(', ')}],
+        nulls: [${computed.map((_, n) => `n${n} === null ? null : n${n}.subarray(0, o)`).join(', ')}],
+        errors,
+      };
+    };`;
+  const scope: Record<string, unknown> = { ...HELPERS, allocate, failed, cut };
+  computed.forEach((expr, n) => {
+    scope[`y${n}`] = expr.type;
+  });
+  generator.constants.forEach((value, n) => {
+    scope[`k${n}`] = value;
+  });
+  return new Function(...Object.keys(scope), text)(...Object.values(scope)) as Variant;
+}
+
+/** Types whose columns are plain arrays from the start. */
+const isPlain = (type: SqlType): boolean => Array.isArray(allocate(type, 0));
+
+function store(n: number, type: SqlType, value: string, nullable: boolean): string {
+  const into = type.kind === 'boolean' ? `o${n}[o] = ${value} ? 1 : 0;` : `o${n}[o] = ${value};`;
+  const checked = isExact64(type) ? `if (typeof ${value} === 'bigint') o${n} = widen(o${n}, o);\n${into}` : into;
+  if (!nullable) return checked;
+  return `if (${value} === null) { if (n${n} === null) n${n} = new Uint8Array(length); n${n}[o] = 1; ${isPlain(type) ? `o${n}[o] = null;` : ''} } else { ${checked} }`;
+}
+
+function cut(values: ColumnValues, count: number): ColumnValues {
+  if (values.length === count) return values;
+  return Array.isArray(values) ? values.slice(0, count) : (values as Float64Array).subarray(0, count);
+}
+
+/** Only values that do not exist are the row's fault; anything else stops the pipeline. */
+function failed(errors: RowError[] | null, row: number, thrown: unknown): RowError[] {
+  if (!(thrown instanceof StreamError) || !thrown.code.startsWith('VALUE_')) throw thrown;
+  const error = { row, code: thrown.code, reason: thrown.message };
+  if (errors === null) return [error];
+  errors.push(error);
+  return errors;
+}
