@@ -239,6 +239,7 @@ class LocalEngine implements StreamEngine {
           this.#logger.error('checkpoint.failed', { reason: asStreamError(thrown).message });
         });
       }
+      this.#checkpointer.close();
       const closing = new StreamError('CANCELLED', 'the engine is closing');
       for (const node of this.#graph.nodes) {
         for (const relation of node.relations) relation.end(this.#graph.epoch, closing);

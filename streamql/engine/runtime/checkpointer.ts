@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../../../src/lib/clock.ts';
-import { asStreamError, type StreamError } from '../../../src/lib/errors.ts';
+import { asStreamError, StreamError } from '../../../src/lib/errors.ts';
 import type { Log } from '../../../src/lib/log.ts';
 import type { StateTable } from '../operator.ts';
 import type {
@@ -46,6 +46,7 @@ export class Checkpointer {
   #timer: Timer | null = null;
   #lastBeganMs = Number.NEGATIVE_INFINITY;
   #stopped = true;
+  #closed = false;
   stats: CheckpointStats = { epoch: 0, durationMs: 0, bytes: 0 };
 
   constructor(
@@ -83,6 +84,12 @@ export class Checkpointer {
     this.#timer = null;
   }
 
+  /** No checkpoint begins from now on. */
+  close(): void {
+    this.stop();
+    this.#closed = true;
+  }
+
   /** Something is to be stored: a checkpoint follows within the interval. */
   changed(): void {
     this.#dirty = true;
@@ -96,10 +103,11 @@ export class Checkpointer {
 
   /** The present epoch is durable, and sinks were told, when this resolves; its number. */
   async now(): Promise<number> {
-    await this.idle();
+    // Checked anew after each wait: of several who waited, the first to wake begins one.
+    while (this.#running !== null) await this.#running.catch(() => undefined);
+    if (this.#closed) throw new StreamError('CANCELLED', 'the engine is closing');
     this.#timer?.cancel();
     this.#timer = null;
-    // Between waking up and here nobody else can have begun one.
     this.#running = this.#take();
     try {
       return await this.#running;
@@ -131,7 +139,8 @@ export class Checkpointer {
     this.#lastBeganMs = this.#clock.monotonicMs();
     this.#dirty = false;
     const { epoch } = this.#graph;
-    const drafts = [...this.#graph.nodes].filter(isStored).map((node) => this.#draft(node));
+    const stored = [...this.#graph.nodes].filter(isStored);
+    const drafts = stored.map((node) => this.#draft(node));
     const sinks = this.#writers();
     for (const { writer } of sinks) writer.cut();
     const prepared = new Map<string, PreparedSink>();
@@ -150,7 +159,7 @@ export class Checkpointer {
           epoch,
           drafts.map((draft) => this.#withSink(draft, prepared)),
         );
-        this.#written(manifest, bytes);
+        this.#written(stored, manifest, bytes);
       } catch (thrown) {
         // Pieces of this attempt are lost and changes do not come twice: everything is saved whole next time.
         this.#chains.clear();
@@ -174,8 +183,11 @@ export class Checkpointer {
     return epoch;
   }
 
-  #written(manifest: Manifest, bytes: number): void {
-    for (const entry of manifest.objects) if (this.#graph.node(entry.id) !== undefined) this.adopt(entry);
+  #written(stored: readonly GraphNode[], manifest: Manifest, bytes: number): void {
+    manifest.objects.forEach((entry, i) => {
+      // Dropped meanwhile, and perhaps there again: the pieces are not of what is there now.
+      if (this.#graph.node(entry.id) === stored[i]) this.adopt(entry);
+    });
     this.#crowded = this.#store!.crowdedFiles(manifest);
     this.stats = { ...this.stats, bytes };
   }

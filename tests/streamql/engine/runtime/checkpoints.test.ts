@@ -274,6 +274,29 @@ describe('checkpoints', () => {
     );
   });
 
+  test('a disk that fails costs a checkpoint, not the engine; DDL and checkpoints may overlap', async () => {
+    const log = await topics();
+    const disk = new FaultDisk(3);
+    const target = new RecordingTarget();
+    let engine = await resumed(log, disk, target);
+    const ids: number[] = [];
+    for (let i = 0; i < 30; i++) {
+      disk.fault = (operation) => (i % 3 === 1 && operation !== 'read' ? 'EIO' : undefined);
+      ids.push(i);
+      await log.produce('orders', i % 2, [order(i)]);
+      const calls = [engine.checkpoint(), engine.checkpoint(), engine.add(view('x', rows)), engine.checkpoint()];
+      await Promise.all(calls.map((call) => call.catch(() => undefined)));
+      await Promise.all([engine.remove('x'), engine.checkpoint().catch(() => undefined)]);
+    }
+    disk.fault = () => undefined;
+    await expectAll(engine, target, ids, new Map());
+    const survivor = disk.crash();
+    await engine.close();
+    engine = await resumed(log, survivor, target);
+    await expectAll(engine, target, ids, new Map());
+    await engine.close();
+  });
+
   test('a sink that is out of reach holds up neither views nor checkpoints', async () => {
     const log = await topics();
     const disk = new MemoryDisk();

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { StreamEngine, ViewChange } from '../../../../src/ports/engine.ts';
 import { DEAD_LETTER_COLUMNS } from '../../../../src/values/hidden-columns.ts';
+import type { Plan } from '../../../../streamql/plan/plan.ts';
 import { countAndSum, FakeLog, ORDERS, openEngine, rowsIn, rowsOf, scan, source, view } from './support.ts';
 
 const open: StreamEngine[] = [];
@@ -143,6 +144,61 @@ describe('views', () => {
     ]);
   });
 
+  test('begin where retention left the log, and go on when a topic is made anew', async () => {
+    const log = await orders(1);
+    for (let i = 0; i < 6; i++) await log.produce('orders', 0, [order(i)]);
+    const topic = log.topics.get('orders')!;
+    topic.partitions[0].splice(0, 4);
+    topic.starts[0] = 4;
+    const engine = await start(log);
+    await engine.add(source('orders'));
+    await engine.add(view('rows', plain));
+    await engine.resume();
+    await engine.flush();
+    expect(await rowsIn(engine, 'rows', 1)).toEqual([[4], [5]]);
+    await log.deleteTopic('orders');
+    await log.createTopic('other', { partitions: 1 });
+    await log.createTopic('orders', { partitions: 1 });
+    await log.produce('orders', 0, [order(6)]);
+    await engine.flush();
+    expect(await rowsIn(engine, 'rows', 1)).toEqual([[4], [5], [6]]);
+  });
+
+  test('join two sources, each row of one epoch with all before it', async () => {
+    const log = await orders(2);
+    await log.createTopic('names', { partitions: 1 });
+    const engine = await start(log, { settings: { batchRecords: 4 } });
+    await engine.add(source('orders'));
+    await engine.add(source('names', { primaryKey: [0] }));
+    const left = scan('orders', [0, 2], ORDERS);
+    const right = scan('names', [0, 1], ORDERS, 'upsert');
+    const joined: Plan = {
+      op: 'join',
+      kind: 'left',
+      left,
+      right,
+      keys: [[0, 0]],
+      residual: null,
+      schema: [...left.schema, ...right.schema],
+    };
+    await engine.resume();
+    await engine.add(view('first', joined));
+    for (let i = 0; i < 12; i++) {
+      await log.produce('orders', i % 2, [order(i)]);
+      await log.produce('names', 0, [i % 4 === 3 ? null : { id: i % 6, grp: `name ${i}` }], [`${i % 6}`]);
+      if (i === 7) await engine.add(view('middle', joined));
+    }
+    await engine.flush();
+    await engine.add(view('last', joined));
+    // Keys 0–5 were put by 0–5 and again by 6–11; 3, 7 and 11 delete.
+    const names = ['name 6', null, 'name 8', 'name 9', 'name 10', null];
+    const expected = Array.from({ length: 12 }, (_, i) => {
+      const name = names[i] ?? null;
+      return [i, i * 10, name === null ? null : i, name];
+    }).sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+    for (const id of ['first', 'middle', 'last']) expect(await rowsIn(engine, id, 4)).toEqual(expected);
+  });
+
   test('idle engines do nothing', async () => {
     const log = await orders();
     const engine = await start(log);
@@ -205,7 +261,7 @@ describe('late rows', () => {
     id,
     grp: 'g',
     n: at,
-    at: new Date(at / 1000).toISOString().slice(0, 19) + `.${String(at).padStart(6, '0')}Z`,
+    at: `${new Date(at / 1000).toISOString().slice(0, 19)}.${String(at).padStart(6, '0')}Z`,
   }));
 
   for (const [late, kept, letters] of [
