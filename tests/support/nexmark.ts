@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { root } from './root.ts';
 
-const folder = resolve(import.meta.dirname, '../nexmark');
+const folder = join(root, 'tests/nexmark');
 
 export const TOPICS = ['person', 'auction', 'bid'] as const;
 export type Topic = (typeof TOPICS)[number];
