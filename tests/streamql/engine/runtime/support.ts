@@ -162,7 +162,8 @@ export function rowsOf(batch: Batch): Datum[][] {
   for (let i = 0; i < batch.length; i++) {
     for (let copy = weightAt(batch, i); copy > 0; copy--) rows.push(rowAt(batch, i));
   }
-  return rows.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+  const text = (row: Datum[]) => JSON.stringify(row, (_, datum) => (typeof datum === 'bigint' ? `${datum}n` : datum));
+  return rows.sort((a, b) => (text(a) < text(b) ? -1 : 1));
 }
 
 export async function rowsIn(engine: StreamEngine, id: string, width: number): Promise<Datum[][]> {
