@@ -39,6 +39,8 @@ export const BROKER_DEFAULTS: BrokerSettings = {
 export const BROKER_CONFIG: readonly {
   readonly name: string;
   readonly setting: keyof BrokerSettings;
+  /** What one of Kafka's units is in ours. */
+  readonly unit?: number;
   readonly type: 'boolean' | 'int' | 'long';
   readonly doc: string;
 }[] = [
@@ -73,10 +75,11 @@ export const BROKER_CONFIG: readonly {
     doc: 'Longest session timeout a group member may ask for, in milliseconds.',
   },
   {
-    name: 'offsets.retention.ms',
+    name: 'offsets.retention.minutes',
     setting: 'offsetsRetentionMs',
-    type: 'long',
-    doc: 'How long the offsets of a group without members are kept, in milliseconds.',
+    unit: 60_000,
+    type: 'int',
+    doc: 'How long the offsets of a group without members are kept, in minutes.',
   },
   { name: 'socket.request.max.bytes', setting: 'maxRequestBytes', type: 'int', doc: 'Largest request, in bytes.' },
   { name: 'max.connections', setting: 'maxConnections', type: 'int', doc: 'Connections at the same time.' },

@@ -6,6 +6,7 @@
 import { GroupCoordinator } from '../consumer/group-coordinator.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { HostPort } from '../lib/config-table.ts';
+import { StreamError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import {
   type ApiName,
@@ -32,7 +33,7 @@ export interface BrokerOptions {
   readonly log: Log;
   /** Port 0 takes any free one. */
   readonly listen: HostPort;
-  /** Where clients are told to connect; defaults to what is listened on. */
+  /** Where clients are told to connect; defaults to the address listened on (not its name: librdkafka tries ::1 first for `localhost`). */
   readonly advertised?: HostPort;
   readonly settings?: Partial<BrokerSettings>;
 }
@@ -58,7 +59,7 @@ export class Broker {
   readonly #shutDown: () => void;
   #closing: Promise<void> | undefined;
 
-  /** Loads groups and producer ids, then accepts clients. */
+  /** Loads groups and producer ids, then accepts clients. OPTION_INVALID when the address cannot be listened on. */
   static async start(options: BrokerOptions): Promise<Broker> {
     const { storage, clock, log, listen } = options;
     const settings = { ...BROKER_DEFAULTS };
@@ -67,6 +68,7 @@ export class Broker {
       if (given !== undefined) Object.assign(settings, { [key]: given });
     }
     const journal = await OffsetsTopic.open(storage, log);
+    const producerIds = await openProducerIds(storage);
     const groups = new GroupCoordinator({
       clock,
       journal,
@@ -79,40 +81,34 @@ export class Broker {
     });
     groups.load(journal.records(), (topic) => storage.describeTopic(topic)?.id);
     const waiters = new FetchWaiters();
-    const ids = new Map(storage.listTopics().map(({ name, id }) => [name, id]));
-    const stopListening = storage.onChange((topic) => {
-      waiters.changed(topic);
-      const id = storage.describeTopic(topic)?.id;
-      if (ids.get(topic) === id) return;
-      if (id === undefined) ids.delete(topic);
-      else ids.set(topic, id);
-      groups.topicChanged(topic, id);
-    });
+    const stopListening = followTopics(storage, groups, waiters);
     let closing = false;
-    const requests: Record<string, number> = {};
-    const advertised = { host: '', port: 0 };
-    const context: BrokerContext = {
-      storage,
-      clock,
-      log,
-      groups,
-      producerIds: await openProducerIds(storage),
-      waiters,
-      settings,
-      advertised,
-      isClosing: () => closing,
-    };
-    const serve = (frame: Buffer, connection: Connection): Promise<Buffer[] | null> =>
-      serveFrame(frame, connection, context, requests);
-    const { listener, port } = await Listener.open(listen, settings.maxConnections, { serve, log, ...settings });
-    Object.assign(advertised, options.advertised ?? { host: reachable(listen.host), port });
     const shutDown = (): void => {
       closing = true;
       stopListening();
       waiters.wakeAll();
       groups.close();
     };
-    log.info('broker.listening', { host: listen.host, port });
+    const requests: Record<string, number> = {};
+    const advertised = { host: '', port: 0 };
+    const isClosing = (): boolean => closing;
+    const context = { storage, clock, log, groups, producerIds, waiters, settings, advertised, isClosing };
+    const serve = (frame: Buffer, connection: Connection): Promise<Buffer[] | null> =>
+      serveFrame(frame, connection, context, requests);
+    const opening = Listener.open(listen, settings.maxConnections, { serve, log, ...settings });
+    const { listener, bound } = await opening.catch((thrown: unknown) => {
+      shutDown();
+      const reason = thrown instanceof Error ? thrown.message : String(thrown);
+      throw new StreamError(
+        'OPTION_INVALID',
+        `cannot listen for Kafka clients on ${listen.host}:${listen.port}: ${reason}`,
+        {
+          cause: thrown,
+        },
+      );
+    });
+    Object.assign(advertised, options.advertised ?? { host: reachable(bound.host), port: bound.port });
+    log.info('broker.listening', { ...bound });
     return new Broker(context, listener, requests, shutDown);
   }
 
@@ -145,6 +141,19 @@ export class Broker {
     await this.#listener.close(CLOSE_GRACE_MS);
     this.#context.log.info('broker.closed');
   }
+}
+
+/** Wakes fetches when a topic changed, and lets offsets go with their topic. Returns the way to stop. */
+function followTopics(storage: Storage, groups: GroupCoordinator, waiters: FetchWaiters): () => void {
+  const ids = new Map(storage.listTopics().map(({ name, id }) => [name, id]));
+  return storage.onChange((topic) => {
+    waiters.changed(topic);
+    const id = storage.describeTopic(topic)?.id;
+    if (ids.get(topic) === id) return;
+    if (id === undefined) ids.delete(topic);
+    else ids.set(topic, id);
+    groups.topicChanged(topic, id);
+  });
 }
 
 async function serveFrame(

@@ -47,6 +47,7 @@ export class Connection {
   #producing = false;
   #paused = false;
   #draining = false;
+  #sending = false;
   #closed = false;
   readonly #onClosed = new Set<() => void>();
 
@@ -67,8 +68,9 @@ export class Connection {
     socket.on('close', () => this.#ended());
   }
 
+  /** Requests run, or answers are not yet on their way. What waits to begin does not count: it is not begun while draining. */
   get isBusy(): boolean {
-    return this.#answers.length > 0 || this.#waiting.length > 0;
+    return !this.#closed && (this.#answers.length > 0 || this.#socket.writableLength > 0);
   }
 
   /** Runs when the connection is gone, once, unless the result is called before. */
@@ -193,13 +195,21 @@ export class Connection {
     this.#options.serve(frame, this).then(
       (chunks) => {
         answer.chunks = chunks;
-        this.#send();
+        this.#sendSoon();
       },
       (thrown: unknown) => this.#failed(frame, thrown),
     );
   }
 
+  /** One fsync completes many produce requests in one go: their answers leave in one write. */
+  #sendSoon(): void {
+    if (this.#sending) return;
+    this.#sending = true;
+    process.nextTick(() => this.#send());
+  }
+
   #send(): void {
+    this.#sending = false;
     if (this.#closed) return;
     this.#socket.cork();
     while (this.#answers.length > 0 && this.#answers[0].chunks !== undefined) {

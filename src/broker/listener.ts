@@ -11,12 +11,12 @@ export class Listener {
   #bytesIn = 0;
   #bytesOut = 0;
 
-  /** Rejects with the system's error when the address cannot be used. */
+  /** `bound` is the address itself, whatever name was given for it. Rejects with the system's error when the address cannot be used. */
   static async open(
     listen: HostPort,
     maxConnections: number,
     options: ConnectionOptions,
-  ): Promise<{ listener: Listener; port: number }> {
+  ): Promise<{ listener: Listener; bound: HostPort }> {
     const server = createServer({ highWaterMark: 256 << 10 });
     const listener = new Listener(server, maxConnections, options);
     await new Promise<void>((resolve, reject) => {
@@ -29,7 +29,7 @@ export class Listener {
     server.on('error', (error) => options.log.error('listener.error', { reason: error.message }));
     const address = server.address();
     if (address === null || typeof address === 'string') throw new Error('a TCP listener has an address and a port');
-    return { listener, port: address.port };
+    return { listener, bound: { host: address.address, port: address.port } };
   }
 
   private constructor(server: Server, maxConnections: number, options: ConnectionOptions) {

@@ -10,7 +10,7 @@ import { ERROR_CODES as E } from '../protocol/error-codes.ts';
 import { type Group, type JoinResult, NOTHING, type SyncResult } from './group.ts';
 import { GROUP_DEFAULTS, type GroupSettings } from './group-settings.ts';
 import type { GroupJournal, GroupRecord } from './journal.ts';
-import { type JoinRequest, Membership, type SyncRequest } from './membership.ts';
+import { isGroupId, type JoinRequest, Membership, type SyncRequest } from './membership.ts';
 import type { CommittedOffset } from './offsets.ts';
 
 export interface OffsetCommit {
@@ -120,7 +120,7 @@ export class GroupCoordinator {
     const { groupId, generation, offsets } = request;
     const refuse = (error: number): void => reply(offsets.map((offset) => offset.error ?? error));
     const known = this.#membership.groups.get(groupId);
-    if (groupId === '') return refuse(E.INVALID_GROUP_ID);
+    if (!isGroupId(groupId)) return refuse(E.INVALID_GROUP_ID);
     if (known === undefined && generation >= 0) return refuse(E.ILLEGAL_GENERATION);
     const group = known ?? this.#membership.obtain(groupId);
     const error = this.#membership.checkCommit(group, request.memberId, request.instanceId, generation);

@@ -43,6 +43,11 @@ export interface SyncRequest {
   readonly assignments: readonly { readonly memberId: string; readonly assignment: Buffer }[];
 }
 
+/** Names are written down and shown with a length of 16 bits, as bytes; a character takes at most three, an id some more. */
+const MOST_NAME = 10_000;
+
+export const isGroupId = (groupId: string): boolean => groupId !== '' && groupId.length <= MOST_NAME;
+
 /** A new member may wait this long for its first generation before it is taken for gone. Kafka's value. */
 const NEW_MEMBER_JOIN_TIMEOUT_MS = 300_000;
 

@@ -55,9 +55,10 @@ function rowsOf(
   if (resourceType !== RESOURCE.broker) return `settings of resource type ${resourceType} are not kept here`;
   if (resourceName !== '' && resourceName !== String(NODE_ID))
     return `there is no broker ${resourceName}, only ${NODE_ID}`;
-  return BROKER_CONFIG.map(({ name, setting, type, doc }): Row => {
-    const value = String(settings[setting]);
-    const fallback = String(BROKER_DEFAULTS[setting]);
+  return BROKER_CONFIG.map(({ name, setting, unit = 1, type, doc }): Row => {
+    const shown = (given: number | boolean): string => String(typeof given === 'number' ? given / unit : given);
+    const value = shown(settings[setting]);
+    const fallback = shown(BROKER_DEFAULTS[setting]);
     const configSource = value === fallback ? CONFIG_SOURCE.default : CONFIG_SOURCE.server;
     const synonyms = [{ name, value, source: configSource }];
     if (value !== fallback) synonyms.push({ name, value: fallback, source: CONFIG_SOURCE.default });

@@ -58,10 +58,12 @@ async function readAll(request: RequestBody<'fetch'>, call: Call, broker: Broker
     const answers: PartitionAnswer[] = [];
     for (const wanted of partitions) {
       const log = typeof found === 'number' ? undefined : broker.storage.partition(found.name, wanted.partition);
-      const answer =
+      const given =
         log === undefined
           ? refused(wanted, typeof found === 'number' ? found : E.UNKNOWN_TOPIC_OR_PARTITION)
-          : await readPartition(log, wanted, request.isolationLevel, most - bytes, bytes === 0);
+          : readPartition(log, wanted, request.isolationLevel, most - bytes, bytes === 0);
+      // Most partitions have nothing new: they cost no turn of the event loop.
+      const answer = given instanceof Promise ? await given : given;
       if (answer.errorCode !== E.NONE || answer.divergingEpoch !== undefined) failed = true;
       bytes += (answer.records as Buffer).length;
       answers.push(answer);
@@ -71,13 +73,13 @@ async function readAll(request: RequestBody<'fetch'>, call: Call, broker: Broker
   return { responses, bytes, failed };
 }
 
-async function readPartition(
+function readPartition(
   log: PartitionLog,
   wanted: Wanted,
   isolationLevel: number,
   room: number,
   first: boolean,
-): Promise<PartitionAnswer> {
+): PartitionAnswer | Promise<PartitionAnswer> {
   const { fetchOffset, lastFetchedEpoch } = wanted;
   const stale = checkLeaderEpoch(log, wanted.currentLeaderEpoch);
   if (stale !== E.NONE) {
@@ -96,18 +98,26 @@ async function readPartition(
       return { ...position(log, wanted, isolationLevel), divergingEpoch: end ?? { epoch: -1, endOffset: -1 } };
     }
   }
-  let records: Buffer = NOTHING;
-  const limit = Math.min(wanted.partitionMaxBytes, room);
-  if (fetchOffset < log.highWatermark && (first || limit > 0)) {
-    try {
-      records = await log.read(fetchOffset, Math.max(limit, 0));
-    } catch (thrown) {
-      // Retention or a deletion was faster than we.
-      return refused(wanted, kafkaError(thrown, { REQUEST_INVALID: E.OFFSET_OUT_OF_RANGE }).errorCode);
-    }
-    if (!first && records.length > room) records = NOTHING;
+  const limit = Math.max(0, Math.min(wanted.partitionMaxBytes, room));
+  const wants = fetchOffset < log.highWatermark && (first || limit > 0);
+  const answer = position(log, wanted, isolationLevel);
+  return wants ? readRecords(log, wanted, limit, first ? Number.POSITIVE_INFINITY : room, answer) : answer;
+}
+
+async function readRecords(
+  log: PartitionLog,
+  wanted: Wanted,
+  limit: number,
+  room: number,
+  answer: PartitionAnswer,
+): Promise<PartitionAnswer> {
+  try {
+    const records = await log.read(wanted.fetchOffset, limit);
+    return records.length > room ? answer : { ...answer, records };
+  } catch (thrown) {
+    // Retention or a deletion was faster than we.
+    return refused(wanted, kafkaError(thrown, { REQUEST_INVALID: E.OFFSET_OUT_OF_RANGE }).errorCode);
   }
-  return { ...position(log, wanted, isolationLevel), records };
 }
 
 /** Without transactions every record below the high watermark is stable. */
