@@ -4,13 +4,13 @@ import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
 const built = (path) => import(join(root, 'dist', path));
-const [{ ERRORS }, { SETTINGS }, { ROUTES }, { defaultText }, { FUNCTIONS }, { ERROR_DOCS }] = await Promise.all([
+const [{ ERRORS }, { SETTINGS }, { ROUTES }, { defaultText }, { FUNCTIONS }, { TOPIC_CONFIG }] = await Promise.all([
   built('src/lib/errors.js'),
   built('src/config.js'),
   built('src/server/server.js'),
   built('src/cli/start.js'),
   built('streamql/functions/functions.js'),
-  built('src/lib/error-docs.js'),
+  built('src/storage/topic-config.js'),
 ]);
 
 const cell = (text) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
@@ -25,8 +25,7 @@ write('errors.md', [
   '| code | HTTP | who acts | retry | meaning and next step |',
   '| --- | --- | --- | --- | --- |',
   ...Object.entries(ERRORS).map(
-    ([code, row]) =>
-      `| \`${code}\` | ${row.http} | ${row.fault} | ${row.retry ? 'yes' : 'no'} | ${cell(ERROR_DOCS[code])} |`,
+    ([code, row]) => `| \`${code}\` | ${row.http} | ${row.fault} | ${row.retry ? 'yes' : 'no'} | ${cell(row.doc)} |`,
   ),
 ]);
 write('settings.md', [
@@ -40,6 +39,18 @@ write('settings.md', [
   ...Object.values(SETTINGS).map(
     (row) =>
       `| \`--${row.flag}\` | \`${row.env}\` | \`${row.name}\` | ${defaultText(row.default)} | ${cell(row.doc)} |`,
+  ),
+]);
+write('topics.md', [
+  '# Settings of topics',
+  '',
+  "Given at creation (`POST /api/v1/topics`, any Kafka admin client) or altered later. Names, types and defaults are Kafka's where Kafka",
+  'has the setting; one that is not listed is refused.',
+  '',
+  '| setting | type | default | must be | meaning |',
+  '| --- | --- | --- | --- | --- |',
+  ...TOPIC_CONFIG.map(
+    (row) => `| \`${row.name}\` | ${row.type} | ${row.default} | ${cell(row.allowed)} | ${cell(row.doc)} |`,
   ),
 ]);
 write('http.md', [

@@ -2,11 +2,11 @@ import { expect, test } from 'vitest';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLog } from '../../src/lib/log.ts';
 import { type BatchHeader, readBatchHeader } from '../../src/protocol/records.ts';
-import { FaultDisk, seededRandom } from '../../src/storage/disk/fault-disk.ts';
 import { LogShared } from '../../src/storage/log-shared.ts';
 import { PartitionLog } from '../../src/storage/partition-log.ts';
 import { topicSettings } from '../../src/storage/topic-config.ts';
 import { splitBatches, testBatch } from '../storage/batches.ts';
+import { FaultDisk, seededRandom } from '../support/fault-disk.ts';
 
 const RUNS = Number(process.env.STORAGE_CRASH_RUNS ?? 150);
 const FIRST_SEED = Number(process.env.STORAGE_CRASH_SEED ?? 1);

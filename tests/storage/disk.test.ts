@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Disk } from '../../src/ports/disk.ts';
-import { FaultDisk } from '../../src/storage/disk/fault-disk.ts';
 import { MemoryDisk } from '../../src/storage/disk/memory-disk.ts';
 import { NodeDisk } from '../../src/storage/disk/node-disk.ts';
+import { FaultDisk } from '../support/fault-disk.ts';
 
 const directories: string[] = [];
 afterAll(async () => {

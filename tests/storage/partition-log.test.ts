@@ -3,11 +3,11 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { silentLog } from '../../src/lib/log.ts';
 import type { Disk } from '../../src/ports/disk.ts';
 import { ERROR_CODES } from '../../src/protocol/error-codes.ts';
-import { FaultDisk } from '../../src/storage/disk/fault-disk.ts';
 import { MemoryDisk } from '../../src/storage/disk/memory-disk.ts';
 import { LogShared } from '../../src/storage/log-shared.ts';
 import { PartitionLog } from '../../src/storage/partition-log.ts';
 import { topicSettings } from '../../src/storage/topic-config.ts';
+import { FaultDisk } from '../support/fault-disk.ts';
 import { splitBatches, testBatch } from './batches.ts';
 
 const TOPIC_ID = '0b5f3c1e-1111-4222-8333-0123456789ab';

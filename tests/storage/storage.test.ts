@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { encodeBatch, RecordCursor } from '../../src/protocol/records.ts';
 import { DataDirLock } from '../../src/storage/data-dir-lock.ts';
-import { FaultDisk } from '../../src/storage/disk/fault-disk.ts';
 import { Storage, type StorageOptions } from '../../src/storage/storage.ts';
 import { checkTopicConfig, TOPIC_CONFIG } from '../../src/storage/topic-config.ts';
+import { FaultDisk } from '../support/fault-disk.ts';
 
 const directories: string[] = [];
 async function directory(): Promise<string> {

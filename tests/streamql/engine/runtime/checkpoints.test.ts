@@ -1,10 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { StreamError } from '../../../../src/lib/errors.ts';
+import { silentLog } from '../../../../src/lib/log.ts';
 import type { EngineObject, StreamEngine } from '../../../../src/ports/engine.ts';
-import { FaultDisk } from '../../../../src/storage/disk/fault-disk.ts';
 import { MemoryDisk } from '../../../../src/storage/disk/memory-disk.ts';
 import type { Datum } from '../../../../src/values/types.ts';
+import { CheckpointStore } from '../../../../streamql/engine/runtime/checkpoint-store.ts';
+import { fingerprintOf } from '../../../../streamql/engine/runtime/restore.ts';
+import { FaultDisk } from '../../../support/fault-disk.ts';
 import {
   countAndSum,
   FakeLog,
@@ -141,6 +144,28 @@ describe('checkpoints', () => {
     expect(objects[2].error?.code).toBe('SINK_REJECTED');
     expect(target.rows.length).toBe(3);
     await second.close();
+  });
+
+  test('state of a form that is not understood is made anew', async () => {
+    const log = await topics();
+    const disk = new MemoryDisk();
+    const store = new CheckpointStore(disk, 'engine', silentLog);
+    await store.load();
+    const objects = [OBJECTS[0], view('v', rows)];
+    const cursor = { topicId: 'orders-0', partitions: [{ partition: 0, next: 2, maxTime: null }] };
+    await store.write(7, [
+      { id: 'orders', fingerprint: fingerprintOf(objects[0]), cursor, tables: [] },
+      {
+        id: 'v',
+        fingerprint: fingerprintOf(objects[1]),
+        tables: [{ id: 'view', pieces: [Buffer.from('from another age')] }],
+      },
+    ]);
+    await log.produce('orders', 0, [1, 2, 3].map(order));
+    const engine = await resumed(log, disk, new RecordingTarget(), objects);
+    expect(await engine.flush()).toBeGreaterThan(7);
+    expect(await rowsIn(engine, 'v', 1)).toEqual([[1], [2], [3]]);
+    await engine.close();
   });
 
   test('objects that are not added again lose their state and their files', async () => {

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path/posix';
-import type { Disk, DiskFile } from '../../ports/disk.ts';
+import type { Disk, DiskFile } from '../../src/ports/disk.ts';
 
 /** What happened to a file's content since it was last synced, in order. */
 type Change =
