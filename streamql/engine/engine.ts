@@ -255,7 +255,7 @@ class LocalEngine implements StreamEngine {
     const restoration = restorationOf(spec, this.#saved.get(spec.id), true);
     const entry = restoration.how === 'load' ? restoration.entry : null;
     const node = new SourceNode(spec, this.#cursorParts(spec), entry);
-    if (entry !== null) this.#load(node, entry);
+    if (entry !== null && !this.#load(node, entry)) return this.#addSource(spec);
     const unwatch = this.#log.watch(spec.topic, (state) => {
       node.update(state);
       this.#loop.wake();
@@ -295,7 +295,7 @@ class LocalEngine implements StreamEngine {
       return;
     }
     const entry = restoration.how === 'load' ? restoration.entry : null;
-    if (entry !== null) this.#load(node, entry);
+    if (entry !== null && !this.#load(node, entry)) return this.#addQuery(spec);
     if (writer !== null && spec.kind === 'sink') await this.#open(writer, entry, spec);
     this.#graph.add(node);
     if (node.catchingUp !== null) {
@@ -308,11 +308,24 @@ class LocalEngine implements StreamEngine {
     }
   }
 
-  #load(node: GraphNode, entry: ObjectEntry): void {
+  /** False when the state is of a form that this build does not read: then the object is to be made anew, without it. */
+  #load(node: GraphNode, entry: ObjectEntry): boolean {
     assert(this.#loaded !== null, 'state is loaded before the engine resumes');
-    node.load(entry, this.#loaded);
+    try {
+      node.load(entry, this.#loaded);
+    } catch (thrown) {
+      const error = asStreamError(thrown);
+      if (error.code !== 'STORAGE_FAILED') throw error;
+      this.#logger.warn('state.unreadable', { name: node.spec.name, reason: error.message });
+      // As for a changed definition: a sink that has written stays stopped.
+      this.#saved.set(entry.id, { ...entry, fingerprint: '' });
+      if (node.kind === 'source') node.close();
+      else node.unfollow();
+      return false;
+    }
     this.#checkpointer.adopt(entry);
     this.#restored.add(entry.id);
+    return true;
   }
 
   #writer(spec: SinkSpec): SinkWriter {
