@@ -299,6 +299,26 @@ describe('checkpoints', () => {
     );
   });
 
+  test('many checkpoints leave few files, and all of the state', async () => {
+    const log = await topics();
+    const disk = new MemoryDisk();
+    const target = new RecordingTarget();
+    let engine = await resumed(log, disk, target);
+    await log.produce('product', 0, [{ id: 1, grp: 'g1', n: 5 }], ['1']);
+    const ids: number[] = [];
+    for (let i = 0; i < 150; i++) {
+      ids.push(i);
+      await log.produce('orders', 0, [order(i)]);
+      await engine.flush();
+    }
+    const names = await disk.list('engine');
+    expect(names.length).toBeLessThan(75);
+    await engine.close();
+    engine = await resumed(log, disk, target);
+    await expectAll(engine, target, ids, new Map([[1, 5]]));
+    await engine.close();
+  });
+
   test('a disk that fails costs a checkpoint, not the engine; DDL and checkpoints may overlap', async () => {
     const log = await topics();
     const disk = new FaultDisk(3);
