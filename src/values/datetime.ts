@@ -1,3 +1,4 @@
+import { StreamError } from '../lib/errors.ts';
 import type { Exact } from './decimal.ts';
 import { canonicalInteger } from './types.ts';
 
@@ -63,6 +64,22 @@ export function splitTimestamp(micros: Exact): { days: number; time: number } {
 export function joinTimestamp(days: number, time: number): Exact {
   const micros = days * MICROS_PER_DAY + time;
   return Number.isSafeInteger(micros) ? micros : canonicalInteger(BigInt(days) * BigInt(MICROS_PER_DAY) + BigInt(time));
+}
+
+/** 4713 BC, where Julian days begin, as in Postgres; the ends are those of a day in 32 bits and of 64-bit microseconds. */
+const FIRST_DAY = -2_440_588;
+const LAST_DAY = 2_145_042_905;
+const FIRST_MICROS = FIRST_DAY * MICROS_PER_DAY;
+const LAST_MICROS = 2n ** 63n - 1n;
+
+export function checkDate(days: number): number {
+  if (days >= FIRST_DAY && days <= LAST_DAY) return days;
+  throw new StreamError('VALUE_OVERFLOW', 'the result is out of range for date');
+}
+
+export function checkTimestamp(micros: Exact): Exact {
+  if (micros >= FIRST_MICROS && (typeof micros === 'number' || micros <= LAST_MICROS)) return micros;
+  throw new StreamError('VALUE_OVERFLOW', 'the result is out of range for timestamp');
 }
 
 const DATE = /^\s*(\d{4,5})-(\d{1,2})-(\d{1,2})\s*$/;

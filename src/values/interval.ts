@@ -1,9 +1,10 @@
+import { StreamError } from '../lib/errors.ts';
 import {
+  checkTimestamp,
   civilFromDays,
   daysFromCivil,
   daysInMonth,
   formatTime,
-  joinTimestamp,
   MICROS_PER_DAY,
   MICROS_PER_HOUR,
   MICROS_PER_MINUTE,
@@ -11,7 +12,7 @@ import {
   splitTimestamp,
 } from './datetime.ts';
 import { addExact, type Exact } from './decimal.ts';
-import type { Interval } from './types.ts';
+import { canonicalInteger, type Interval } from './types.ts';
 
 type Unit = { readonly months?: number; readonly days?: number; readonly micros?: number };
 
@@ -83,7 +84,17 @@ export function parseInterval(text: string, unit?: string | null): Interval | un
       return undefined;
     }
   }
-  return { months, days, micros };
+  return isInterval(months, days, micros) ? { months, days, micros } : undefined;
+}
+
+/** Months and days have 32 bits; microseconds are kept to what a double holds exactly, some 285 years. */
+const isInterval = (months: number, days: number, micros: number): boolean =>
+  (months | 0) === months && (days | 0) === days && Number.isSafeInteger(micros);
+
+/** The interval, without negative zeros; VALUE_OVERFLOW. */
+export function checkInterval(months: number, days: number, micros: number): Interval {
+  if (isInterval(months, days, micros)) return { months: months + 0, days: days + 0, micros: micros + 0 };
+  throw new StreamError('VALUE_OVERFLOW', 'the result is out of range for interval');
 }
 
 /** Fractions of a month become days of a 30-day month, fractions of a day microseconds, as in Postgres. */
@@ -124,23 +135,26 @@ export function formatInterval({ months, days, micros }: Interval): string {
 export const intervalMicros = ({ months, days, micros }: Interval): bigint =>
   (BigInt(months) * 30n + BigInt(days)) * BigInt(MICROS_PER_DAY) + BigInt(micros);
 
-export const negateInterval = ({ months, days, micros }: Interval): Interval => ({
-  months: 0 - months,
-  days: 0 - days,
-  micros: 0 - micros,
-});
+export const negateInterval = ({ months, days, micros }: Interval): Interval =>
+  checkInterval(0 - months, 0 - days, 0 - micros);
 
-export const addIntervals = (a: Interval, b: Interval): Interval => ({
-  months: a.months + b.months,
-  days: a.days + b.days,
-  micros: a.micros + b.micros,
-});
+export const addIntervals = (a: Interval, b: Interval): Interval =>
+  checkInterval(a.months + b.months, a.days + b.days, a.micros + b.micros);
 
-/** Months first (the day is cut to the month's last), then days, then microseconds. */
+/** Months first (the day is cut to the month's last), then days, then microseconds; VALUE_OVERFLOW. */
 export function addInterval(timestamp: Exact, interval: Interval): Exact {
-  if (interval.months === 0) return addExact(timestamp, interval.days * MICROS_PER_DAY + interval.micros);
-  const { days, time } = splitTimestamp(timestamp);
-  return addExact(joinTimestamp(addMonths(days, interval.months) + interval.days, time), interval.micros);
+  let start = timestamp;
+  let { days } = interval;
+  if (interval.months !== 0) {
+    const split = splitTimestamp(timestamp);
+    start = split.time;
+    days += addMonths(split.days, interval.months);
+  }
+  const shift = days * MICROS_PER_DAY + interval.micros;
+  const sum = Number.isSafeInteger(shift)
+    ? addExact(start, shift)
+    : canonicalInteger(BigInt(start) + BigInt(days) * BigInt(MICROS_PER_DAY) + BigInt(interval.micros));
+  return checkTimestamp(sum);
 }
 
 export function addMonths(days: number, months: number): number {

@@ -1,4 +1,5 @@
 import { StreamError } from '../../src/lib/errors.ts';
+import { checkDate } from '../../src/values/datetime.ts';
 import {
   addExact,
   checkPrecision,
@@ -27,12 +28,13 @@ export function zeroDivision(): never {
   throw new StreamError('VALUE_DIVISION_BY_ZERO', 'division by zero');
 }
 
+/** The checks of the small integers add 0 so that −5 × 0 is 0 and not JavaScript's −0. */
 export function int16(value: number): number {
-  return value >= -32768 && value <= 32767 ? value : overflow('smallint');
+  return value >= -32768 && value <= 32767 ? value + 0 : overflow('smallint');
 }
 
 export function int32(value: number): number {
-  return value >= -2147483648 && value <= 2147483647 ? value : overflow('integer');
+  return value >= -2147483648 && value <= 2147483647 ? value + 0 : overflow('integer');
 }
 
 function int64(value: Exact): Exact {
@@ -80,7 +82,7 @@ export const negateBigint = (a: Exact): Exact => int64(negateExact(a));
 export const addDecimal = (a: Exact, b: Exact): Exact => addExact(a, b);
 export const subtractDecimal = (a: Exact, b: Exact): Exact => subtractExact(a, b);
 
-export { checkPrecision, divideDecimal, multiplyExact, negateExact, rescale };
+export { checkDate, checkPrecision, divideDecimal, multiplyExact, negateExact, rescale };
 
 export function finite(value: number, a: number, b: number): number {
   if (value - value === 0 || !Number.isFinite(a) || !Number.isFinite(b)) return value;

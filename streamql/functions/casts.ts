@@ -1,5 +1,5 @@
 import { StreamError } from '../../src/lib/errors.ts';
-import { MICROS_PER_DAY, splitTimestamp } from '../../src/values/datetime.ts';
+import { checkTimestamp, MICROS_PER_DAY, splitTimestamp } from '../../src/values/datetime.ts';
 import {
   checkPrecision,
   decimalToNumber,
@@ -127,7 +127,7 @@ export function castDatum(datum: Exclude<Datum, null>, from: SqlType, to: SqlTyp
       break;
     case 'timestamp':
     case 'timestamptz':
-      if (from.kind === 'date') return multiplyExact(datum as number, MICROS_PER_DAY);
+      if (from.kind === 'date') return checkTimestamp(multiplyExact(datum as number, MICROS_PER_DAY));
       if (from.kind === 'timestamp' || from.kind === 'timestamptz') return datum;
       break;
     case 'interval':

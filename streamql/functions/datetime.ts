@@ -1,5 +1,6 @@
 import { StreamError } from '../../src/lib/errors.ts';
 import {
+  checkTimestamp,
   civilFromDays,
   daysFromCivil,
   daysInMonth,
@@ -240,9 +241,8 @@ export const DATETIMES: readonly ScalarFunction[] = [
     args: ['double'],
     returns: () => TIMESTAMPTZ,
     call: ([seconds]) => {
-      if (!Number.isFinite(seconds) || Math.abs(seconds) > 1e13)
-        throw new StreamError('VALUE_OVERFLOW', 'to_timestamp: out of range');
-      return canonicalInteger(BigInt(Math.round(seconds * MILLION)));
+      if (!Number.isFinite(seconds)) throw new StreamError('VALUE_OVERFLOW', 'to_timestamp: out of range');
+      return checkTimestamp(canonicalInteger(BigInt(Math.round(seconds * MILLION))));
     },
     duckdb: ([x]) => `make_timestamptz(CAST(round(${x} * 1000000) AS BIGINT))`,
     doc: 'The moment that many seconds after 1970.',
@@ -252,7 +252,7 @@ export const DATETIMES: readonly ScalarFunction[] = [
     id: 'to_timestamp_ms',
     args: ['bigint'],
     returns: () => TIMESTAMP,
-    call: ([ms]) => multiplyExact(ms, 1000),
+    call: ([ms]) => checkTimestamp(multiplyExact(ms, 1000)),
     duckdb: ([x]) => `make_timestamp(${x} * 1000)`,
     doc: 'The moment that many milliseconds after 1970.',
   },

@@ -1,6 +1,13 @@
-import { MICROS_PER_DAY } from '../../src/values/datetime.ts';
-import { addExact, type Exact, multiplyExact, subtractExact } from '../../src/values/decimal.ts';
-import { addInterval, addIntervals, negateInterval } from '../../src/values/interval.ts';
+import { checkTimestamp, MICROS_PER_DAY } from '../../src/values/datetime.ts';
+import {
+  addExact,
+  divideTruncating,
+  type Exact,
+  multiplyExact,
+  remainderExact,
+  subtractExact,
+} from '../../src/values/decimal.ts';
+import { addInterval, addIntervals, checkInterval, negateInterval } from '../../src/values/interval.ts';
 import { datumToText } from '../../src/values/text.ts';
 import {
   DATE,
@@ -249,9 +256,9 @@ const withIntervals: ScalarFunction[] = (['timestamp', 'timestamptz'] as TimeKin
       args: [kind, kind],
       returns: () => INTERVAL,
       call: ([a, b]) => {
-        const micros = Number(subtractExact(a, b));
-        const days = Math.trunc(micros / MICROS_PER_DAY);
-        return { months: 0, days: days + 0, micros: micros - days * MICROS_PER_DAY + 0 };
+        const micros = subtractExact(a, b);
+        const days = Number(divideTruncating(micros, MICROS_PER_DAY));
+        return checkInterval(0, days, Number(remainderExact(micros, MICROS_PER_DAY)));
       },
       duckdb: ([a, b]) => `(${a} - ${b})`,
       doc: 'The time between two moments, in days and a time of day.',
@@ -266,8 +273,8 @@ const times: ScalarFunction[] = [
     id: '+.date.integer',
     args: ['date', 'integer'],
     returns: () => DATE,
-    call: ([a, b]) => a + b,
-    inline: ([a, b]) => `(${a} + ${b})`,
+    call: ([a, b]) => math.checkDate(a + b),
+    inline: ([a, b]) => `checkDate(${a} + ${b})`,
     duckdb: ([a, b]) => `(${a} + ${b})`,
     doc: 'The date that many days later.',
   },
@@ -276,8 +283,8 @@ const times: ScalarFunction[] = [
     id: '-.date.integer',
     args: ['date', 'integer'],
     returns: () => DATE,
-    call: ([a, b]) => a - b,
-    inline: ([a, b]) => `(${a} - ${b})`,
+    call: ([a, b]) => math.checkDate(a - b),
+    inline: ([a, b]) => `checkDate(${a} - ${b})`,
     duckdb: ([a, b]) => `(${a} - ${b})`,
     doc: 'The date that many days earlier.',
   },
@@ -286,9 +293,9 @@ const times: ScalarFunction[] = [
     id: '-.date.date',
     args: ['date', 'date'],
     returns: () => INTEGER,
-    call: ([a, b]) => a - b,
-    inline: ([a, b]) => `(${a} - ${b})`,
-    duckdb: ([a, b]) => `(${a} - ${b})`,
+    call: ([a, b]) => math.int32(a - b),
+    inline: ([a, b]) => `int32(${a} - ${b})`,
+    duckdb: ([a, b]) => `CAST(${a} - ${b} AS INTEGER)`,
     doc: 'The days between two dates.',
   },
   {
@@ -314,11 +321,8 @@ const times: ScalarFunction[] = [
     id: '*.interval.bigint',
     args: ['interval', 'bigint'],
     returns: () => INTERVAL,
-    call: ([a, b]: [Interval, Exact]) => ({
-      months: a.months * Number(b) + 0,
-      days: a.days * Number(b) + 0,
-      micros: Number(multiplyExact(a.micros, b)),
-    }),
+    call: ([a, b]: [Interval, Exact]) =>
+      checkInterval(a.months * Number(b), a.days * Number(b), Number(multiplyExact(a.micros, b))),
     duckdb: ([a, b]) => `(${a} * ${b})`,
     doc: 'The interval that many times.',
   } as ScalarFunction,
@@ -327,7 +331,7 @@ const times: ScalarFunction[] = [
     id: '+.date.time',
     args: ['date', 'time'],
     returns: () => ({ kind: 'timestamp' }),
-    call: ([a, b]) => addExact(multiplyExact(a, MICROS_PER_DAY), b),
+    call: ([a, b]) => checkTimestamp(addExact(multiplyExact(a, MICROS_PER_DAY), b)),
     duckdb: ([a, b]) => `(${a} + ${b})`,
     doc: 'The moment of a date and a time of day.',
   },
