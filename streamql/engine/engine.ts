@@ -1,35 +1,23 @@
 import { assert } from '../../src/lib/assert.ts';
 import type { Clock } from '../../src/lib/clock.ts';
-import { asStreamError, ERRORS, StreamError } from '../../src/lib/errors.ts';
+import { asStreamError, StreamError } from '../../src/lib/errors.ts';
 import type { Log } from '../../src/lib/log.ts';
 import type { Disk } from '../../src/ports/disk.ts';
-import type {
-  EngineObject,
-  EngineStats,
-  SinkSpec,
-  SourceSpec,
-  StreamEngine,
-  Subscription,
-  ViewChange,
-  ViewSpec,
-} from '../../src/ports/engine.ts';
+import type { EngineObject, EngineStats, StreamEngine, Subscription, ViewChange } from '../../src/ports/engine.ts';
 import type { SinkKind } from '../../src/ports/sink.ts';
 import type { Batch } from '../../src/values/batch.ts';
 import type { Datum } from '../../src/values/types.ts';
-import { beginCatchUp } from './runtime/catch-up.ts';
-import { CheckpointStore, type LoadedCheckpoint, type ObjectEntry } from './runtime/checkpoint-store.ts';
+import { CheckpointStore, type LoadedCheckpoint } from './runtime/checkpoint-store.ts';
 import { Checkpointer } from './runtime/checkpointer.ts';
 import { EpochLoop } from './runtime/epoch-loop.ts';
 import { Graph, type GraphNode } from './runtime/graph.ts';
 import type { LogReader } from './runtime/log-reader.ts';
-import { QueryNode } from './runtime/query-node.ts';
+import { Objects } from './runtime/objects.ts';
 import { readSource } from './runtime/read-source.ts';
 import type { Relation, RelationRows, Subscriber } from './runtime/relation.ts';
-import { fingerprintOf, restorationOf } from './runtime/restore.ts';
+import { fingerprintOf } from './runtime/restore.ts';
 import { DEFAULT_ENGINE_SETTINGS, type EngineSettings } from './runtime/settings.ts';
-import { SinkWriter } from './runtime/sink-writer.ts';
-import type { CursorParts } from './runtime/source-cursor.ts';
-import { SourceNode } from './runtime/source-node.ts';
+import type { SourceNode } from './runtime/source-node.ts';
 import { engineStats } from './runtime/stats.ts';
 import { Waiters } from './runtime/waiters.ts';
 
@@ -52,7 +40,7 @@ export interface EngineOptions {
 }
 
 const CHECKPOINT_DIRECTORY = 'engine';
-/** After the log could not be read, and after a restored sink could not be opened, it is tried again that often. */
+/** How often FLUSH asks sinks that cannot be reached again. */
 const RETRY_MS = 250;
 
 /** STORAGE_FAILED when there are checkpoints and none is whole. */
@@ -65,19 +53,13 @@ class LocalEngine implements StreamEngine {
   readonly #log: LogReader;
   readonly #clock: Clock;
   readonly #logger: Log;
-  readonly #sinks: readonly SinkKind[];
-  readonly #dataDir: string;
   readonly #settings: EngineSettings;
   readonly #graph: Graph;
   readonly #loop: EpochLoop;
   readonly #checkpointer: Checkpointer;
   readonly #waiters: Waiters;
-  /** State to be taken over by objects as they are added; null after `resume`. */
-  #loaded: LoadedCheckpoint | null;
-  readonly #saved = new Map<string, ObjectEntry>();
-  readonly #restored = new Set<string>();
+  readonly #objects: Objects;
   readonly #fingerprints = new Map<string, string>();
-  readonly #unwatch = new Map<string, () => void>();
   #resumed = false;
   #closed = false;
   /** Adding and removing objects, one at a time. */
@@ -88,11 +70,7 @@ class LocalEngine implements StreamEngine {
     this.#log = options.log;
     this.#clock = options.clock;
     this.#logger = options.logger;
-    this.#sinks = options.sinks;
-    this.#dataDir = options.dataDir;
     this.#settings = { ...DEFAULT_ENGINE_SETTINGS, ...options.settings };
-    this.#loaded = loaded;
-    for (const entry of loaded?.manifest.objects ?? []) this.#saved.set(entry.id, entry);
     this.#graph = new Graph(this.#logger);
     this.#graph.epoch = loaded?.manifest.epoch ?? 0;
     this.#waiters = new Waiters(this.#clock);
@@ -106,6 +84,14 @@ class LocalEngine implements StreamEngine {
       this.#checkpointer.changed();
       this.#waiters.check();
     });
+    if (loaded !== null) this.#checkpointer.stats = { ...this.#checkpointer.stats, epoch: loaded.manifest.epoch };
+    const { log, clock, logger, sinks, dataDir } = options;
+    const wake = (): void => {
+      this.#loop.wake();
+      this.#waiters.check();
+    };
+    const parts = { graph: this.#graph, checkpointer: this.#checkpointer, settings: this.#settings };
+    this.#objects = new Objects({ ...parts, log, clock, logger, sinks, dataDir, wake }, loaded);
   }
 
   add(object: EngineObject): Promise<void> {
@@ -114,8 +100,7 @@ class LocalEngine implements StreamEngine {
         throw new StreamError('ALREADY_EXISTS', `the engine has an object ${object.id} already`);
       }
       this.#fingerprints.set(object.id, fingerprintOf(object));
-      if (object.kind === 'source') await this.#addSource(object);
-      else await this.#addQuery(object);
+      await this.#objects.add(object);
       this.#loop.wake();
     });
   }
@@ -124,12 +109,8 @@ class LocalEngine implements StreamEngine {
     return this.#serial(async () => {
       assert(!this.#resumed, 'the engine was resumed already');
       this.#resumed = true;
-      const loaded = this.#loaded;
-      this.#loaded = null;
-      const gone = [...this.#saved.keys()].some((id) => this.#graph.node(id) === undefined);
-      this.#saved.clear();
-      if (gone) this.#checkpointer.changed();
-      this.#checkpointer.start(loaded);
+      if (this.#objects.resume()) this.#checkpointer.changed();
+      this.#checkpointer.start();
       this.#loop.start();
     });
   }
@@ -137,10 +118,8 @@ class LocalEngine implements StreamEngine {
   remove(id: string): Promise<void> {
     return this.#serial(async () => {
       const node = this.#graph.remove(id);
-      this.#unwatch.get(id)?.();
-      this.#unwatch.delete(id);
+      this.#objects.forget(id);
       this.#fingerprints.delete(id);
-      this.#restored.delete(id);
       this.#checkpointer.forget(id);
       this.#waiters.check();
       this.#loop.wake();
@@ -201,7 +180,7 @@ class LocalEngine implements StreamEngine {
       const rows = node.store.scan(columns);
       if (rows.length > 0) await onBatch(rows);
     } else {
-      await readSource(node.spec, columns, this.#cursorParts(node.spec), onBatch);
+      await readSource(node.spec, columns, this.#objects.cursorParts(node.spec), onBatch);
     }
   }
 
@@ -246,145 +225,9 @@ class LocalEngine implements StreamEngine {
         if (node.kind === 'source') node.close();
         else await node.writer?.close().catch(() => undefined);
       }
-      for (const unwatch of this.#unwatch.values()) unwatch();
+      this.#objects.close();
       this.#log.close();
     });
-  }
-
-  async #addSource(spec: SourceSpec): Promise<void> {
-    const restoration = restorationOf(spec, this.#saved.get(spec.id), true);
-    const entry = restoration.how === 'load' ? restoration.entry : null;
-    const node = new SourceNode(spec, this.#cursorParts(spec), entry);
-    if (entry !== null && !this.#load(node, entry)) return this.#addSource(spec);
-    const unwatch = this.#log.watch(spec.topic, (state) => {
-      node.update(state);
-      this.#loop.wake();
-    });
-    try {
-      node.update(await this.#log.describe(spec.topic));
-    } catch (thrown) {
-      unwatch();
-      node.close();
-      throw thrown;
-    }
-    this.#unwatch.set(spec.id, unwatch);
-    this.#graph.add(node);
-  }
-
-  async #addQuery(spec: ViewSpec | SinkSpec): Promise<void> {
-    const writer = spec.kind === 'sink' ? this.#writer(spec) : null;
-    const node = new QueryNode(spec, {
-      relation: (id) => this.#graph.relation(id),
-      writer,
-      nowMs: () => this.#clock.nowMs(),
-      onFailure: (failed, error) => this.#graph.fail(failed, error),
-    });
-    const broken = node.inputs
-      .map(({ relation }) => this.#graph.ownerOf(relation))
-      .find((owner) => owner.error !== null);
-    const inputsRestored = node.inputs.every(({ relation }) => this.#restored.has(relation.owner));
-    const restoration = restorationOf(spec, this.#saved.get(spec.id), inputsRestored);
-    const failure =
-      restoration.how === 'failed'
-        ? restoration.error
-        : broken && new StreamError('PIPELINE_FAILED', `${broken.spec.name}, which it reads, failed`);
-    if (failure) {
-      if (this.#resumed) throw failure;
-      this.#graph.add(node);
-      this.#graph.fail(node, failure);
-      return;
-    }
-    const entry = restoration.how === 'load' ? restoration.entry : null;
-    if (entry !== null && !this.#load(node, entry)) return this.#addQuery(spec);
-    if (writer !== null && spec.kind === 'sink') await this.#open(writer, entry, spec);
-    this.#graph.add(node);
-    if (node.catchingUp !== null) {
-      beginCatchUp(this.#graph, node, entry?.backfill ?? {});
-    } else {
-      for (const { relation } of node.inputs) {
-        const owner = this.#graph.ownerOf(relation);
-        if (owner.kind === 'source') owner.readersChanged();
-      }
-    }
-  }
-
-  /** False when the state is of a form that this build does not read: then the object is to be made anew, without it. */
-  #load(node: GraphNode, entry: ObjectEntry): boolean {
-    assert(this.#loaded !== null, 'state is loaded before the engine resumes');
-    try {
-      node.load(entry, this.#loaded);
-    } catch (thrown) {
-      const error = asStreamError(thrown);
-      if (error.code !== 'STORAGE_FAILED') throw error;
-      this.#logger.warn('state.unreadable', { name: node.spec.name, reason: error.message });
-      // As for a changed definition: a sink that has written stays stopped.
-      this.#saved.set(entry.id, { ...entry, fingerprint: '' });
-      if (node.kind === 'source') node.close();
-      else node.unfollow();
-      return false;
-    }
-    this.#checkpointer.adopt(entry);
-    this.#restored.add(entry.id);
-    return true;
-  }
-
-  #writer(spec: SinkSpec): SinkWriter {
-    const kind = this.#sinks.find((candidate) => candidate.name === spec.sinkKind);
-    if (kind === undefined) throw new StreamError('NOT_FOUND', `there is no sink ${spec.sinkKind}`);
-    const { id: sinkId, name, columns, appendOnly, options } = spec;
-    const sink = kind.create({ sinkId, name, columns, appendOnly, options, dataDir: this.#dataDir });
-    return new SinkWriter(sink, columns, this.#settings.sinkBufferRows);
-  }
-
-  /** A new sink must open; one that ran before may be out of reach for now, and is tried again with each checkpoint. */
-  async #open(writer: SinkWriter, entry: ObjectEntry | null, spec: SinkSpec): Promise<void> {
-    if (entry?.sink !== undefined) {
-      const unsent = entry.tables.find((table) => table.id === 'unsent')?.pieces[0];
-      writer.restore(entry.sink, unsent === undefined ? null : this.#loaded!.piece(unsent));
-    }
-    try {
-      await writer.ready();
-    } catch (thrown) {
-      const error = asStreamError(thrown);
-      if (this.#resumed || !ERRORS[error.code].retry) {
-        await writer.close().catch(() => undefined);
-        throw error;
-      }
-      writer.trouble = error;
-      this.#logger.warn('sink.unreachable', { name: spec.name, code: error.code, reason: error.message });
-    }
-  }
-
-  #cursorParts(spec: SourceSpec): CursorParts {
-    return {
-      log: this.#log,
-      logger: this.#logger,
-      settings: this.#settings,
-      onReady: () => this.#loop.wake(),
-      onError: (error) => this.#onReadError(spec, error),
-    };
-  }
-
-  /** The topic is gone, or storage has trouble, or the log's start moved past the offset: a new description tells, or the next one. */
-  #onReadError(spec: SourceSpec, error: StreamError): void {
-    const node = this.#graph.node(spec.id);
-    if (this.#closed || node?.kind !== 'source' || node.error !== null) return;
-    if (error.code === 'INVARIANT') {
-      this.#graph.fail(node, error);
-      this.#waiters.check();
-      return;
-    }
-    this.#logger.warn('source.read_failed', { name: spec.name, code: error.code, reason: error.message });
-    this.#clock.setTimeout(() => {
-      this.#log.describe(spec.topic).then(
-        (state) => {
-          if (this.#graph.node(spec.id) !== node) return;
-          node.update(state);
-          this.#loop.wake();
-        },
-        (thrown: unknown) => this.#onReadError(spec, asStreamError(thrown)),
-      );
-    }, RETRY_MS);
   }
 
   /** Whether the shared readers are past these offsets and every query reflects them. */

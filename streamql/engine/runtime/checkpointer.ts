@@ -2,14 +2,7 @@ import type { Clock, Timer } from '../../../src/lib/clock.ts';
 import { asStreamError, StreamError } from '../../../src/lib/errors.ts';
 import type { Log } from '../../../src/lib/log.ts';
 import type { StateTable } from '../operator.ts';
-import type {
-  CheckpointStore,
-  DraftEntry,
-  LoadedCheckpoint,
-  Manifest,
-  ObjectEntry,
-  PieceRef,
-} from './checkpoint-store.ts';
+import type { CheckpointStore, DraftEntry, Manifest, ObjectEntry, PieceRef } from './checkpoint-store.ts';
 import type { Graph, GraphNode } from './graph.ts';
 import type { QueryNode } from './query-node.ts';
 import type { EngineSettings } from './settings.ts';
@@ -72,9 +65,8 @@ export class Checkpointer {
     this.changed();
   }
 
-  start(from: LoadedCheckpoint | null): void {
+  start(): void {
     this.#stopped = false;
-    if (from !== null) this.stats = { ...this.stats, epoch: from.manifest.epoch };
     if (this.#dirty || this.#unsettled()) this.#schedule();
   }
 

@@ -1,0 +1,237 @@
+import { assert } from '../../../src/lib/assert.ts';
+import type { Clock } from '../../../src/lib/clock.ts';
+import { asStreamError, ERRORS, StreamError } from '../../../src/lib/errors.ts';
+import type { Log } from '../../../src/lib/log.ts';
+import type { EngineObject, SinkSpec, SourceSpec, ViewSpec } from '../../../src/ports/engine.ts';
+import type { SinkKind } from '../../../src/ports/sink.ts';
+import { beginCatchUp } from './catch-up.ts';
+import type { LoadedCheckpoint, ObjectEntry } from './checkpoint-store.ts';
+import type { Checkpointer } from './checkpointer.ts';
+import type { Graph, GraphNode } from './graph.ts';
+import type { LogReader } from './log-reader.ts';
+import { QueryNode } from './query-node.ts';
+import { restorationOf } from './restore.ts';
+import type { EngineSettings } from './settings.ts';
+import { SinkWriter } from './sink-writer.ts';
+import type { CursorParts } from './source-cursor.ts';
+import { SourceNode } from './source-node.ts';
+
+/** After the log could not be read it is described, and then read, again that often. */
+const RETRY_MS = 250;
+
+export interface ObjectsParts {
+  readonly graph: Graph;
+  readonly checkpointer: Checkpointer;
+  readonly log: LogReader;
+  readonly clock: Clock;
+  readonly logger: Log;
+  readonly sinks: readonly SinkKind[];
+  readonly dataDir: string;
+  readonly settings: EngineSettings;
+  /** There may be something to do. */
+  readonly wake: () => void;
+}
+
+/** Starts objects: with the state that a checkpoint has for them, or from the beginning. One call at a time. */
+export class Objects {
+  readonly #graph: Graph;
+  readonly #checkpointer: Checkpointer;
+  readonly #log: LogReader;
+  readonly #clock: Clock;
+  readonly #logger: Log;
+  readonly #sinks: readonly SinkKind[];
+  readonly #dataDir: string;
+  readonly #settings: EngineSettings;
+  readonly #wake: () => void;
+  /** State to be taken over by objects as they are added; null after `resume`. */
+  #loaded: LoadedCheckpoint | null;
+  readonly #saved = new Map<string, ObjectEntry>();
+  readonly #restored = new Set<string>();
+  readonly #unwatch = new Map<string, () => void>();
+  #resumed = false;
+  #closed = false;
+
+  constructor(parts: ObjectsParts, loaded: LoadedCheckpoint | null) {
+    this.#graph = parts.graph;
+    this.#checkpointer = parts.checkpointer;
+    this.#log = parts.log;
+    this.#clock = parts.clock;
+    this.#logger = parts.logger;
+    this.#sinks = parts.sinks;
+    this.#dataDir = parts.dataDir;
+    this.#settings = parts.settings;
+    this.#wake = parts.wake;
+    this.#loaded = loaded;
+    for (const entry of loaded?.manifest.objects ?? []) this.#saved.set(entry.id, entry);
+  }
+
+  add(object: EngineObject): Promise<void> {
+    return object.kind === 'source' ? this.#addSource(object) : this.#addQuery(object);
+  }
+
+  /** The object was removed from the graph. */
+  forget(id: string): void {
+    this.#unwatch.get(id)?.();
+    this.#unwatch.delete(id);
+    this.#restored.delete(id);
+  }
+
+  /** All that was there before is added; the rest of the saved state is dropped. Answers whether there was any. */
+  resume(): boolean {
+    this.#resumed = true;
+    this.#loaded = null;
+    const left = [...this.#saved.keys()].some((id) => this.#graph.node(id) === undefined);
+    this.#saved.clear();
+    return left;
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const unwatch of this.#unwatch.values()) unwatch();
+  }
+
+  async #addSource(spec: SourceSpec): Promise<void> {
+    const restoration = restorationOf(spec, this.#saved.get(spec.id), true);
+    const entry = restoration.how === 'load' ? restoration.entry : null;
+    const node = new SourceNode(spec, this.cursorParts(spec), entry);
+    if (entry !== null && !this.#load(node, entry)) return this.#addSource(spec);
+    const unwatch = this.#log.watch(spec.topic, (state) => {
+      node.update(state);
+      this.#wake();
+    });
+    try {
+      node.update(await this.#log.describe(spec.topic));
+    } catch (thrown) {
+      unwatch();
+      node.close();
+      throw thrown;
+    }
+    this.#unwatch.set(spec.id, unwatch);
+    this.#graph.add(node);
+  }
+
+  async #addQuery(spec: ViewSpec | SinkSpec): Promise<void> {
+    const writer = spec.kind === 'sink' ? this.#writer(spec) : null;
+    const node = new QueryNode(spec, {
+      relation: (id) => this.#graph.relation(id),
+      writer,
+      nowMs: () => this.#clock.nowMs(),
+      onFailure: (failed, error) => this.#graph.fail(failed, error),
+    });
+    const broken = node.inputs
+      .map(({ relation }) => this.#graph.ownerOf(relation))
+      .find((owner) => owner.error !== null);
+    const inputsRestored = node.inputs.every(({ relation }) => this.#restored.has(relation.owner));
+    const restoration = restorationOf(spec, this.#saved.get(spec.id), inputsRestored);
+    const failure =
+      restoration.how === 'failed'
+        ? restoration.error
+        : broken && new StreamError('PIPELINE_FAILED', `${broken.spec.name}, which it reads, failed`);
+    if (failure) {
+      if (this.#resumed) throw failure;
+      this.#graph.add(node);
+      this.#graph.fail(node, failure);
+      return;
+    }
+    const entry = restoration.how === 'load' ? restoration.entry : null;
+    if (entry !== null && !this.#load(node, entry)) return this.#addQuery(spec);
+    if (writer !== null && spec.kind === 'sink') {
+      try {
+        await this.#open(writer, entry, spec);
+      } catch (thrown) {
+        node.unfollow();
+        await writer.close().catch(() => undefined);
+        if (this.#resumed) throw thrown;
+        // One sink's trouble is no reason not to start the rest.
+        this.#graph.add(node);
+        this.#graph.fail(node, asStreamError(thrown));
+        return;
+      }
+    }
+    this.#graph.add(node);
+    if (node.catchingUp !== null) {
+      beginCatchUp(this.#graph, node, entry?.backfill ?? {});
+    } else {
+      for (const { relation } of node.inputs) {
+        const owner = this.#graph.ownerOf(relation);
+        if (owner.kind === 'source') owner.readersChanged();
+      }
+    }
+  }
+
+  /** False when the state is of a form that this build does not read: then the object is to be made anew, without it. */
+  #load(node: GraphNode, entry: ObjectEntry): boolean {
+    assert(this.#loaded !== null, 'state is loaded before the engine resumes');
+    try {
+      node.load(entry, this.#loaded);
+    } catch (thrown) {
+      const error = asStreamError(thrown);
+      if (error.code !== 'STORAGE_FAILED') throw error;
+      this.#logger.warn('state.unreadable', { name: node.spec.name, reason: error.message });
+      // As for a changed definition: a sink that has written stays stopped.
+      this.#saved.set(entry.id, { ...entry, fingerprint: '' });
+      if (node.kind === 'source') node.close();
+      else node.unfollow();
+      return false;
+    }
+    this.#checkpointer.adopt(entry);
+    this.#restored.add(entry.id);
+    return true;
+  }
+
+  #writer(spec: SinkSpec): SinkWriter {
+    const kind = this.#sinks.find((candidate) => candidate.name === spec.sinkKind);
+    if (kind === undefined) throw new StreamError('NOT_FOUND', `there is no sink ${spec.sinkKind}`);
+    const { id: sinkId, name, columns, appendOnly, options } = spec;
+    const sink = kind.create({ sinkId, name, columns, appendOnly, options, dataDir: this.#dataDir });
+    return new SinkWriter(sink, columns, this.#settings.sinkBufferRows);
+  }
+
+  /** A new sink must open; one that ran before may be out of reach for now, and is tried again with each checkpoint. */
+  async #open(writer: SinkWriter, entry: ObjectEntry | null, spec: SinkSpec): Promise<void> {
+    if (entry?.sink !== undefined) {
+      const unsent = entry.tables.find((table) => table.id === 'unsent')?.pieces[0];
+      writer.restore(entry.sink, unsent === undefined ? null : this.#loaded!.piece(unsent));
+    }
+    try {
+      await writer.ready();
+    } catch (thrown) {
+      const error = asStreamError(thrown);
+      if (this.#resumed || !ERRORS[error.code].retry) throw error;
+      writer.trouble = error;
+      this.#logger.warn('sink.unreachable', { name: spec.name, code: error.code, reason: error.message });
+    }
+  }
+
+  cursorParts(spec: SourceSpec): CursorParts {
+    return {
+      log: this.#log,
+      logger: this.#logger,
+      settings: this.#settings,
+      onReady: () => this.#wake(),
+      onError: (error) => this.#onReadError(spec, error),
+    };
+  }
+
+  /** The topic is gone, or storage has trouble, or the log's start moved past the offset: a new description tells, or the next one. */
+  #onReadError(spec: SourceSpec, error: StreamError): void {
+    const node = this.#graph.node(spec.id);
+    if (this.#closed || node?.kind !== 'source' || node.error !== null) return;
+    if (error.code === 'INVARIANT') {
+      this.#graph.fail(node, error);
+      this.#wake();
+      return;
+    }
+    this.#logger.warn('source.read_failed', { name: spec.name, code: error.code, reason: error.message });
+    this.#clock.setTimeout(() => {
+      this.#log.describe(spec.topic).then(
+        (state) => {
+          if (this.#graph.node(spec.id) !== node) return;
+          node.update(state);
+          this.#wake();
+        },
+        (thrown: unknown) => this.#onReadError(spec, asStreamError(thrown)),
+      );
+    }, RETRY_MS);
+  }
+}
