@@ -1,3 +1,4 @@
+import { assert } from '../lib/assert.ts';
 import type { NewRecord } from '../ports/topic-log.ts';
 import { encodeBatch, RecordCursor } from '../protocol/records.ts';
 import type { PartitionLog } from '../storage/partition-log.ts';
@@ -52,6 +53,7 @@ export class InternalLog {
         const key = cursor.key();
         if (key !== null) visit(key, cursor.value());
       }
+      assert(cursor.endOffset > offset, 'a read below the high watermark holds a whole batch');
       offset = cursor.endOffset;
     }
   }

@@ -1,4 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Broker } from '../../src/broker/broker.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { parseHostPort } from '../../src/lib/config-table.ts';
+import { silentLog } from '../../src/lib/log.ts';
 import { ERROR_CODES as E } from '../../src/protocol/error-codes.ts';
 import { correlationIdOf, decodeResponse, encodeRequest } from '../../src/protocol/protocol.ts';
 import { type BrokerRig, produceBody, QUICK, startBroker, WireClient } from './rig.ts';
@@ -153,6 +157,16 @@ test('an idle connection is closed, a waiting one is not', async () => {
   expect(performance.now() - began).toBeLessThan(190);
   await waiting.frame();
   await other.close();
+});
+
+test('an address in use is refused by name', async () => {
+  const { host, port } = parseHostPort(rig.address);
+  const { storage } = rig;
+  const starting = Broker.start({ storage, clock: systemClock, log: silentLog, listen: { host, port } });
+  await expect(starting).rejects.toMatchObject({
+    code: 'OPTION_INVALID',
+    message: expect.stringContaining(rig.address),
+  });
 });
 
 test('closing the broker answers a waiting fetch and ends all connections', async () => {

@@ -27,6 +27,6 @@ test('no id is given twice, whatever fails and however often the process stops',
       expect(new Set(given).size).toBe(given.length);
       for (const id of given) expect(id).toBeLessThan(reserved);
     }),
-    { numRuns: 100 },
+    { numRuns: 40 },
   );
 });
