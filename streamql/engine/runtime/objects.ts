@@ -118,15 +118,14 @@ export class Objects {
       nowMs: () => this.#clock.nowMs(),
       onFailure: (failed, error) => this.#graph.fail(failed, error),
     });
-    const broken = node.inputs
-      .map(({ relation }) => this.#graph.ownerOf(relation))
-      .find((owner) => owner.error !== null);
+    const brokenInput = (): StreamError | undefined => {
+      const owners = node.inputs.map(({ relation }) => this.#graph.ownerOf(relation));
+      const broken = owners.find((owner) => owner.error !== null);
+      return broken && new StreamError('PIPELINE_FAILED', `${broken.spec.name}, which it reads, failed`);
+    };
     const inputsRestored = node.inputs.every(({ relation }) => this.#restored.has(relation.owner));
     const restoration = restorationOf(spec, this.#saved.get(spec.id), inputsRestored);
-    const failure =
-      restoration.how === 'failed'
-        ? restoration.error
-        : broken && new StreamError('PIPELINE_FAILED', `${broken.spec.name}, which it reads, failed`);
+    const failure = restoration.how === 'failed' ? restoration.error : brokenInput();
     if (failure) {
       if (this.#resumed) throw failure;
       this.#graph.add(node);
@@ -138,6 +137,9 @@ export class Objects {
     if (writer !== null && spec.kind === 'sink') {
       try {
         await this.#open(writer, entry, spec);
+        // Epochs went on while the target was opened.
+        const failed = brokenInput();
+        if (failed !== undefined) throw failed;
       } catch (thrown) {
         node.unfollow();
         await writer.close().catch(() => undefined);
