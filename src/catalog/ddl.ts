@@ -311,7 +311,7 @@ async function inferTopicColumns(context: SqlContext, topic: string, owner: Name
     if (logStart === highWatermark) continue;
     const cursor = new RecordCursor(await context.log.read(topic, partition, logStart, INFER_BYTES));
     while (values.length < INFER_RECORDS && cursor.next()) {
-      if (cursor.valueStart >= 0) values.push(cursor.buffer.subarray(cursor.valueStart, cursor.valueEnd));
+      if (cursor.valueEnd >= 0) values.push(cursor.buffer.subarray(cursor.valueStart, cursor.valueEnd));
     }
   }
   if (values.length === 0) {

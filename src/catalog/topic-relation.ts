@@ -47,7 +47,7 @@ export async function readTopic(log: TopicLog, scan: Scan, onBatch: (batch: Batc
       while (cursor.next()) {
         next = cursor.offset + 1;
         if (cursor.offset < offset || cursor.offset >= highWatermark) continue;
-        const text = (start: number, end: number) => (start < 0 ? null : cursor.buffer.toString('utf8', start, end));
+        const text = (start: number, end: number) => (end < 0 ? null : cursor.buffer.toString('utf8', start, end));
         const row = [
           () => text(cursor.keyStart, cursor.keyEnd),
           () => text(cursor.valueStart, cursor.valueEnd),

@@ -217,7 +217,7 @@ async function readRecords(log: TopicLog, topic: string, partition: number, from
 
 /** Text, or `{"base64": …}` when the bytes are not UTF-8. */
 function bytesJson(buffer: Buffer, start: number, end: number): unknown {
-  if (start < 0) return null;
+  if (end < 0) return null;
   const bytes = buffer.subarray(start, end);
   const textual = bytes.toString('utf8');
   return Buffer.from(textual, 'utf8').equals(bytes) ? textual : { base64: bytes.toString('base64') };
