@@ -1,13 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { SINK_KINDS } from '../sinks/registry.ts';
 import { startEngineWorker } from '../streamql/engine/worker/host.ts';
-import { DuckDbAnalytics } from './analytics/analytics.ts';
 import { Broker } from './broker/broker.ts';
-import { Catalog } from './catalog/catalog.ts';
-import { engineObject, parseStoredQuery } from './catalog/ddl.ts';
-import { SqlExecutor } from './catalog/executor.ts';
+import type { Catalog } from './catalog/catalog.ts';
+import type { SqlExecutor } from './catalog/executor.ts';
 import type { Settings } from './config.ts';
 import { systemClock } from './lib/clock.ts';
 import type { HostPort } from './lib/config-table.ts';
@@ -65,32 +62,32 @@ export async function startPlatform(settings: Settings, version: string, log: Lo
     starting.catch(() => undefined);
     const broker = await Broker.start({ storage, clock, log, listen: settings.kafkaListen, settings });
     closers.push(() => broker.close());
+    // The language and HTTP load while the engine's thread does; Kafka clients are served meanwhile.
+    const { analytics, catalogs, ddl, executors, http: server, pg: pgServer, sinks } = await loadUpperLayers();
     const engine = await starting;
     closers.push(() => engine.close());
-    const catalog = await Catalog.open(disk);
-    const executor = new SqlExecutor({
+    const catalog = await catalogs.Catalog.open(disk);
+    const duckdb = new analytics.DuckDbAnalytics({ memoryLimitBytes: settings.queryMemoryMb * 2 ** 20 });
+    closers.push(() => duckdb.close());
+    const executor = new executors.SqlExecutor({
       catalog,
       engine,
       log: storage,
-      analytics: new DuckDbAnalytics({ memoryLimitBytes: settings.queryMemoryMb * 2 ** 20 }),
-      sinkKinds: SINK_KINDS,
+      analytics: duckdb,
+      sinkKinds: sinks.SINK_KINDS,
       clock,
       newId: randomUUID,
     });
-    await startObjects(engine, catalog);
+    await startObjects(engine, catalog, ddl);
     const services = {
       executor,
       clock,
       log,
       status: () => ({ version, startedAtMs, notReadyReason, kafka: broker.stats() }),
     };
-    const [{ startServer }, { startPgServer }] = await Promise.all([
-      import('./server/server.ts'),
-      import('./server/pg/pg-server.ts'),
-    ]);
-    const http: RunningServer = await startServer(services, settings.httpListen);
+    const http: RunningServer = await server.startServer(services, settings.httpListen);
     closers.push(() => http.close());
-    const pg = await startPgServer(services, settings.pgListen);
+    const pg = await pgServer.startPgServer(services, settings.pgListen);
     closers.push(() => pg.close());
     if (settings.playground) closers.push(await startPlayground(executor, broker.address, settings, log));
     notReadyReason = undefined;
@@ -101,8 +98,25 @@ export async function startPlatform(settings: Settings, version: string, log: Lo
   }
 }
 
-async function startObjects(engine: StreamEngine, catalog: Catalog): Promise<void> {
-  for (const object of catalog.list()) await engine.add(engineObject({ catalog }, object, parseStoredQuery));
+async function loadUpperLayers() {
+  const [analytics, catalogs, ddl, executors, http, pg, sinks] = await Promise.all([
+    import('./analytics/analytics.ts'),
+    import('./catalog/catalog.ts'),
+    import('./catalog/ddl.ts'),
+    import('./catalog/executor.ts'),
+    import('./server/server.ts'),
+    import('./server/pg/pg-server.ts'),
+    import('../sinks/registry.ts'),
+  ]);
+  return { analytics, catalogs, ddl, executors, http, pg, sinks };
+}
+
+async function startObjects(
+  engine: StreamEngine,
+  catalog: Catalog,
+  ddl: typeof import('./catalog/ddl.ts'),
+): Promise<void> {
+  for (const object of catalog.list()) await engine.add(ddl.engineObject({ catalog }, object, ddl.parseStoredQuery));
   await engine.resume();
 }
 
