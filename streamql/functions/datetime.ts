@@ -23,7 +23,7 @@ import {
   TIMESTAMPTZ,
   VARCHAR,
 } from '../../src/values/types.ts';
-import { formatFlink, formatPostgres } from './datetime-format.ts';
+import { dayOfWeek, duckdbDateFormat, duckdbToChar, formatFlink, formatPostgres, isoWeek } from './datetime-format.ts';
 import type { ScalarFunction } from './function-table.ts';
 
 /** What extract yields: seconds have six digits after the point, everything else is whole. */
@@ -57,18 +57,18 @@ const FIELDS: Readonly<Record<string, (moment: Moment) => Exact>> = {
   century: ({ days }) => Math.ceil(civilFromDays(days).year / 100) * MILLION,
 };
 
-/** 0 is Sunday. */
-const dayOfWeek = (days: number): number => (((days + 4) % 7) + 7) % 7;
+/** Fields of a time of day; a date has all the others. Both have an epoch. */
+const TIME_FIELDS: ReadonlySet<string> = new Set(['hour', 'minute', 'second', 'millisecond', 'microsecond']);
 
-function isoWeek(days: number): { year: number; week: number } {
-  const thursday = days - ((dayOfWeek(days) + 6) % 7) + 3;
-  const { year } = civilFromDays(thursday);
-  return { year, week: Math.floor((thursday - daysFromCivil(year, 1, 1)) / 7) + 1 };
-}
-
-function field(name: string): (moment: Moment) => Exact {
+function field(name: string, type: SqlType): (moment: Moment) => Exact {
   const lower = name.toLowerCase();
-  const found = FIELDS[lower] ?? FIELDS[lower.replace(/s$/, '')];
+  const singular = FIELDS[lower] === undefined ? lower.replace(/s$/, '') : lower;
+  const found = FIELDS[singular];
+  const fits =
+    singular === 'epoch' ||
+    (type.kind === 'date' ? !TIME_FIELDS.has(singular) : type.kind !== 'time' || TIME_FIELDS.has(singular));
+  if (found !== undefined && !fits)
+    throw new StreamError('VALUE_DOMAIN', `extract: a ${type.kind} has no field ${name}`);
   if (found === undefined)
     throw new StreamError(
       'VALUE_DOMAIN',
@@ -84,7 +84,7 @@ function momentOf(datum: any, type: SqlType): Moment {
 }
 
 function extractOf(name: string, datum: any, type: SqlType): Exact {
-  if (type.kind !== 'interval') return field(name)(momentOf(datum, type));
+  if (type.kind !== 'interval') return field(name, type)(momentOf(datum, type));
   const { months, days, micros } = datum as Interval;
   switch (name.toLowerCase().replace(/s$/, '')) {
     case 'year':
@@ -110,13 +110,28 @@ function extractOf(name: string, datum: any, type: SqlType): Exact {
   }
 }
 
+function fieldsOf(kind: string): string[] {
+  if (kind === 'interval') return ['year', 'month', 'day', 'hour', 'minute', 'second', 'epoch'];
+  return Object.keys(FIELDS).filter(
+    (name) => name === 'epoch' || (kind === 'date' ? !TIME_FIELDS.has(name) : kind !== 'time' || TIME_FIELDS.has(name)),
+  );
+}
+
 const TEMPORAL = ['timestamp', 'timestamptz', 'date', 'time', 'interval'] as const;
 
-function duckdbExtract(name: string, x: string): string {
+/** Exact where DuckDB's own division would make a double of it. */
+const duckdbMillionths = (text: string): string => `(CAST(${text} AS DECIMAL(32,0)) * 0.000001::DECIMAL(6,6))`;
+
+function duckdbExtract(name: string, x: string, kind: string): string {
   const plain = name.replace(/'/g, '').toLowerCase().replace(/s$/, '');
-  if (plain === 'second') return `microsecond(${x}) / 1000000`;
-  if (plain === 'millisecond') return `microsecond(${x}) / 1000`;
-  if (plain === 'epoch') return `CAST(epoch_us(${x}) AS HUGEINT) / 1000000`;
+  if (plain === 'second') return duckdbMillionths(`microsecond(${x})`);
+  if (plain === 'millisecond') return `(${duckdbMillionths(`microsecond(${x})`)} * 1000)`;
+  if (plain === 'epoch' && kind === 'interval') {
+    const seconds = `year(${x}) * 31557600 + month(${x}) * 2592000 + day(${x}) * 86400 + hour(${x}) * 3600 + minute(${x}) * 60`;
+    return duckdbMillionths(`(${seconds}) * 1000000 + microsecond(${x})`);
+  }
+  if (plain === 'epoch')
+    return duckdbMillionths(kind === 'date' ? `epoch_us(CAST(${x} AS TIMESTAMP))` : `epoch_us(${x})`);
   return `date_part(${name}, ${x})`;
 }
 
@@ -127,8 +142,8 @@ const extracts: ScalarFunction[] = TEMPORAL.flatMap((kind): ScalarFunction[] => 
     args: ['varchar', kind],
     returns: () => EXTRACTED,
     call: ([name, datum], types) => extractOf(name, datum, types[1]),
-    duckdb: ([name, x]) => duckdbExtract(name, x),
-    doc: `A field of a ${kind}: ${kind === 'interval' ? 'year, month, day, hour, minute, second, epoch' : Object.keys(FIELDS).join(', ')}. Written extract(field FROM x).`,
+    duckdb: ([name, x]) => duckdbExtract(name, x, kind),
+    doc: `A field of a ${kind}: ${fieldsOf(kind).join(', ')}. Written extract(field FROM x).`,
   },
   {
     name: 'date_part',
@@ -136,7 +151,7 @@ const extracts: ScalarFunction[] = TEMPORAL.flatMap((kind): ScalarFunction[] => 
     args: ['varchar', kind],
     returns: () => DOUBLE,
     call: ([name, datum], types) => Number(extractOf(name, datum, types[1])) / MILLION,
-    duckdb: ([name, x]) => duckdbExtract(name, x),
+    duckdb: ([name, x]) => duckdbExtract(name, x, kind),
     doc: 'As extract, as a double.',
   },
 ]);
@@ -211,6 +226,7 @@ const moments = (['timestamp', 'timestamptz'] as const).flatMap((kind): ScalarFu
       args: [kind, 'varchar'],
       returns: () => VARCHAR,
       call: ([x, pattern]) => formatPostgres(x, pattern),
+      duckdb: duckdbToChar,
       doc: 'A moment by a Postgres pattern: YYYY, MM, DD, HH24, HH12, MI, SS, MS, US, AM, DDD, D, Mon, Month, Dy, Day, Q, IW, IYYY; "quoted" text stays.',
     },
     {
@@ -219,6 +235,7 @@ const moments = (['timestamp', 'timestamptz'] as const).flatMap((kind): ScalarFu
       args: [kind, 'varchar'],
       returns: () => VARCHAR,
       call: ([x, pattern]) => formatFlink(x, pattern),
+      duckdb: duckdbDateFormat,
       doc: "A moment by a Java pattern, as in Flink: yyyy, MM, dd, HH, mm, ss, SSS; 'quoted' text stays.",
     },
     {

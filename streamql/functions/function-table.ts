@@ -24,7 +24,10 @@ export interface ScalarFunction {
   readonly nullAware?: boolean;
   /** False for now(), random(): not allowed in views but for temporal filters. */
   readonly deterministic?: boolean;
-  /** How DuckDB spells it, given printed arguments; default `name(a, b)`. */
+  /**
+   * How DuckDB spells it, given printed arguments; default `name(a, b)`. Throws SQL_UNSUPPORTED where DuckDB has no words for the call;
+   * then `call` itself has to run inside DuckDB.
+   */
   duckdb?(args: readonly string[], types: readonly SqlType[]): string;
   readonly doc: string;
 }

@@ -1,15 +1,23 @@
+import { StreamError } from '../../src/lib/errors.ts';
 import { canonicalJsonText } from '../../src/values/json-text.ts';
 import { type Datum, INTEGER, JSONB, VARCHAR } from '../../src/values/types.ts';
 import type { ScalarFunction } from './function-table.ts';
 
 /** jsonb datums are canonical text; a step into one keeps number texts by slicing rather than by JavaScript's numbers. */
 function step(json: string, path: string | number): string | null {
-  const { keys, values } = pieces(json);
-  if (json[0] === '[') {
-    const index = typeof path === 'number' ? path : /^-?\d+$/.test(path) ? Number(path) : Number.NaN;
-    return values[index < 0 ? values.length + index : index] ?? null;
+  if (json[0] === '[' && typeof path === 'number') {
+    const { values } = pieces(json);
+    return values[path < 0 ? values.length + path : path] ?? null;
   }
-  return json[0] === '{' && typeof path === 'string' ? (values[keys.indexOf(path)] ?? null) : null;
+  if (json[0] !== '{' || typeof path !== 'string') return null;
+  const { keys, values } = pieces(json);
+  return values[keys.indexOf(path)] ?? null;
+}
+
+/** A key for DuckDB, which takes texts that begin with $ or / for paths. */
+function duckdbKey(key: string): string {
+  if (/^'[A-Za-z0-9_ ]+'$/.test(key)) return key;
+  return `('$."' || replace(replace(${key}, '\\', '\\\\'), '"', '\\"') || '"')`;
 }
 
 /** Top-level pieces of canonical JSON: for an object the values in key order, for an array the elements. */
@@ -52,7 +60,7 @@ function follow(json: string, path: readonly Datum[]): string | null {
   let at: string | null = json;
   for (const one of path) {
     if (at === null || one === null) return null;
-    at = step(at, one as string);
+    at = step(at, at[0] === '[' && /^-?\d{1,9}$/.test(one as string) ? Number(one) : (one as string));
   }
   return at;
 }
@@ -64,7 +72,7 @@ export const JSON_FUNCTIONS: readonly ScalarFunction[] = [
     args: ['jsonb', 'varchar'],
     returns: () => JSONB,
     call: ([json, key]) => step(json, key),
-    duckdb: ([json, key]) => `(CAST(${json} AS JSON) -> ${key})`,
+    duckdb: ([json, key]) => `(CAST(${json} AS JSON) -> ${duckdbKey(key)})`,
     doc: 'The value of an object under a key.',
   },
   {
@@ -82,7 +90,7 @@ export const JSON_FUNCTIONS: readonly ScalarFunction[] = [
     args: ['jsonb', 'varchar'],
     returns: () => VARCHAR,
     call: ([json, key]) => asText(step(json, key)),
-    duckdb: ([json, key]) => `(CAST(${json} AS JSON) ->> ${key})`,
+    duckdb: ([json, key]) => `(CAST(${json} AS JSON) ->> ${duckdbKey(key)})`,
     doc: 'As ->, as text.',
   },
   {
@@ -100,6 +108,9 @@ export const JSON_FUNCTIONS: readonly ScalarFunction[] = [
     args: ['jsonb', 'array'],
     returns: () => VARCHAR,
     call: ([json, path]) => asText(follow(json, path)),
+    duckdb: () => {
+      throw new StreamError('SQL_UNSUPPORTED', '#>> works in views only', { hint: 'Use -> and ->> step by step.' });
+    },
     doc: 'The text of the value at a path of keys and positions.',
   },
   {
@@ -108,6 +119,8 @@ export const JSON_FUNCTIONS: readonly ScalarFunction[] = [
     args: ['jsonb'],
     returns: () => VARCHAR,
     call: ([json]) => typeOf(json),
+    duckdb: ([json]) =>
+      `CASE json_type(${json}) WHEN 'OBJECT' THEN 'object' WHEN 'ARRAY' THEN 'array' WHEN 'VARCHAR' THEN 'string' WHEN 'BOOLEAN' THEN 'boolean' WHEN 'NULL' THEN 'null' ELSE 'number' END`,
     doc: 'object, array, string, number, boolean or null.',
   },
   {
@@ -115,9 +128,13 @@ export const JSON_FUNCTIONS: readonly ScalarFunction[] = [
     id: 'jsonb_array_length',
     args: ['jsonb'],
     returns: () => INTEGER,
-    call: ([json]) => (json[0] === '[' ? pieces(json).values.length : null),
-    duckdb: ([json]) => `CAST(json_array_length(${json}) AS INTEGER)`,
-    doc: 'The number of elements; NULL when it is no array.',
+    call: ([json]) => {
+      if (json[0] !== '[') throw new StreamError('VALUE_DOMAIN', 'jsonb_array_length: the value is no array');
+      return pieces(json).values.length;
+    },
+    duckdb: ([json]) =>
+      `CASE WHEN json_type(${json}) = 'ARRAY' THEN CAST(json_array_length(${json}) AS INTEGER) ELSE error('the value is no array') END`,
+    doc: 'The number of elements of an array.',
   },
   {
     name: 'to_jsonb',

@@ -34,6 +34,9 @@ function domain(name: string, why: string): never {
 const positive = (name: string, x: number): number =>
   x > 0 || x !== x ? x : domain(name, 'the logarithm of zero or less has no value');
 
+const angle = (name: string, x: number): number =>
+  x === Number.POSITIVE_INFINITY || x === Number.NEGATIVE_INFINITY ? domain(name, 'infinity is no angle') : x;
+
 /** ceil, floor, trunc and round of a decimal to an integer; `direction` picks among the neighbours. */
 function integral(name: 'ceil' | 'floor' | 'trunc' | 'round', doc: string): ScalarFunction[] {
   const onDouble = { ceil: Math.ceil, floor: Math.floor, trunc: Math.trunc, round: halfEven }[name];
@@ -158,7 +161,8 @@ export const MATH: readonly ScalarFunction[] = [
     id: 'sign.double',
     args: ['double'],
     returns: () => DOUBLE,
-    call: ([x]) => Math.sign(x),
+    call: ([x]) => (x > 0 ? 1 : x < 0 ? -1 : 0),
+    duckdb: ([x]) => `CASE WHEN isnan(${x}) THEN 0 ELSE sign(${x}) END`,
     doc: '−1, 0 or 1.',
   },
   double('sqrt', 'The square root.', (x) =>
@@ -175,9 +179,9 @@ export const MATH: readonly ScalarFunction[] = [
   ),
   double('log10', 'The logarithm to base 10.', (x) => Math.log10(positive('log10', x))),
   double('log2', 'The logarithm to base 2.', (x) => Math.log2(positive('log2', x))),
-  double('sin', 'The sine of an angle in radians.', Math.sin),
-  double('cos', 'The cosine of an angle in radians.', Math.cos),
-  double('tan', 'The tangent of an angle in radians.', Math.tan),
+  double('sin', 'The sine of an angle in radians.', (x) => Math.sin(angle('sin', x))),
+  double('cos', 'The cosine of an angle in radians.', (x) => Math.cos(angle('cos', x))),
+  double('tan', 'The tangent of an angle in radians.', (x) => Math.tan(angle('tan', x))),
   double('degrees', 'Radians as degrees.', (x) => (x * 180) / Math.PI),
   double('radians', 'Degrees as radians.', (x) => (x * Math.PI) / 180),
   {
@@ -202,7 +206,8 @@ export const MATH: readonly ScalarFunction[] = [
     returns: ([type]) => type,
     call: ([a, b]) => (b === 0 ? zeroDivision() : remainderExact(a, b)),
     inline: ([a, b]) => `remainderInteger(${a}, ${b})`,
-    duckdb: ([a, b]) => `CASE WHEN ${b} = 0 THEN error('division by zero') ELSE (${a} % ${b}) END`,
+    duckdb: ([a, b]) =>
+      `CASE WHEN ${b} = 0 THEN error('division by zero') WHEN ${b} = -1 THEN 0 ELSE (${a} % ${b}) END`,
     doc: 'The remainder of a division, with the sign of the first.',
   },
 ];

@@ -1,3 +1,4 @@
+import { StreamError } from '../../src/lib/errors.ts';
 import { checkTimestamp, MICROS_PER_DAY } from '../../src/values/datetime.ts';
 import {
   addExact,
@@ -17,6 +18,7 @@ import {
   MAX_DECIMAL_PRECISION,
   type SqlType,
   type TypeKind,
+  typeName,
   VARCHAR,
 } from '../../src/values/types.ts';
 import { QUOTIENT_SCALE } from './aggregates.ts';
@@ -109,7 +111,15 @@ function sameKind(kind: TypeKind, { sign, word, duckdb }: Arithmetic, body: stri
     inline: (args) => paste(body, args),
     duckdb: ([a, b]) =>
       sign === '/' || sign === '%'
-        ? zeroChecked(b, `(${a} ${kind === 'real' || kind === 'double' ? '/' : duckdb} ${b})`)
+        ? zeroChecked(
+            b,
+            kind === 'real' || kind === 'double'
+              ? `(${a} / ${b})`
+              : // The least integer % −1 overflows in DuckDB.
+                sign === '%'
+                ? `CASE WHEN ${b} = -1 THEN 0 ELSE (${a} % ${b}) END`
+                : `(${a} // ${b})`,
+          )
         : `(${a} ${duckdb} ${b})`,
     doc: `The ${word} of two ${kind} values.`,
   };
@@ -177,7 +187,13 @@ function decimalRow({ sign, word, duckdb }: Arithmetic): ScalarFunction {
     },
     inline: (args, types) => decimalText(sign, args, types),
     duckdb: ([a, b], types) => {
-      if (sign !== '/') return sign === '%' ? zeroChecked(b, `(${a} % ${b})`) : `(${a} ${duckdb} ${b})`;
+      if (sign === '%') return zeroChecked(b, `(${a} % ${b})`);
+      if (sign !== '/') {
+        // DuckDB computes decimals of up to 18 digits in 64 bits, and fails where the result has more.
+        const { precision } = dec(types[2]);
+        const wide = precision > 18 ? `CAST(${a} AS DECIMAL(38,${dec(types[0]).scale}))` : a;
+        return `(${wide} ${duckdb} ${b})`;
+      }
       return zeroChecked(b, duckdbQuotient(a, dec(types[0]).scale, b, dec(types[1]).scale, dec(types[2]).scale));
     },
     doc: `The ${word} of two decimals, exact${sign === '/' ? ` to ${QUOTIENT_SCALE} or more digits after the point` : ''}.`,
@@ -186,13 +202,14 @@ function decimalRow({ sign, word, duckdb }: Arithmetic): ScalarFunction {
 
 /** Exact quotient in DuckDB, whose `/` on decimals is a double: integers, rounded half away from zero. */
 export function duckdbQuotient(a: string, aScale: number, b: string, bScale: number, scale: number): string {
+  // By way of text: a multiplication by 10^digits overflows where the digits themselves still fit.
   const unscaled = (text: string, digits: number): string =>
-    `CAST(CAST(${text} AS DECIMAL(38,${digits})) * CAST('1${'0'.repeat(digits)}' AS DECIMAL(38,0)) AS HUGEINT)`;
+    `CAST(replace(CAST(CAST(${text} AS DECIMAL(38,${digits})) AS VARCHAR), '.', '') AS HUGEINT)`;
   const shift = scale + bScale - aScale;
   const n = `(${unscaled(a, aScale)}${shift > 0 ? ` * CAST('1${'0'.repeat(shift)}' AS HUGEINT)` : ''})`;
   const d = unscaled(b, bScale);
   const rounded = `CASE WHEN (${n} < 0) = (${d} < 0) THEN 1 ELSE -1 END * ((abs(${n}) + abs(${d}) // 2) // abs(${d}))`;
-  return `CAST((${rounded}) AS DECIMAL(38,0)) / CAST('1${'0'.repeat(scale)}' AS DECIMAL(38,0))`;
+  return `CAST((${rounded}) AS DECIMAL(38,0)) * CAST('0.${'0'.repeat(scale - 1)}1' AS DECIMAL(${scale},${scale}))`;
 }
 
 const negations: ScalarFunction[] = (['smallint', 'integer', 'bigint', 'decimal', 'real', 'double'] as const).map(
@@ -260,7 +277,10 @@ const withIntervals: ScalarFunction[] = (['timestamp', 'timestamptz'] as TimeKin
         const days = Number(divideTruncating(micros, MICROS_PER_DAY));
         return checkInterval(0, days, Number(remainderExact(micros, MICROS_PER_DAY)));
       },
-      duckdb: ([a, b]) => `(${a} - ${b})`,
+      duckdb: ([a, b]) => {
+        const micros = `(epoch_us(${a}) - epoch_us(${b}))`;
+        return `(to_days(CAST(${micros} // ${MICROS_PER_DAY} AS INTEGER)) + to_microseconds(${micros} % ${MICROS_PER_DAY}))`;
+      },
       doc: 'The time between two moments, in days and a time of day.',
     },
   ],
@@ -355,7 +375,7 @@ const text: ScalarFunction[] = [
     returns: () => VARCHAR,
     call: ([a, b], types) => a + textOf(b, types[1]),
     doc: 'A text followed by the text of a value.',
-    duckdb: ([a, b]) => `(${a} || CAST(${b} AS VARCHAR))`,
+    duckdb: ([a, b], types) => `(${a} || ${duckdbText(b, types[1])})`,
   },
   {
     name: '||',
@@ -364,9 +384,39 @@ const text: ScalarFunction[] = [
     returns: () => VARCHAR,
     call: ([a, b], types) => textOf(a, types[0]) + b,
     doc: 'The text of a value followed by a text.',
-    duckdb: ([a, b]) => `(CAST(${a} AS VARCHAR) || ${b})`,
+    duckdb: ([a, b], types) => `(${duckdbText(a, types[0])} || ${b})`,
   },
 ];
+
+/** A value's text in DuckDB, as `textOf` has it. */
+export function duckdbText(text: string, type: SqlType): string {
+  const plain = `CAST(${text} AS VARCHAR)`;
+  switch (type.kind) {
+    case 'varchar':
+      return text;
+    case 'real':
+    case 'double':
+      return duckdbDoubleText(text, plain, type.kind === 'real' ? 6 : 15);
+    case 'bytea':
+      return `('\\x' || lower(hex(${text})))`;
+    case 'interval':
+    case 'array':
+      throw new StreamError('SQL_UNSUPPORTED', `the text of a value of type ${typeName(type)} is made in views only`);
+    default:
+      return plain;
+  }
+}
+
+/** DuckDB writes `1.0` and has exponents from 10^16 on where Postgres writes `1` and begins with 10^15 (real: 10^6). */
+function duckdbDoubleText(text: string, plain: string, exponentFrom: number): string {
+  const size = `abs(${text})`;
+  const mantissa = `rtrim(rtrim(CAST(CAST(${size} AS DECIMAL(38,0)) AS VARCHAR), '0'), '.')`;
+  const exponent = `(length(CAST(CAST(${size} AS DECIMAL(38,0)) AS VARCHAR)) - 1)`;
+  const scientific = `CASE WHEN ${text} < 0 THEN '-' ELSE '' END || ${mantissa}[1] || CASE WHEN length(${mantissa}) > 1 THEN '.' || ${mantissa}[2:] ELSE '' END || 'e+' || lpad(CAST(${exponent} AS VARCHAR), 2, '0')`;
+  const trimmed = `regexp_replace(${plain}, '\\.0$', '')`;
+  const special = `CASE ${plain} WHEN 'nan' THEN 'NaN' WHEN 'inf' THEN 'Infinity' WHEN '-inf' THEN '-Infinity' ELSE ${trimmed} END`;
+  return `CASE WHEN ${size} >= 1e${exponentFrom} AND ${size} < 1e16 THEN ${scientific} ELSE ${special} END`;
+}
 
 export const textOf = (datum: any, type: SqlType): string =>
   type.kind === 'boolean' ? String(datum) : datumToText(datum, type);

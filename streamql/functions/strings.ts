@@ -3,7 +3,7 @@ import { StreamError } from '../../src/lib/errors.ts';
 import { BOOLEAN, BYTEA, INTEGER, VARCHAR } from '../../src/values/types.ts';
 import type { ScalarFunction } from './function-table.ts';
 import { matchesLike } from './like.ts';
-import { textOf } from './operators.ts';
+import { duckdbText, textOf } from './operators.ts';
 
 /** Text counts in code points, as Postgres does with UTF-8. Pure ASCII takes the short way. */
 const ASCII = /^[\x20-\x7e\t\n\r]*$/;
@@ -37,6 +37,23 @@ const text = (
   doc,
   ...more,
 });
+
+/** One character for one, as Postgres has it: no SS for ß, no other sigma at the end of a word. */
+function mapped(value: string, map: (character: string) => string): string {
+  return Array.from(value, (one) => {
+    const other = map(one);
+    return Array.from(other).length === 1 ? other : one;
+  }).join('');
+}
+const upper = (value: string): string =>
+  ASCII.test(value) ? value.toUpperCase() : mapped(value, (one) => one.toUpperCase());
+const lower = (value: string): string =>
+  ASCII.test(value) ? value.toLowerCase() : mapped(value, (one) => one.toLowerCase());
+
+function capital(word: string): string {
+  const [first] = word;
+  return upper(first) + word.slice(first.length);
+}
 
 function substr(value: string, from: number, count: number): string {
   if (count < 0) throw new StreamError('VALUE_DOMAIN', 'substr: the length must not be negative');
@@ -85,6 +102,10 @@ function pad(value: string, length: number, fill: string, left: boolean): string
   return left ? padding + value : value + padding;
 }
 
+/** DuckDB fails where there is nothing to fill with. */
+const duckdbPad = (name: string, [a, n, fill]: readonly string[]): string =>
+  `CASE WHEN ${fill} = '' OR ${n} <= 0 THEN left(${a}, greatest(0, ${n})) ELSE ${name}(${a}, ${n}, ${fill}) END`;
+
 function splitPart(value: string, delimiter: string, field: number): string {
   if (field === 0) throw new StreamError('VALUE_DOMAIN', 'split_part: fields count from 1, or from −1 backwards');
   const parts = delimiter === '' ? [value] : value.split(delimiter);
@@ -93,9 +114,11 @@ function splitPart(value: string, delimiter: string, field: number): string {
 
 const hash = (algorithm: string) => (value: string) => createHash(algorithm).update(value, 'utf8').digest('hex');
 
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
 function decode(value: string, format: string): Buffer {
   if (format === 'hex' && /^([0-9a-fA-F]{2})*$/.test(value)) return Buffer.from(value, 'hex');
-  if (format === 'base64' && /^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(value)) return Buffer.from(value, 'base64');
+  if (format === 'base64' && BASE64.test(value.replace(/\s/g, ''))) return Buffer.from(value, 'base64');
   throw new StreamError(
     'VALUE_DOMAIN',
     format === 'hex' || format === 'base64'
@@ -105,18 +128,18 @@ function decode(value: string, format: string): Buffer {
 }
 
 export const STRINGS: readonly ScalarFunction[] = [
-  text('lower', 'lower', ['varchar'], 'In lower case.', ([a]) => a.toLowerCase(), {
-    inline: ([a]) => `${a}.toLowerCase()`,
-  }),
-  text('upper', 'upper', ['varchar'], 'In upper case.', ([a]) => a.toUpperCase(), {
-    inline: ([a]) => `${a}.toUpperCase()`,
-  }),
+  text('lower', 'lower', ['varchar'], 'In lower case.', ([a]) => lower(a)),
+  text('upper', 'upper', ['varchar'], 'In upper case, character by character: ß stays.', ([a]) => upper(a)),
   text(
     'initcap',
     'initcap',
     ['varchar'],
     'The first letter of each word in upper case, the rest in lower case.',
-    ([a]) => a.toLowerCase().replace(/[\p{L}\p{N}]+/gu, (word: string) => word[0].toUpperCase() + word.slice(1)),
+    ([a]) => lower(a).replace(/[\p{L}\p{N}]+/gu, capital),
+    {
+      duckdb: ([a]) =>
+        `array_to_string(list_transform(regexp_extract_all(lower(${a}), '[\\p{L}\\p{N}]+|[^\\p{L}\\p{N}]+'), lambda word: upper(word[1]) || word[2:]), '')`,
+    },
   ),
   {
     name: 'length',
@@ -154,7 +177,7 @@ export const STRINGS: readonly ScalarFunction[] = [
     ([a, from, count]) => substr(a, from, count),
     {
       duckdb: ([a, from, count]) =>
-        `substr(${a}, greatest(1, ${from}), greatest(0, ${from} + ${count} - greatest(1, ${from})))`,
+        `substr(${a}, greatest(1, ${from}), greatest(0, CAST(${from} AS BIGINT) + ${count} - greatest(1, ${from})))`,
     },
   ),
   ...trims('btrim', true, true, 'beginning and the end'),
@@ -194,15 +217,20 @@ export const STRINGS: readonly ScalarFunction[] = [
     ['varchar', 'varchar', 'integer'],
     'The n-th field between delimiters, from 1, negative from the end; empty when there is none.',
     ([a, by, n]) => splitPart(a, by, n),
+    {
+      duckdb: ([a, by, n]) =>
+        `CASE WHEN ${by} <> '' THEN split_part(${a}, ${by}, ${n}) WHEN ${n} IN (1, -1) THEN ${a} ELSE '' END`,
+    },
   ),
   text(
     'split_index',
     'split_index',
     ['varchar', 'varchar', 'integer'],
     'As in Flink: the n-th field between delimiters, from 0; NULL when there is none.',
-    ([a, by, n]) => a.split(by)[n] ?? null,
+    ([a, by, n]) => (by === '' && a !== '' ? Array.from(a as string) : a.split(by || ','))[n] ?? null,
     {
-      duckdb: ([a, by, n]) => `CASE WHEN ${n} < 0 THEN NULL ELSE string_split(${a}, ${by})[${n} + 1] END`,
+      duckdb: ([a, by, n]) =>
+        `CASE WHEN ${n} < 0 THEN NULL ELSE string_split(${a}, ${by})[CAST(${n} AS BIGINT) + 1] END`,
     },
   ),
   text('left', 'left', ['varchar', 'integer'], 'The first n characters; negative: all but the last −n.', ([a, n]) =>
@@ -225,6 +253,7 @@ export const STRINGS: readonly ScalarFunction[] = [
     ['varchar', 'integer', 'varchar'],
     'Filled on the left, or cut, to n characters.',
     ([a, n, fill]) => pad(a, n, fill, true),
+    { duckdb: (args) => duckdbPad('lpad', args) },
   ),
   text(
     'rpad',
@@ -240,6 +269,7 @@ export const STRINGS: readonly ScalarFunction[] = [
     ['varchar', 'integer', 'varchar'],
     'Filled on the right, or cut, to n characters.',
     ([a, n, fill]) => pad(a, n, fill, false),
+    { duckdb: (args) => duckdbPad('rpad', args) },
   ),
   text(
     'repeat',
@@ -256,7 +286,11 @@ export const STRINGS: readonly ScalarFunction[] = [
     ['any'],
     'The texts of all values one after the other; NULL counts as empty.',
     (args, types) => args.map((arg, i) => (arg === null ? '' : textOf(arg, types[i]))).join(''),
-    { variadic: true, nullAware: true },
+    {
+      variadic: true,
+      nullAware: true,
+      duckdb: (args, types) => `concat(${args.map((arg, i) => duckdbText(arg, types[i])).join(', ')})`,
+    },
   ),
   text(
     'concat_ws',
@@ -270,7 +304,12 @@ export const STRINGS: readonly ScalarFunction[] = [
             .map((arg, i) => (arg === null ? null : textOf(arg, types[i])))
             .filter((one) => one !== null)
             .join(by),
-    { variadic: true, nullAware: true },
+    {
+      variadic: true,
+      nullAware: true,
+      duckdb: ([by, ...args], [, ...types]) =>
+        `concat_ws(${[by, ...args.map((arg, i) => duckdbText(arg, types[i]))].join(', ')})`,
+    },
   ),
   {
     name: 'starts_with',
@@ -322,9 +361,14 @@ export const STRINGS: readonly ScalarFunction[] = [
     ([bytes, format]) => {
       if (format !== 'hex' && format !== 'base64')
         throw new StreamError('VALUE_DOMAIN', `encode: ${format} is neither hex nor base64`);
-      return Buffer.from(bytes).toString(format);
+      const encoded = Buffer.from(bytes).toString(format);
+      // As MIME: lines of 76 characters.
+      return format === 'hex' ? encoded : encoded.replace(/.{76}(?=.)/g, '$&\n');
     },
-    { duckdb: ([bytes, format]) => `CASE ${format} WHEN 'hex' THEN lower(hex(${bytes})) ELSE base64(${bytes}) END` },
+    {
+      duckdb: ([bytes, format]) =>
+        `CASE ${format} WHEN 'hex' THEN lower(hex(${bytes})) ELSE rtrim(regexp_replace(base64(${bytes}), '(.{76})', '\\1' || chr(10), 'g'), chr(10)) END`,
+    },
   ),
   {
     name: 'decode',

@@ -50,7 +50,7 @@ export const COLUMN_TYPES: readonly SqlType[] = [
 ];
 
 const moments = [0, -1, 1_700_000_000_123_456, 86_400_000_000, -62_135_596_800_000_000n, 1_709_210_096_789_000];
-const DATUMS: Readonly<Record<string, readonly Datum[]>> = {
+export const DATUMS: Readonly<Record<string, readonly Datum[]>> = {
   bigint: [0, 1, -1, 7, 9007199254740991, 9007199254740992n, -9223372036854775808n, 9223372036854775807n],
   integer: [0, 1, -5, 3, 2147483647, -2147483648],
   smallint: [0, 2, -1, 32767, -32768],
@@ -92,7 +92,7 @@ const DATUMS: Readonly<Record<string, readonly Datum[]>> = {
 };
 
 /** What some arguments have to be for a call to have a value at all. */
-const ARGUMENTS: Readonly<Record<string, readonly (readonly Datum[] | null)[]>> = {
+export const ARGUMENTS: Readonly<Record<string, readonly (readonly Datum[] | null)[]>> = {
   extract: [['year', 'month', 'day', 'hour', 'second', 'milliseconds', 'epoch', 'dow', 'doy', 'week', 'quarter']],
   date_part: [['year', 'isodow', 'minute', 'second', 'epoch', 'century', 'isoyear', 'nonsense']],
   date_trunc: [['year', 'quarter', 'month', 'week', 'day', 'hour', 'minute', 'second', 'milliseconds', 'decade', '']],
