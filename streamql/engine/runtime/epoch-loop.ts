@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../../src/lib/clock.ts';
 import { asStreamError } from '../../../src/lib/errors.ts';
-import { canProceed, stepCatchUp, tryFollow, wantsHold } from './catch-up.ts';
+import { canProceed, recordsBehind, stepCatchUp, tryFollow, wantsHold } from './catch-up.ts';
 import type { Graph } from './graph.ts';
 import type { EngineSettings } from './settings.ts';
 import type { SourceNode } from './source-node.ts';
@@ -158,7 +158,12 @@ export class EpochLoop {
     );
   }
 
+  /** Whether the log is ahead of a source or of a query that catches up: then an epoch need not wait for company. */
   #backlog(): boolean {
-    return this.#graph.sources.some((source) => source.error === null && source.cursor.behind);
+    const { sources, queries } = this.#graph;
+    return (
+      sources.some((source) => source.error === null && source.cursor.behind) ||
+      queries.some((query) => query.error === null && recordsBehind(query) > 0)
+    );
   }
 }
