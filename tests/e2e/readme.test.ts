@@ -14,7 +14,10 @@ let server: ServerProcess;
 beforeAll(async () => {
   server = await ServerProcess.start(`${directory.path}/data`, ['--playground']);
   mkdirSync(`${directory.path}/bin`);
-  writeFileSync(`${directory.path}/bin/npx`, `#!/bin/sh\nshift\nexec "${process.execPath}" "${root}/dist/src/main.js" "$@"\n`);
+  writeFileSync(
+    `${directory.path}/bin/npx`,
+    `#!/bin/sh\nshift\nexec "${process.execPath}" "${root}/dist/src/main.js" "$@"\n`,
+  );
   chmodSync(`${directory.path}/bin/npx`, 0o755);
   // The first events need a moment to arrive.
   for (let tries = 0; tries < 100 && (await server.rows('SELECT count(*) FROM channel_stats'))[0][0] === 0; tries++) {
