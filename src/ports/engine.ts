@@ -22,7 +22,9 @@ export interface StreamEngine {
   /** Rows whose key columns begin with `key`, in no order, at most `limit`. The view must have a key. */
   lookup(id: string, key: readonly Datum[], limit: number): Promise<{ epoch: number; batch: Batch }>;
   /** A consistent copy of some columns of some views or tables, all at one epoch; with `limit`, of that many rows. Weights are expanded: none. */
-  snapshot(wants: readonly { id: string; columns: readonly number[]; limit?: number }[]): Promise<{ epoch: number; batches: Batch[] }>;
+  snapshot(
+    wants: readonly { id: string; columns: readonly number[]; limit?: number }[],
+  ): Promise<{ epoch: number; batches: Batch[] }>;
   /** Decoded rows of a source between two offsets per partition; what does not decode is left out. Chunks by backpressure. */
   readSource(id: string, columns: readonly number[], onBatch: (batch: Batch) => Promise<boolean>): Promise<void>;
   /**

@@ -95,7 +95,9 @@ async function produceUntilDead(
         0,
         seqs.map((seq) => Buffer.from(JSON.stringify({ seq, k: seq % GROUPS }))),
       );
-      seqs.forEach((seq, i) => acknowledged.set(seq, base + i));
+      seqs.forEach((seq, i) => {
+        acknowledged.set(seq, base + i);
+      });
       return true;
     } catch {
       return false;
