@@ -1,0 +1,37 @@
+import { ERRORS, type ErrorCode, StreamError } from '../lib/errors.ts';
+
+/** An error of our own code on its way through DuckDB, which knows only texts. */
+const OWN = /\[streamline (\w+)\] ([^]*)/;
+
+export const foreignErrorText = (thrown: unknown): string =>
+  thrown instanceof StreamError
+    ? `[streamline ${thrown.code}] ${thrown.message}`
+    : `[streamline INVARIANT] ${thrown instanceof Error ? thrown.message : String(thrown)}`;
+
+/** First match wins; DuckDB's texts begin with the kind of error. */
+const KINDS: readonly { readonly pattern: RegExp; readonly code: ErrorCode }[] = [
+  { pattern: /division by zero/i, code: 'VALUE_DIVISION_BY_ZERO' },
+  { pattern: /^Out of Memory Error/i, code: 'OVERLOADED' },
+  { pattern: /overflow|out of range for|out of the range|exceeds/i, code: 'VALUE_OVERFLOW' },
+  { pattern: /^Out of Range Error: cannot take|logarithm|undefined/i, code: 'VALUE_DOMAIN' },
+  { pattern: /out of range|^Out of Range Error|Could not cast value .* to DECIMAL/i, code: 'VALUE_OVERFLOW' },
+  { pattern: /^Conversion Error/i, code: 'VALUE_CAST' },
+  { pattern: /^Invalid Input Error/i, code: 'VALUE_DOMAIN' },
+];
+
+/** What DuckDB threw, as one of our errors. */
+export function fromDuckDb(thrown: unknown): StreamError {
+  if (thrown instanceof StreamError) return thrown;
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  const own = OWN.exec(text);
+  if (own !== null && own[1] in ERRORS) return new StreamError(own[1] as ErrorCode, own[2].split('\n\nLINE ')[0]);
+  const kind = KINDS.find(({ pattern }) => pattern.test(text));
+  const detail = text.split('\n')[0];
+  if (kind?.code === 'OVERLOADED') {
+    return new StreamError('OVERLOADED', 'the query needs more memory than queries may take', {
+      hint: 'ask for fewer rows or columns, or raise the memory for queries',
+      cause: thrown,
+    });
+  }
+  return new StreamError(kind?.code ?? 'INVARIANT', detail, { cause: thrown });
+}

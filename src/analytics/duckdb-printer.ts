@@ -1,0 +1,241 @@
+import { duckdbQuotient } from '../../streamql/functions/operators.ts';
+import type {
+  Aggregate,
+  AggregateCall,
+  Expr,
+  Join,
+  Plan,
+  Scan,
+  Sort,
+  SortKey,
+  TopN,
+  Values,
+  Window,
+} from '../../streamql/plan/plan.ts';
+import { assert } from '../lib/assert.ts';
+import type { SqlType } from '../values/types.ts';
+import { type ExprScope, type ForeignCall, printExpr } from './duckdb-expr.ts';
+import { castTo, printLiteral } from './duckdb-types.ts';
+
+/** What the printer asks of whoever runs the text. */
+export interface PrintScope {
+  /** The FROM item of a scan: a relation or table function with columns c0, c1 … */
+  nameOf(scan: Scan): string;
+  /** The name under which DuckDB can call our own code. */
+  foreign(call: ForeignCall): string;
+}
+
+/**
+ * A plan as one SELECT for DuckDB. Every node is a subquery with the columns c0, c1 …, each of the type that duckdbType gives; a node
+ * without columns has one, `z`. At most `maxRows` rows are asked for.
+ */
+export function printPlan(plan: Plan, scope: PrintScope, maxRows = Number.MAX_SAFE_INTEGER): string {
+  const printer = new Printer(scope);
+  const ordered = printer.ordered(plan);
+  if (ordered === undefined) return `SELECT ${names(plan, 't')} FROM (${printer.node(plan)}) AS t LIMIT ${maxRows}`;
+  const { text, keys } = ordered;
+  return `SELECT ${names(plan, 't')} FROM (${text}) AS t ORDER BY ${keys.join(', ')} LIMIT ${maxRows}`;
+}
+
+const names = (plan: Plan, table: string): string =>
+  plan.schema.length === 0 ? `${table}.z` : plan.schema.map((_, i) => `${table}.c${i}`).join(', ');
+
+const direction = ({ descending, nullsFirst }: SortKey): string =>
+  `${descending ? 'DESC' : 'ASC'} NULLS ${nullsFirst ? 'FIRST' : 'LAST'}`;
+
+/** A subquery whose rows must come out in the order of its columns `keys`. */
+interface Ordered {
+  readonly text: string;
+  /** ORDER BY items over the alias t. */
+  readonly keys: readonly string[];
+}
+
+class Printer {
+  readonly #scope: PrintScope;
+
+  constructor(scope: PrintScope) {
+    this.#scope = scope;
+  }
+
+  #exprs(column: (index: number) => string): ExprScope {
+    return { column, foreign: (call) => this.#scope.foreign(call) };
+  }
+
+  /** One input under the alias t. */
+  readonly #overOne: ExprScope = { column: (index) => `t.c${index}`, foreign: (call) => this.#scope.foreign(call) };
+
+  #from(plan: Plan): string {
+    return `FROM (${this.node(plan)}) AS t`;
+  }
+
+  /** `exprs` as c0, c1 …, cast to the schema's types. */
+  #select(exprs: readonly string[], types: readonly SqlType[]): string {
+    return exprs.length === 0 ? '1 AS z' : exprs.map((text, i) => `${castTo(text, types[i])} AS c${i}`).join(', ');
+  }
+
+  node(plan: Plan): string {
+    switch (plan.op) {
+      case 'scan':
+        return `SELECT ${names(plan, 't')} FROM ${this.#scope.nameOf(plan)} AS t`;
+      case 'values':
+        return printValues(plan);
+      case 'filter':
+        return `SELECT * ${this.#from(plan.input)} WHERE ${printExpr(plan.predicate, this.#overOne)}`;
+      case 'project':
+        return `SELECT ${this.#project(plan.exprs)} ${this.#from(plan.input)}`;
+      case 'window':
+        return this.#window(plan);
+      case 'aggregate':
+        return this.#aggregate(plan);
+      case 'join':
+        return this.#join(plan);
+      case 'union':
+        return plan.inputs.map((input) => `(${this.node(input)})`).join(' UNION ALL ');
+      case 'distinct':
+        return `SELECT DISTINCT * ${this.#from(plan.input)}`;
+      case 'topn':
+        return this.#topN(plan);
+      case 'sort':
+        return `SELECT * ${this.#from(plan.input)} ${orderAndCut(plan)}`;
+    }
+  }
+
+  #project(exprs: readonly Expr[]): string {
+    return this.#select(
+      exprs.map((expr) => printExpr(expr, this.#overOne)),
+      exprs.map((expr) => expr.type),
+    );
+  }
+
+  /** The plan when a Sort is its root or stands under Projects only: the sort columns are carried along as k0, k1 … */
+  ordered(plan: Plan): Ordered | undefined {
+    if (plan.op === 'sort') {
+      if (plan.orderBy.length === 0) return undefined;
+      const carried = plan.orderBy.map(({ column }, i) => `t.c${column} AS k${i}`);
+      const isCut = plan.limit !== null || plan.offset > 0;
+      return {
+        text: `SELECT *, ${carried.join(', ')} ${this.#from(plan.input)}${isCut ? ` ${orderAndCut(plan)}` : ''}`,
+        keys: plan.orderBy.map((key, i) => `t.k${i} ${direction(key)}`),
+      };
+    }
+    if (plan.op !== 'project') return undefined;
+    const inner = this.ordered(plan.input);
+    if (inner === undefined) return undefined;
+    const carried = inner.keys.map((_, i) => `t.k${i}`);
+    return {
+      text: `SELECT ${this.#project(plan.exprs)}, ${carried.join(', ')} FROM (${inner.text}) AS t`,
+      keys: inner.keys,
+    };
+  }
+
+  /**
+   * A row at t lies in the windows that start at t − d, d = (t − offset) mod slide, + slide, + 2 slide … below size. The remainder
+   * is made positive twice over, for moments before 1970.
+   */
+  #window(plan: Window): string {
+    const { timeColumn, sizeMicros, slideMicros, offsetMicros, input } = plan;
+    const { type } = input.schema[timeColumn];
+    assert(type.kind === 'timestamp' || type.kind === 'timestamptz', 'a window is over a moment');
+    const micros = `epoch_us(t.c${timeColumn})`;
+    const rest = `(((${micros} - ${offsetMicros}) % ${slideMicros} + ${slideMicros}) % ${slideMicros})`;
+    const inner =
+      `SELECT *, ${micros} - unnest(range(CAST(${rest} AS BIGINT), CAST(${sizeMicros} AS BIGINT), ` +
+      `CAST(${slideMicros} AS BIGINT))) AS s ${this.#from(input)} WHERE t.c${timeColumn} IS NOT NULL`;
+    const make = type.kind === 'timestamp' ? 'make_timestamp' : 'make_timestamptz';
+    const width = input.schema.length;
+    const added = [0, sizeMicros, sizeMicros - 1000].map((more, i) => `${make}(t.s + ${more}) AS c${width + i}`);
+    return `SELECT ${[...input.schema.map((_, i) => `t.c${i}`), ...added].join(', ')} FROM (${inner}) AS t`;
+  }
+
+  /** Two levels: sums and counts first, then the exact quotients of averages over them. */
+  #aggregate(plan: Aggregate): string {
+    const groups = plan.groupBy.map((column) => `t.c${column}`);
+    const inner = groups.map((text, i) => `${text} AS g${i}`);
+    const outer = groups.map((_, i) => `t.g${i}`);
+    plan.aggregates.forEach((call, i) => {
+      const argType = call.arg === null ? null : plan.input.schema[call.arg].type;
+      const { parts, result } = printAggregate(call, argType, i);
+      inner.push(...parts);
+      outer.push(result);
+    });
+    if (inner.length === 0) return 'SELECT 1 AS z';
+    const grouping = groups.length === 0 ? '' : ` GROUP BY ${groups.join(', ')}`;
+    const types = plan.schema.map((column) => column.type);
+    return `SELECT ${this.#select(outer, types)} FROM (SELECT ${inner.join(', ')} ${this.#from(plan.input)}${grouping}) AS t`;
+  }
+
+  #join(plan: Join): string {
+    const width = plan.left.schema.length;
+    const columns = plan.schema.map((_, i) => `${i < width ? `l.c${i}` : `r.c${i - width}`} AS c${i}`);
+    const scope = this.#exprs((index) => (index < width ? `l.c${index}` : `r.c${index - width}`));
+    const conditions = plan.keys.map(([left, right]) => `l.c${left} = r.c${right}`);
+    if (plan.residual !== null) conditions.push(printExpr(plan.residual, scope));
+    const on = conditions.length === 0 ? 'TRUE' : conditions.join(' AND ');
+    const kind = plan.kind === 'left' ? 'LEFT JOIN' : 'JOIN';
+    const select = columns.length === 0 ? '1 AS z' : columns.join(', ');
+    return `SELECT ${select} FROM (${this.node(plan.left)}) AS l ${kind} (${this.node(plan.right)}) AS r ON ${on}`;
+  }
+
+  #topN(plan: TopN): string {
+    const unlimited = plan.limit >= Number.MAX_SAFE_INTEGER;
+    const order = [
+      ...plan.orderBy.map((key) => `t.c${key.column} ${direction(key)}`),
+      ...plan.input.schema.map((_, i) => `t.c${i} ASC NULLS LAST`),
+    ].join(', ');
+    if (!plan.rank && unlimited) return this.node(plan.input);
+    const ordering = order === '' ? '' : `ORDER BY ${order}`;
+    if (!plan.rank && plan.partitionBy.length === 0) {
+      return `SELECT * ${this.#from(plan.input)} ${ordering} LIMIT ${plan.limit}`;
+    }
+    const partition =
+      plan.partitionBy.length === 0 ? '' : `PARTITION BY ${plan.partitionBy.map((c) => `t.c${c}`).join(', ')} `;
+    const numbered = `SELECT *, row_number() OVER (${partition}${ordering}) AS n ${this.#from(plan.input)}`;
+    const columns = plan.input.schema.map((_, i) => `t.c${i}`);
+    if (plan.rank) columns.push(`CAST(t.n AS BIGINT) AS c${columns.length}`);
+    const select = columns.length === 0 ? '1 AS z' : columns.join(', ');
+    return `SELECT ${select} FROM (${numbered}) AS t${unlimited ? '' : ` WHERE t.n <= ${plan.limit}`}`;
+  }
+}
+
+function orderAndCut({ orderBy, limit, offset }: Sort): string {
+  const parts: string[] = [];
+  if (orderBy.length > 0)
+    parts.push(`ORDER BY ${orderBy.map((key) => `t.c${key.column} ${direction(key)}`).join(', ')}`);
+  if (limit !== null) parts.push(`LIMIT ${limit}`);
+  if (offset > 0) parts.push(`OFFSET ${offset}`);
+  return parts.join(' ');
+}
+
+function printValues({ rows, schema }: Values): string {
+  if (schema.length === 0) return `SELECT 1 AS z FROM range(${rows.length})`;
+  if (rows.length === 0) {
+    return `SELECT ${schema.map(({ type }, i) => `${castTo('NULL', type)} AS c${i}`).join(', ')} WHERE FALSE`;
+  }
+  const printed = rows.map(
+    (row) => `(${row.map((value, i) => castTo(printLiteral(value, schema[i].type), schema[i].type)).join(', ')})`,
+  );
+  return `SELECT * FROM (VALUES ${printed.join(', ')}) AS t(${schema.map((_, i) => `c${i}`).join(', ')})`;
+}
+
+/** The columns to compute per group, and the result over them. */
+function printAggregate(call: AggregateCall, argType: SqlType | null, i: number): { parts: string[]; result: string } {
+  const filter = call.filter === null ? '' : ` FILTER (WHERE t.c${call.filter})`;
+  if (call.arg === null || argType === null) return { parts: [`count(*)${filter} AS a${i}`], result: `t.a${i}` };
+  const distinct = call.distinct && call.fn !== 'min' && call.fn !== 'max' ? 'DISTINCT ' : '';
+  const arg = `t.c${call.arg}`;
+  const isDouble = argType.kind === 'double' || argType.kind === 'real';
+  if (call.fn === 'count' || call.fn === 'min' || call.fn === 'max') {
+    return { parts: [`${call.fn}(${distinct}${arg})${filter} AS a${i}`], result: `t.a${i}` };
+  }
+  if (isDouble)
+    return { parts: [`${call.fn}(${distinct}CAST(${arg} AS DOUBLE))${filter} AS a${i}`], result: `t.a${i}` };
+  const sum = `sum(${distinct}${arg})${filter} AS a${i}`;
+  if (call.fn === 'sum') return { parts: [sum], result: `t.a${i}` };
+  const scale = argType.kind === 'decimal' ? argType.scale : 0;
+  assert(call.type.kind === 'decimal', 'an average of exact numbers is a decimal');
+  const quotient = duckdbQuotient(`t.a${i}`, scale, `t.n${i}`, 0, call.type.scale);
+  return {
+    parts: [sum, `count(${distinct}${arg})${filter} AS n${i}`],
+    result: `CASE WHEN t.n${i} > 0 THEN ${castTo(quotient, call.type)} END`,
+  };
+}
