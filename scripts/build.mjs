@@ -1,6 +1,6 @@
 // Compiles TypeScript into dist/ unless dist is newer than every source: `npm start` and `npm test` stay quick.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
@@ -23,6 +23,8 @@ if (!existsSync(stamp) || statSync(stamp).mtimeMs < newest) {
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   const done = spawnSync(process.execPath, [tsc], { cwd: root, stdio: ['ignore', 2, 2] });
   if (done.status !== 0) process.exit(done.status ?? 1);
+  // The command of package.json's `bin`.
+  chmodSync(join(root, 'dist', 'src', 'main.js'), 0o755);
   writeFileSync(stamp, '');
   process.stderr.write(`${((performance.now() - startedMs) / 1000).toFixed(1)} s\n`);
 }
