@@ -1,7 +1,7 @@
 import { ERRORS, type ErrorCode, StreamError } from '../lib/errors.ts';
 
 /** An error of our own code on its way through DuckDB, which knows only texts. */
-const OWN = /\[streamline (\w+)\] ([^]*)/;
+const OWN = /\[streamline (\w+)\] (.*)/s;
 
 export const foreignErrorText = (thrown: unknown): string =>
   thrown instanceof StreamError

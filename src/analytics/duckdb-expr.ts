@@ -3,6 +3,7 @@ import type { ScalarFunction } from '../../streamql/functions/function-table.ts'
 import { FUNCTIONS } from '../../streamql/functions/functions.ts';
 import type { Expr } from '../../streamql/plan/plan.ts';
 import { assert } from '../lib/assert.ts';
+import { StreamError } from '../lib/errors.ts';
 import { type Datum, type SqlType, typeName } from '../values/types.ts';
 import { nativeCast } from './duckdb-casts.ts';
 import { castTo, printLiteral } from './duckdb-types.ts';
@@ -77,12 +78,20 @@ function printCall(expr: Extract<Expr, { op: 'call' }>, scope: ExprScope): strin
   if (isForeign(fn, types)) return foreignCall(fn, args, types, scope);
   if (fn.duckdb === undefined) return `${fn.name}(${args.join(', ')})`;
   const spell = fn.duckdb.bind(fn);
-  return withShortArguments(args, types, (short) => {
-    const text = spell(short, types);
-    // `error(…)` must not run for a row whose answer is NULL.
-    if (!text.includes('error(') || fn.nullAware === true) return text;
-    return `CASE WHEN ${short.map((arg) => `${arg} IS NOT NULL`).join(' AND ')} THEN ${text} END`;
-  });
+  try {
+    return withShortArguments(args, types, (short) => {
+      const text = spell(short, types);
+      // `error(…)` must not run for a row whose answer is NULL.
+      if (!text.includes('error(') || fn.nullAware === true) return text;
+      return `CASE WHEN ${short.map((arg) => `${arg} IS NOT NULL`).join(' AND ')} THEN ${text} END`;
+    });
+  } catch (thrown) {
+    // The function's way to say that DuckDB has no words for these arguments.
+    if (thrown instanceof StreamError && thrown.code === 'SQL_UNSUPPORTED') {
+      return foreignCall(fn, args, types, scope);
+    }
+    throw thrown;
+  }
 }
 
 /** Long arguments are bound to a lambda's variable, so that a spelling that repeats them does not grow exponentially. */
