@@ -3,8 +3,8 @@ import type { Exact } from './decimal.ts';
 import { canonicalInteger } from './types.ts';
 
 /**
- * Dates and times without `Date`: days and microseconds since 1970-01-01, proleptic Gregorian, years 1 to 9999 in text. A
- * timestamp without a zone is read and printed as UTC. Parsers give undefined for what is no such value.
+ * Dates and times without `Date`: days and microseconds since 1970-01-01, proleptic Gregorian. A timestamp without a zone is read and
+ * printed as UTC. Parsers give undefined for what is no such value.
  */
 export const MICROS_PER_SECOND = 1_000_000;
 export const MICROS_PER_MINUTE = 60 * MICROS_PER_SECOND;
@@ -82,27 +82,32 @@ export function checkTimestamp(micros: Exact): Exact {
   throw new StreamError('VALUE_OVERFLOW', 'the result is out of range for timestamp');
 }
 
-const DATE = /^\s*(\d{4,5})-(\d{1,2})-(\d{1,2})\s*$/;
-const TIME = /^\s*(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*$/;
+/** A sign is ISO 8601's, with the year 0 before 1; Postgres writes BC and has no such year. */
+const DATE = /^\s*([+-]?\d{4,7})-(\d{1,2})-(\d{1,2})(\s+BC)?\s*$/i;
+const TIME = /^\s*(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,30}))?)?\s*$/;
 const TIMESTAMP =
-  /^\s*(\d{4,5}-\d{1,2}-\d{1,2})(?:[T ]+(\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?))?\s*(Z|z|UTC|[+-]\d{2}(?::?\d{2})?)?\s*$/;
+  /^\s*([+-]?\d{4,7}-\d{1,2}-\d{1,2})(?:[T ]+(\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,30})?)?))?\s*(Z|UTC|[+-]\d{2}(?::?\d{2})?)?(\s+BC)?\s*$/i;
 
 export function parseDate(text: string): number | undefined {
   const match = DATE.exec(text);
   if (match === null) return undefined;
-  const [year, month, day] = [Number(match[1]), Number(match[2]), Number(match[3])];
-  if (year < 1 || month < 1 || month > 12 || day < 1 || day > daysInMonth(year, month)) return undefined;
-  return daysFromCivil(year, month, day);
+  const [written, month, day] = [Number(match[1]), Number(match[2]), Number(match[3])];
+  const signed = /^\s*[+-]/.test(text);
+  if (signed ? match[4] !== undefined : written < 1) return undefined;
+  const year = match[4] === undefined ? written : 1 - written;
+  if (month < 1 || month > 12 || day < 1 || day > daysInMonth(year, month)) return undefined;
+  const days = daysFromCivil(year, month, day);
+  return days < FIRST_DAY || days > LAST_DAY ? undefined : days;
 }
 
-/** Microseconds since midnight; 24:00 is a valid end of day, as in Postgres. */
+/** Microseconds since midnight; 24:00 is a valid end of day and a second 60 the next minute, as in Postgres. */
 export function parseTime(text: string): number | undefined {
   const match = TIME.exec(text);
   if (match === null) return undefined;
   const [hour, minute, second] = [Number(match[1]), Number(match[2]), Number(match[3] ?? 0)];
   const micros = Math.round(Number((match[4] ?? '').padEnd(7, '0').slice(0, 7)) / 10);
   const total = hour * MICROS_PER_HOUR + minute * MICROS_PER_MINUTE + second * MICROS_PER_SECOND + micros;
-  return minute > 59 || second > 59 || total > MICROS_PER_DAY ? undefined : total;
+  return minute > 59 || second > 60 || total > MICROS_PER_DAY ? undefined : total;
 }
 
 export interface ParsedTimestamp {
@@ -114,11 +119,13 @@ export interface ParsedTimestamp {
 export function parseTimestamp(text: string): ParsedTimestamp | undefined {
   const match = TIMESTAMP.exec(text);
   if (match === null) return undefined;
-  const days = parseDate(match[1]);
+  const days = parseDate(match[1] + (match[4] ?? ''));
   const time = match[2] === undefined ? 0 : parseTime(match[2]);
   const offset = match[3] === undefined ? 0 : parseOffset(match[3]);
   if (days === undefined || time === undefined || offset === undefined) return undefined;
-  return { micros: joinTimestamp(days, time - offset), zoned: match[3] !== undefined };
+  const micros = joinTimestamp(days, time - offset);
+  if (micros < FIRST_MICROS || micros > LAST_MICROS) return undefined;
+  return { micros, zoned: match[3] !== undefined };
 }
 
 function parseOffset(text: string): number | undefined {
@@ -132,10 +139,12 @@ function parseOffset(text: string): number | undefined {
 
 const two = (value: number): string => (value < 10 ? `0${value}` : String(value));
 
+const four = (year: number): string => String(year).padStart(4, '0');
+
+/** As Postgres: `0044-03-15 BC` before the year 1. */
 export function formatDate(days: number): string {
   const { year, month, day } = civilFromDays(days);
-  const era = year < 1 ? ' BC' : '';
-  return `${String(year < 1 ? 1 - year : year).padStart(4, '0')}-${two(month)}-${two(day)}${era}`;
+  return year < 1 ? `${four(1 - year)}-${two(month)}-${two(day)} BC` : `${four(year)}-${two(month)}-${two(day)}`;
 }
 
 /** `03:04:05.5`: trailing zeros of the fraction are dropped. */
@@ -146,11 +155,23 @@ export function formatTime(micros: number): string {
   return fraction === 0 ? clock : `${clock}.${String(fraction).padStart(6, '0').replace(/0+$/, '')}`;
 }
 
-/** Postgres: `2026-01-02 03:04:05.678`; ISO 8601 with 'T'. Without a zone. */
-export function formatTimestamp(micros: Exact, separator: ' ' | 'T' = ' '): string {
+/** ISO 8601; years beyond four digits have a sign and six of them. */
+export function formatIsoDate(days: number): string {
+  const { year, month, day } = civilFromDays(days);
+  const sign = year < 0 ? '-' : '+';
+  const text = year < 0 || year > 9999 ? `${sign}${String(Math.abs(year)).padStart(6, '0')}` : four(year);
+  return `${text}-${two(month)}-${two(day)}`;
+}
+
+/** As Postgres: `2026-01-02 03:04:05.678`; ISO 8601 with 'T'. Without a zone but for the given text. */
+export function formatTimestamp(micros: Exact, separator: ' ' | 'T' = ' ', zone = ''): string {
   const { days, time } = splitTimestamp(micros);
-  return `${formatDate(days)}${separator}${formatTime(time)}`;
+  if (separator === 'T') return `${formatIsoDate(days)}T${formatTime(time)}${zone}`;
+  const date = formatDate(days);
+  return date.endsWith(' BC')
+    ? `${date.slice(0, -3)} ${formatTime(time)}${zone} BC`
+    : `${date} ${formatTime(time)}${zone}`;
 }
 
 /** ISO 8601 in UTC with a Z: how timestamps travel over HTTP. */
-export const formatIso = (micros: Exact): string => `${formatTimestamp(micros, 'T')}Z`;
+export const formatIso = (micros: Exact): string => formatTimestamp(micros, 'T', 'Z');

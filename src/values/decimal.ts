@@ -98,7 +98,9 @@ export function checkPrecision(value: Exact, precision: number, scale: number): 
   const big = BigInt(value);
   const limit = bigPower(precision);
   if (big < limit && big > -limit) return value;
-  throw new StreamError('VALUE_OVERFLOW', `${formatDecimal(value, scale)} does not fit decimal(${precision},${scale})`);
+  const text = formatDecimal(value, scale);
+  const shown = text.length > 80 ? `${text.slice(0, 80)}…` : text;
+  throw new StreamError('VALUE_OVERFLOW', `${shown} does not fit decimal(${precision},${scale})`);
 }
 
 const DECIMAL = /^\s*([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,4}))?\s*$/;

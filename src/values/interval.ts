@@ -20,6 +20,9 @@ const UNITS: Readonly<Record<string, Unit>> = {
   year: { months: 12 },
   month: { months: 1 },
   week: { days: 7 },
+  millennium: { months: 12_000 },
+  century: { months: 1200 },
+  decade: { months: 120 },
   day: { days: 1 },
   hour: { micros: MICROS_PER_HOUR },
   minute: { micros: MICROS_PER_MINUTE },
@@ -53,19 +56,23 @@ export function intervalUnit(word: string): string | undefined {
   return SHORT[lower] ?? SHORT[single] ?? SHORT[lower.replace(/s$/, '')];
 }
 
-/** `4 seconds`, `1 day 02:03:04`, `-1 month`; with a unit also a bare number, as in INTERVAL '10' SECOND. */
+/** `4 seconds`, `1 day 02:03:04`, `-1 month`, `2 days ago`, `P1DT2H`; with a unit also a bare number, as in INTERVAL '10' SECOND. */
 export function parseInterval(text: string, unit?: string | null): Interval | undefined {
   const trimmed = text.trim();
   const bare = /^[+-]?\d+(?:\.\d+)?$/.test(trimmed);
-  if (bare) return scaleUnit(Number(trimmed), unit ?? 'second');
+  if (bare) {
+    const one = scaleUnit(Number(trimmed), unit ?? 'second');
+    return one !== undefined && isInterval(one.months, one.days, one.micros) ? one : undefined;
+  }
   let months = 0;
   let days = 0;
   let micros = 0;
-  let rest = trimmed;
+  const ago = /\s+ago$/i.exec(trimmed);
+  let rest = /^P(?=.)/i.test(trimmed) ? isoParts(trimmed) : trimmed.slice(0, trimmed.length - (ago?.[0].length ?? 0));
   if (rest === '') return undefined;
   while (rest !== '') {
     const clock = /^([+-]?)(\d+):(\d{2})(?::(\d{2}(?:\.\d{1,6})?))?(?:\s+|$)/.exec(rest);
-    const part = /^([+-]?\d+(?:\.\d+)?)\s*([a-zA-Z]+)(?:\s+|$)/.exec(rest);
+    const part = /^([+-]?\d+(?:\.\d+)?)\s*([a-zA-Z]+)(?:\s+|$|(?=\d))/.exec(rest);
     if (clock !== null) {
       const size =
         Number(clock[2]) * MICROS_PER_HOUR +
@@ -84,7 +91,19 @@ export function parseInterval(text: string, unit?: string | null): Interval | un
       return undefined;
     }
   }
-  return isInterval(months, days, micros) ? { months, days, micros } : undefined;
+  if (!isInterval(months, days, micros)) return undefined;
+  const sign = ago === null ? 1 : -1;
+  return { months: months * sign + 0, days: days * sign + 0, micros: micros * sign + 0 };
+}
+
+/** ISO 8601's `P1Y2M3DT4H5M6.7S` as words; empty when it is none. */
+function isoParts(text: string): string {
+  const number = '([+-]?\\d+(?:\\.\\d+)?)';
+  const part = (letter: string): string => `(?:${number}${letter})?`;
+  const pattern = new RegExp(`^P${'YMWD'.replace(/./g, part)}(?:T${'HMS'.replace(/./g, part)})?$`, 'i');
+  const units = ['years', 'months', 'weeks', 'days', 'hours', 'minutes', 'seconds'];
+  const found = pattern.exec(text)?.slice(1) ?? [];
+  return found.flatMap((size, i) => (size === undefined ? [] : [`${size} ${units[i]}`])).join(' ');
 }
 
 /** Months and days have 32 bits; microseconds are kept to what a double holds exactly, some 285 years. */
@@ -118,15 +137,21 @@ export function formatInterval({ months, days, micros }: Interval): string {
   const parts: string[] = [];
   const years = Math.trunc(months / 12);
   const rest = months - years * 12;
-  const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;
-  if (years !== 0) parts.push(plural(years, 'year'));
-  if (rest !== 0) parts.push(plural(rest, 'mon'));
-  if (days !== 0) parts.push(plural(days, 'day'));
+  // A part after a negative one says its plus.
+  let negative = false;
+  const add = (count: number, word: string): void => {
+    if (count === 0) return;
+    parts.push(`${negative && count > 0 ? '+' : ''}${count} ${word}${count === 1 ? '' : 's'}`);
+    negative = count < 0;
+  };
+  add(years, 'year');
+  add(rest, 'mon');
+  add(days, 'day');
   if (micros !== 0 || parts.length === 0) {
     const size = Math.abs(micros);
     const hours = Math.floor(size / MICROS_PER_HOUR);
     const clock = formatTime(size % MICROS_PER_HOUR).slice(2);
-    parts.push(`${micros < 0 ? '-' : ''}${hours < 10 ? '0' : ''}${hours}${clock}`);
+    parts.push(`${micros < 0 ? '-' : negative ? '+' : ''}${hours < 10 ? '0' : ''}${hours}${clock}`);
   }
   return parts.join(' ');
 }

@@ -1,5 +1,5 @@
 import { StreamError } from '../lib/errors.ts';
-import { formatDate, formatIso, formatTime } from './datetime.ts';
+import { formatIso, formatIsoDate, formatTime } from './datetime.ts';
 import { type Exact, formatDecimal, multiplyExact } from './decimal.ts';
 import { formatInterval } from './interval.ts';
 import { canonicalJsonText } from './json-text.ts';
@@ -18,7 +18,7 @@ export function datumToJson(datum: Datum, type: SqlType): unknown {
     case 'double':
       return Number.isFinite(datum) ? datum : String(datum);
     case 'date':
-      return formatDate(datum as number);
+      return formatIsoDate(datum as number);
     case 'time':
       return formatTime(datum as number);
     case 'timestamp':

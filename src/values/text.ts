@@ -22,7 +22,7 @@ export function datumToText(datum: Exclude<Datum, null>, type: SqlType): string 
     case 'timestamp':
       return formatTimestamp(datum as Exact);
     case 'timestamptz':
-      return `${formatTimestamp(datum as Exact)}+00`;
+      return formatTimestamp(datum as Exact, ' ', '+00');
     case 'interval':
       return formatInterval(datum as Interval);
     case 'bytea':
@@ -110,7 +110,7 @@ function tryFromText(text: string, type: SqlType): Datum | undefined {
     case 'double': {
       const value = parseDouble(text);
       if (value === undefined) return undefined;
-      return type.kind === 'real' ? Math.fround(value) : value;
+      return type.kind === 'real' ? toReal(value) : value;
     }
     case 'varchar':
       return text;
@@ -142,8 +142,16 @@ function tryFromText(text: string, type: SqlType): Datum | undefined {
 
 /** The date part of a timestamp's text. */
 function dayOf(text: string): number | undefined {
-  const match = /^\s*(\d{4,5}-\d{1,2}-\d{1,2})[T ]/.exec(text);
-  return match !== null && parseTimestamp(text) !== undefined ? parseDate(match[1]) : undefined;
+  const match = /^\s*([+-]?\d{4,7}-\d{1,2}-\d{1,2})[T ]/.exec(text);
+  const era = /\sBC\s*$/i.test(text) ? ' BC' : '';
+  return match !== null && parseTimestamp(text) !== undefined ? parseDate(match[1] + era) : undefined;
+}
+
+/** Rounded to a real; VALUE_OVERFLOW when it becomes an infinity or a zero by that. */
+export function toReal(value: number): number {
+  const real = Math.fround(value);
+  if (Number.isFinite(real) === Number.isFinite(value) && (real !== 0 || value === 0)) return real;
+  throw new StreamError('VALUE_OVERFLOW', `${doubleText(value)} is out of range for real`);
 }
 
 export function parseDouble(text: string): number | undefined {

@@ -12,6 +12,7 @@ import {
   rescale,
   subtractExact,
 } from '../../src/values/decimal.ts';
+import { toReal } from '../../src/values/text.ts';
 
 /**
  * Arithmetic as generated code calls it, by name: small functions that a JIT inlines, each with a fast path on plain
@@ -82,7 +83,7 @@ export const negateBigint = (a: Exact): Exact => int64(negateExact(a));
 export const addDecimal = (a: Exact, b: Exact): Exact => addExact(a, b);
 export const subtractDecimal = (a: Exact, b: Exact): Exact => subtractExact(a, b);
 
-export { checkDate, checkPrecision, divideDecimal, multiplyExact, negateExact, rescale };
+export { checkDate, checkPrecision, divideDecimal, multiplyExact, negateExact, rescale, toReal };
 
 export function finite(value: number, a: number, b: number): number {
   if (value - value === 0 || !Number.isFinite(a) || !Number.isFinite(b)) return value;

@@ -9,7 +9,7 @@ import {
   rescale,
 } from '../../src/values/decimal.ts';
 import { datumToJson } from '../../src/values/json.ts';
-import { datumFromText, datumToText, doubleText } from '../../src/values/text.ts';
+import { datumFromText, datumToText, doubleText, toReal } from '../../src/values/text.ts';
 import {
   canonicalInteger,
   type Datum,
@@ -116,7 +116,7 @@ export function castDatum(datum: Exclude<Datum, null>, from: SqlType, to: SqlTyp
     case 'decimal':
       return toDecimal(datum, from, to);
     case 'real':
-      return Math.fround(toDouble(datum, from, to));
+      return toReal(toDouble(datum, from, to));
     case 'double':
       return toDouble(datum, from, to);
     case 'date':

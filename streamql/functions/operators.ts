@@ -133,9 +133,7 @@ const numeric: ScalarFunction[] = ARITHMETIC.flatMap((row) => [
   sameKind('smallint', row, `int16(${row.small})`),
   sameKind('integer', row, `int32(${row.small})`),
   sameKind('bigint', row, row.bigint),
-  ...(row.double === ''
-    ? []
-    : [sameKind('real', row, `Math.fround(${row.double})`), sameKind('double', row, row.double)]),
+  ...(row.double === '' ? [] : [sameKind('real', row, `toReal(${row.double})`), sameKind('double', row, row.double)]),
 ]);
 
 /** + and − at the larger scale, one digit more; × with the scales added; / with at least QUOTIENT_SCALE digits. */
