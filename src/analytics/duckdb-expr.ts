@@ -4,7 +4,7 @@ import { FUNCTIONS } from '../../streamql/functions/functions.ts';
 import type { Expr } from '../../streamql/plan/plan.ts';
 import { assert } from '../lib/assert.ts';
 import { StreamError } from '../lib/errors.ts';
-import { type Datum, type SqlType, typeName } from '../values/types.ts';
+import { type Datum, type SqlType, TIMESTAMP, typeName } from '../values/types.ts';
 import { nativeCast } from './duckdb-casts.ts';
 import { castTo, printLiteral } from './duckdb-types.ts';
 import { isForeign } from './foreign-functions.ts';
@@ -28,6 +28,9 @@ export interface ExprScope {
 
 /** Texts this short are cheap to repeat where a function's spelling names an argument more than once. */
 const SHORT_TEXT = 160;
+
+/** Spellings that may answer, or fail, where an argument is NULL. */
+const NULL_PRONE = /\b(case|error|greatest|least|concat|concat_ws|coalesce)\b/i;
 
 /** An expression in DuckDB's SQL, of exactly the type that duckdbType gives for `expr.type`. */
 export function printExpr(expr: Expr, scope: ExprScope): string {
@@ -75,24 +78,39 @@ function printCall(expr: Extract<Expr, { op: 'call' }>, scope: ExprScope): strin
   assert(fn !== undefined, `there is no function ${expr.fn}`);
   const args = expr.args.map((arg) => printExpr(arg, scope));
   const types = [...expr.args.map((arg) => arg.type), expr.type];
-  if (isForeign(fn, types)) return foreignCall(fn, args, types, scope);
+  const inUtc = withoutZones(expr);
+  if (inUtc !== undefined) return printExpr(inUtc, scope);
+  if (isForeign(fn, expr.args)) return foreignCall(fn, args, types, scope);
   if (fn.duckdb === undefined) return `${fn.name}(${args.join(', ')})`;
   const spell = fn.duckdb.bind(fn);
   try {
     return withShortArguments(args, types, (short) => {
       const text = spell(short, types);
-      // `error(…)` must not run for a row whose answer is NULL.
-      if (!text.includes('error(') || fn.nullAware === true) return text;
+      if (fn.nullAware === true || !NULL_PRONE.test(text)) return text;
       return `CASE WHEN ${short.map((arg) => `${arg} IS NOT NULL`).join(' AND ')} THEN ${text} END`;
     });
   } catch (thrown) {
     // The function's way to say that DuckDB has no words for these arguments.
-    if (thrown instanceof StreamError && thrown.code === 'SQL_UNSUPPORTED') {
-      return foreignCall(fn, args, types, scope);
-    }
+    if (thrown instanceof StreamError) return foreignCall(fn, args, types, scope);
     throw thrown;
   }
 }
+
+/**
+ * The same call over timestamps. DuckDB's own functions of timestamptz count in the Julian calendar before 1582 and are slower; we are in
+ * UTC anyway.
+ */
+function withoutZones(expr: Extract<Expr, { op: 'call' }>): Expr | undefined {
+  const fn = FUNCTIONS.get(expr.fn.replace('timestamptz', 'timestamp'));
+  if (!expr.fn.includes('timestamptz') || fn === undefined || fn.id === expr.fn) return undefined;
+  const args = expr.args.map((arg): Expr => (arg.type.kind === 'timestamptz' ? castExpr(arg, TIMESTAMP) : arg));
+  if (args.every((arg, i) => arg === expr.args[i])) return undefined;
+  const type = expr.type.kind === 'timestamptz' ? TIMESTAMP : expr.type;
+  const call: Expr = { op: 'call', fn: fn.id, args, type };
+  return type === expr.type ? call : castExpr(call, expr.type);
+}
+
+const castExpr = (arg: Expr, type: SqlType): Expr => ({ op: 'cast', arg, type, safe: false });
 
 /** Long arguments are bound to a lambda's variable, so that a spelling that repeats them does not grow exponentially. */
 function withShortArguments(
