@@ -46,7 +46,7 @@ export function canCast(from: SqlType, to: SqlType, level: CastLevel): boolean {
   if (from.kind === 'jsonb') return isNumeric(to) || to.kind === 'boolean';
   if (from.kind === 'boolean') return to.kind === 'integer' || to.kind === 'jsonb';
   if (to.kind === 'boolean') return from.kind === 'integer';
-  if (from.kind === 'time') return to.kind === 'interval';
+  if (from.kind === 'time' && to.kind === 'interval') return true;
   return to.kind === 'jsonb';
 }
 
@@ -176,6 +176,7 @@ function toInteger(datum: Exclude<Datum, null>, from: SqlType, to: SqlType): Dat
     case 'double':
       return checkInteger(roundToInteger(datum as number, to), to.kind);
     case 'boolean':
+      if (to.kind !== 'integer') throw cannot(datum, from, to);
       return datum ? 1 : 0;
     case 'jsonb':
       return checkInteger(parseDecimal(datum as string, 0) ?? fail(datum, from, to), to.kind);
