@@ -26,7 +26,7 @@ export function fromDuckDb(thrown: unknown): StreamError {
   const own = OWN.exec(text);
   if (own !== null && own[1] in ERRORS) return new StreamError(own[1] as ErrorCode, own[2].split('\n\nLINE ')[0]);
   const kind = KINDS.find(({ pattern }) => pattern.test(text));
-  const detail = text.split('\n')[0];
+  const detail = text.split('\n')[0].replace(/^[A-Z][A-Za-z ]* Error: /, '');
   if (kind?.code === 'OVERLOADED') {
     return new StreamError('OVERLOADED', 'the query needs more memory than queries may take', {
       hint: 'ask for fewer rows or columns, or raise the memory for queries',

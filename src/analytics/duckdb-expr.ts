@@ -84,7 +84,7 @@ function printCall(expr: Extract<Expr, { op: 'call' }>, scope: ExprScope): strin
   if (fn.duckdb === undefined) return `${fn.name}(${args.join(', ')})`;
   const spell = fn.duckdb.bind(fn);
   try {
-    return withShortArguments(args, types, (short) => {
+    return withShortArguments(expr.args, args, (short) => {
       const text = spell(short, types);
       if (fn.nullAware === true || !NULL_PRONE.test(text)) return text;
       return `CASE WHEN ${short.map((arg) => `${arg} IS NOT NULL`).join(' AND ')} THEN ${text} END`;
@@ -112,16 +112,20 @@ function withoutZones(expr: Extract<Expr, { op: 'call' }>): Expr | undefined {
 
 const castExpr = (arg: Expr, type: SqlType): Expr => ({ op: 'cast', arg, type, safe: false });
 
-/** Long arguments are bound to a lambda's variable, so that a spelling that repeats them does not grow exponentially. */
+/**
+ * Long arguments are bound to a lambda's variable, so that a spelling that repeats them does not grow exponentially. Constants stay, as
+ * some functions want them constant.
+ */
 function withShortArguments(
+  exprs: readonly Expr[],
   args: readonly string[],
-  types: readonly SqlType[],
   spell: (args: readonly string[]) => string,
 ): string {
-  if (args.every((arg) => arg.length <= SHORT_TEXT)) return spell(args);
+  const isLong = args.map((arg, i) => arg.length > SHORT_TEXT && exprs[i].op !== 'literal');
+  if (!isLong.includes(true)) return spell(args);
   const variable = `v${depthOf(args)}`;
-  const fields = args.map((arg, i) => `a${i} := ${castTo(arg, types[i])}`);
-  const body = spell(args.map((_, i) => `${variable}.a${i}`));
+  const fields = args.flatMap((arg, i) => (isLong[i] ? [`a${i} := ${castTo(arg, exprs[i].type)}`] : []));
+  const body = spell(args.map((arg, i) => (isLong[i] ? `${variable}.a${i}` : arg)));
   return `list_transform([struct_pack(${fields.join(', ')})], lambda ${variable}: ${body})[1]`;
 }
 
