@@ -1,0 +1,5 @@
+import type { SinkKind } from '../src/ports/sink.ts';
+import { iceberg } from './iceberg/iceberg.ts';
+
+/** What `INTO <kind>` may name. Loading this is cheap; a sink loads what it needs when it opens. */
+export const SINK_KINDS: readonly SinkKind[] = [iceberg];
