@@ -1,10 +1,11 @@
 import { type ErrorCode, StreamError } from '../../src/lib/errors.ts';
 import type { Batch } from '../../src/values/batch.ts';
-import { allocate, type Column, type ColumnValues, PlainColumn } from '../../src/values/column.ts';
+import { allocate, type Column, type ColumnValues, PlainColumn, TextColumn } from '../../src/values/column.ts';
 import { isExact64, type SqlType } from '../../src/values/types.ts';
 import type { Expr } from '../plan/plan.ts';
 import { type ColumnForm, Generator } from './expr/generate.ts';
 import { HELPERS } from './expr/helpers.ts';
+import { byteTestedColumns } from './expr/text-bytes.ts';
 
 /** A row that has no value: left out of the result. */
 export interface RowError {
@@ -34,7 +35,9 @@ export function compileFilterProject(
   inputTypes: readonly SqlType[],
 ): BatchFunction {
   const computed = exprs.filter((expr) => expr.op !== 'column');
-  const used = columnsOf([...(predicate === null ? [] : [predicate]), ...computed]);
+  const evaluated = [...(predicate === null ? [] : [predicate]), ...computed];
+  const used = columnsOf(evaluated);
+  const tested = byteTestedColumns(evaluated);
   const variants = new Map<string, Variant>();
   return (batch) => {
     const { length, columns } = batch;
@@ -47,14 +50,15 @@ export function compileFilterProject(
     let key = '';
     for (const index of used) {
       const column = columns[index];
-      key += `${column.nulls === null ? 't' : 'n'}${Array.isArray(column.values) ? 'a' : 'b'}`;
+      const bytes = tested.has(index) && column instanceof TextColumn && !column.decoded;
+      key += `${column.nulls === null ? 't' : 'n'}${bytes ? 'x' : Array.isArray(column.values) ? 'a' : 'b'}`;
     }
     let variant = variants.get(key);
     if (variant === undefined) {
-      const forms = inputTypes.map((_, index) => ({
-        total: columns[index]?.nulls === null,
-        typed: used.includes(index) && !Array.isArray(columns[index].values),
-      }));
+      const forms = inputTypes.map((_, index): ColumnForm => {
+        const at = used.indexOf(index);
+        return { total: key[2 * at] === 't', typed: key[2 * at + 1] === 'b', bytes: key[2 * at + 1] === 'x' };
+      });
       variant = compileVariant(predicate, computed, used, forms);
       variants.set(key, variant);
     }
@@ -113,7 +117,7 @@ function compileVariant(
   const row = [...body, ...stores, 'rows[o++] = i;'].join('\n');
   const text = `
     return (length, columns, rows) => {
-      ${used.map((n) => `const c${n} = columns[${n}].values, m${n} = columns[${n}].nulls;`).join('\n')}
+      ${used.map((n) => columnHeader(n, forms[n])).join('\n')}
       ${computed.map((expr, n) => `let o${n} = allocate(y${n}, length), n${n} = null;${isPlain(expr.type) ? ` o${n}.length = length;` : ''}`).join('\n')}
       let o = 0, errors = null;
       for (let i = 0; i < length; i++) {
@@ -135,6 +139,12 @@ function compileVariant(
     scope[`k${n}`] = value;
   });
   return new Function(...Object.keys(scope), text)(...Object.values(scope)) as Variant;
+}
+
+function columnHeader(n: number, { bytes }: ColumnForm): string {
+  const nulls = `m${n} = columns[${n}].nulls`;
+  if (!bytes) return `const c${n} = columns[${n}].values, ${nulls};`;
+  return `const b${n} = columns[${n}].bytes, s${n} = columns[${n}].starts, e${n} = columns[${n}].ends, ${nulls};`;
 }
 
 /** Types whose columns are plain arrays from the start. */

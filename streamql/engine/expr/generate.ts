@@ -2,6 +2,7 @@ import type { Datum, SqlType } from '../../../src/values/types.ts';
 import { asDecimal } from '../../functions/casts.ts';
 import { FUNCTIONS } from '../../functions/functions.ts';
 import type { Expr } from '../../plan/plan.ts';
+import { type ByteTest, byteTestOf } from './text-bytes.ts';
 
 /** How one input column is held in a batch: decides what reading it costs. */
 export interface ColumnForm {
@@ -9,6 +10,8 @@ export interface ColumnForm {
   readonly total: boolean;
   /** Booleans in a Uint8Array are 0 and 1; in a plain array they are booleans. */
   readonly typed: boolean;
+  /** Text of which no strings were made yet, and that some expression can test in its bytes: `b`, `s`, `e` instead of `c`. */
+  readonly bytes: boolean;
 }
 
 /** Source text of a value: an expression without side effects, and whether it may be null. */
@@ -40,6 +43,8 @@ export class Generator {
   }
 
   value(expr: Expr): Piece {
+    const test = byteTestOf(expr);
+    if (test !== undefined && this.#forms[test.column].bytes) return this.#bytes(test);
     switch (expr.op) {
       case 'column':
         return this.#column(expr.index, expr.type);
@@ -55,6 +60,11 @@ export class Generator {
         return this.#keep(arg.nullable ? `${arg.text} === null ? null : !${arg.text}` : `!${arg.text}`, arg.nullable);
       }
       case 'isNull': {
+        if (expr.arg.op === 'column' && this.#forms[expr.arg.index].bytes) {
+          const { index } = expr.arg;
+          if (this.#forms[index].total) return { text: String(expr.negated), nullable: false };
+          return this.#keep(`m${index}[i] === ${expr.negated ? 0 : 1}`, false);
+        }
         const arg = this.value(expr.arg);
         if (!arg.nullable) return { text: String(expr.negated), nullable: false };
         return this.#keep(`${arg.text} ${expr.negated ? '!==' : '==='} null`, false);
@@ -72,8 +82,23 @@ export class Generator {
     }
   }
 
-  /** Each column is read once, before any branch. */
+  #bytes({ column: n, anyOf, like, negated, hasNull }: ByteTest): Piece {
+    const { total } = this.#forms[n];
+    const found =
+      like === null
+        ? (anyOf ?? []).map((one) => `sameBytes(b${n}, s${n}[i], e${n}[i], ${this.#pool(one)})`).join(' || ') || 'false'
+        : `likeInBytes(b${n}, s${n}[i], e${n}[i], ${this.#pool(like)})`;
+    const text = hasNull ? `(${found}) ? ${!negated} : null` : negated ? `!(${found})` : found;
+    return this.#keep(total ? text : `m${n}[i] === 1 ? null : (${text})`, !total || hasNull);
+  }
+
+  /** Each column is read once, before any branch; a text in bytes where it is needed, for a filter may come before. */
   #column(index: number, type: SqlType): Piece {
+    if (this.#forms[index].bytes) {
+      const { total } = this.#forms[index];
+      const read = `b${index}.toString('utf8', s${index}[i], e${index}[i])`;
+      return this.#keep(total ? read : `m${index}[i] === 1 ? null : ${read}`, !total);
+    }
     const known = this.#columns.get(index);
     if (known !== undefined) return known;
     const { total, typed } = this.#forms[index];

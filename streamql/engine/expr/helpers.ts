@@ -3,6 +3,7 @@ import { compareDatums, compareDouble, compareText, equalDatums } from '../../..
 import type { Datum, SqlType } from '../../../src/values/types.ts';
 import { castDatum } from '../../functions/casts.ts';
 import { INLINE_HELPERS } from '../../functions/operators.ts';
+import { likeInBytes, sameBytes } from './text-bytes.ts';
 
 /** TRY_CAST: NULL where a cast has no value. */
 function tryCast(datum: Exclude<Datum, null>, from: SqlType, to: SqlType): Datum {
@@ -29,4 +30,6 @@ export const HELPERS: Readonly<Record<string, unknown>> = {
   castDatum,
   tryCast,
   widen,
+  sameBytes,
+  likeInBytes,
 };

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { StreamError } from '../../../src/lib/errors.ts';
-import { batchOfRows, rowAt } from '../../../src/values/batch.ts';
+import { type Batch, batchOfRows, rowAt } from '../../../src/values/batch.ts';
+import { datumAt, TextColumn } from '../../../src/values/column.ts';
 import { BIGINT, BOOLEAN, type Datum, typeName, VARCHAR } from '../../../src/values/types.ts';
 import { compileFilterProject } from '../../../streamql/engine/compile-expr.ts';
 import { evaluate } from '../../../streamql/plan/evaluate.ts';
@@ -10,6 +11,24 @@ import { COLUMN_TYPES, expr, rowsOf } from './random-expr.ts';
 import { isWellFormed } from './well-formed.ts';
 
 /** Generated code against the plain interpreter: same values, same rows left out. */
+/** The same rows with texts as ranges of bytes, as a decoder makes them. */
+function withTextColumns(batch: Batch): Batch {
+  const columns = batch.columns.map((column) => {
+    if (column.type.kind !== 'varchar') return column;
+    const texts = Array.from({ length: batch.length }, (_, i) => Buffer.from(String(datumAt(column, i) ?? '')));
+    const starts = new Int32Array(batch.length);
+    let at = 1;
+    texts.forEach((text, i) => {
+      starts[i] = at;
+      at += text.length + 1;
+    });
+    const bytes = Buffer.concat([Buffer.from('"'), ...texts.flatMap((text) => [text, Buffer.from('a')])]);
+    const ends = starts.map((start, i) => start + texts[i].length);
+    return new TextColumn(VARCHAR, batch.length, bytes, starts, ends, column.nulls);
+  });
+  return { ...batch, columns };
+}
+
 test('a compiled filter and projection equals the interpreter, row by row', () => {
   const projected = fc.constantFrom(...COLUMN_TYPES).chain((type) => expr(type, 3));
   fc.assert(
@@ -34,13 +53,13 @@ test('a compiled filter and projection equals the interpreter, row by row', () =
             failed.push(i);
           }
         });
-        const { batch, errors } = compileFilterProject(
-          predicate,
-          exprs,
-          COLUMN_TYPES,
-        )(batchOfRows(COLUMN_TYPES, input));
-        expect(Array.from({ length: batch.length }, (_, i) => rowAt(batch, i))).toEqual(expected);
-        expect((errors ?? []).map(({ row }) => row)).toEqual(failed);
+        const run = compileFilterProject(predicate, exprs, COLUMN_TYPES);
+        const plain = batchOfRows(COLUMN_TYPES, input);
+        for (const form of [plain, withTextColumns(plain)]) {
+          const { batch, errors } = run(form);
+          expect(Array.from({ length: batch.length }, (_, i) => rowAt(batch, i))).toEqual(expected);
+          expect((errors ?? []).map(({ row }) => row)).toEqual(failed);
+        }
       },
     ),
     { numRuns: Number(process.env['FUZZ_RUNS'] ?? 300) },
@@ -70,4 +89,44 @@ test('weights follow their rows, and columns that are passed on are the same obj
   const some = compileFilterProject(predicate, [column], [BIGINT, VARCHAR])(batch);
   expect([...(some.batch.weights ?? [])]).toEqual([-1, 2]);
   expect([rowAt(some.batch, 0), rowAt(some.batch, 1)]).toEqual([['b'], ['c']]);
+});
+
+test('tests of texts in their bytes are those of the strings', () => {
+  const text = fc.constantFrom('', 'a', 'ab', 'aab', 'ä', 'äa', '\u{1f600}', 'b%', 'abab', '\ud800');
+  const column: Expr = { op: 'column', index: 0, type: VARCHAR };
+  const literal = (value: Datum): Expr => ({ op: 'literal', value, type: VARCHAR });
+  const list = fc.array(fc.option(text, { freq: 5 }), { maxLength: 20 });
+  const tests: fc.Arbitrary<Expr> = fc.oneof(
+    fc
+      .tuple(fc.constantFrom('=' as const, '<>' as const), text, fc.boolean())
+      .map<Expr>(([cmp, value, swap]) =>
+        swap
+          ? { op: 'compare', cmp, left: literal(value), right: column, type: BOOLEAN }
+          : { op: 'compare', cmp, left: column, right: literal(value), type: BOOLEAN },
+      ),
+    fc
+      .tuple(list, fc.boolean())
+      .map<Expr>(([values, negated]) => ({ op: 'in', arg: column, values, negated, type: BOOLEAN })),
+    fc
+      .array(fc.constantFrom('%', '%', 'a', 'b', 'ä', '_', '\\%', '\\\\', '\\'), { maxLength: 5 })
+      .map<Expr>((parts) => ({ op: 'call', fn: 'like', args: [column, literal(parts.join(''))], type: BOOLEAN })),
+    fc.boolean().map<Expr>((negated) => ({ op: 'isNull', arg: column, negated, type: BOOLEAN })),
+  );
+  const utf8 = (value: string | null): string | null => value && Buffer.from(value).toString();
+  fc.assert(
+    fc.property(tests, tests, fc.array(fc.option(text, { freq: 5 }), { maxLength: 9 }), (one, other, texts) => {
+      const plain = batchOfRows(
+        [VARCHAR],
+        texts.map((value) => [utf8(value)]),
+      );
+      const upper: Expr = { op: 'call', fn: 'upper', args: [column], type: VARCHAR };
+      const run = compileFilterProject({ op: 'not', arg: one, type: BOOLEAN }, [other, column, upper], [VARCHAR]);
+      const rows = [plain, withTextColumns(plain)].map((form) => {
+        const { batch, errors } = run(form);
+        return [Array.from({ length: batch.length }, (_, i) => rowAt(batch, i)), (errors ?? []).map(({ row }) => row)];
+      });
+      expect(rows[1]).toEqual(rows[0]);
+    }),
+    { numRuns: Number(process.env['FUZZ_RUNS'] ?? 500) },
+  );
 });
