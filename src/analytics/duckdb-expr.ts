@@ -80,7 +80,7 @@ function printCall(expr: Extract<Expr, { op: 'call' }>, scope: ExprScope): strin
   const types = [...expr.args.map((arg) => arg.type), expr.type];
   const inUtc = withoutZones(expr);
   if (inUtc !== undefined) return printExpr(inUtc, scope);
-  if (isForeign(fn, expr.args)) return foreignCall(fn, args, types, scope);
+  if (isForeign(fn, expr.args, expr.type)) return foreignCall(fn, args, types, scope);
   if (fn.duckdb === undefined) return `${fn.name}(${args.join(', ')})`;
   const spell = fn.duckdb.bind(fn);
   try {

@@ -1,4 +1,4 @@
-import { duckdbQuotient } from '../../streamql/functions/operators.ts';
+import { finishAverage } from '../../streamql/functions/aggregates.ts';
 import type {
   Aggregate,
   AggregateCall,
@@ -13,7 +13,8 @@ import type {
   Window,
 } from '../../streamql/plan/plan.ts';
 import { assert } from '../lib/assert.ts';
-import type { SqlType } from '../values/types.ts';
+import type { Exact } from '../values/decimal.ts';
+import { BIGINT, decimal, MAX_DECIMAL_PRECISION, type SqlType } from '../values/types.ts';
 import { type ExprScope, type ForeignCall, printExpr } from './duckdb-expr.ts';
 import { castTo, printLiteral } from './duckdb-types.ts';
 
@@ -147,14 +148,14 @@ class Printer {
     return `SELECT ${[...input.schema.map((_, i) => `t.c${i}`), ...added].join(', ')} FROM (${inner}) AS t`;
   }
 
-  /** Two levels: sums and counts first, then the exact quotients of averages over them. */
+  /** Two levels: sums and counts first, then the exact quotients of averages over them, one per group, by our own code. */
   #aggregate(plan: Aggregate): string {
     const groups = plan.groupBy.map((column) => `t.c${column}`);
     const inner = groups.map((text, i) => `${text} AS g${i}`);
     const outer = groups.map((_, i) => `t.g${i}`);
     plan.aggregates.forEach((call, i) => {
       const argType = call.arg === null ? null : plan.input.schema[call.arg].type;
-      const { parts, result } = printAggregate(call, argType, i);
+      const { parts, result } = printAggregate(call, argType, i, this.#scope);
       inner.push(...parts);
       outer.push(result);
     });
@@ -218,7 +219,12 @@ function printValues({ rows, schema }: Values): string {
 }
 
 /** The columns to compute per group, and the result over them. */
-function printAggregate(call: AggregateCall, argType: SqlType | null, i: number): { parts: string[]; result: string } {
+function printAggregate(
+  call: AggregateCall,
+  argType: SqlType | null,
+  i: number,
+  scope: PrintScope,
+): { parts: string[]; result: string } {
   const filter = call.filter === null ? '' : ` FILTER (WHERE t.c${call.filter})`;
   if (call.arg === null || argType === null) return { parts: [`count(*)${filter} AS a${i}`], result: `t.a${i}` };
   const distinct = call.distinct && call.fn !== 'min' && call.fn !== 'max' ? 'DISTINCT ' : '';
@@ -232,10 +238,17 @@ function printAggregate(call: AggregateCall, argType: SqlType | null, i: number)
   const sum = `sum(${distinct}${arg})${filter} AS a${i}`;
   if (call.fn === 'sum') return { parts: [sum], result: `t.a${i}` };
   const scale = argType.kind === 'decimal' ? argType.scale : 0;
-  assert(call.type.kind === 'decimal', 'an average of exact numbers is a decimal');
-  const quotient = duckdbQuotient(`t.a${i}`, scale, `t.n${i}`, 0, call.type.scale);
+  const { type } = call;
+  assert(type.kind === 'decimal', 'an average of exact numbers is a decimal');
+  const sumType = decimal(MAX_DECIMAL_PRECISION, scale);
+  const average = scope.foreign({
+    key: `average(${scale},${type.scale})`,
+    args: [sumType, BIGINT],
+    type,
+    run: ([total, count]) => (total === null ? null : finishAverage(total as Exact, scale, Number(count), type.scale)),
+  });
   return {
     parts: [sum, `count(${distinct}${arg})${filter} AS n${i}`],
-    result: `CASE WHEN t.n${i} > 0 THEN ${castTo(quotient, call.type)} END`,
+    result: `${average}(${castTo(`t.a${i}`, sumType)}, t.n${i})`,
   };
 }

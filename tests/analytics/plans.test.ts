@@ -121,6 +121,19 @@ test('an order by a column that a projection above drops holds over many chunks'
   expect(keys.length).toBe(many.length);
 });
 
+test('a long chain of exact quotients does not grow without bound', async () => {
+  const [plan] = plansOf(`SELECT d${' / 1.5'.repeat(12)} FROM s WHERE a = 1`);
+  expect(bag(await runOver(analytics, plan, tables))).toEqual(bag(runPlan(plan, tables)));
+});
+
+test('zeros of both signs and NaNs are one value each to DISTINCT, GROUP BY and joins', async () => {
+  const doubles = [0, -0, Number.NaN, Number.NaN, 1].map((f) => [1, 1, 1, f, 'v', true, 0, 0, ...HIDDEN]);
+  const of = (sql: string): Promise<Row[]> => runOver(analytics, plansOf(sql)[0], () => doubles);
+  expect(await of('SELECT DISTINCT f FROM s')).toHaveLength(3);
+  expect(bag(await of('SELECT count(*) FROM s GROUP BY f'))).toEqual(['1', '2', '2']);
+  expect(await of('SELECT count(*) FROM s JOIN s AS o ON s.f = o.f')).toEqual([[9]]);
+});
+
 test('offsets apply after the order, limits before maxRows', async () => {
   const [plan] = plansOf('SELECT a FROM r ORDER BY w LIMIT 2 OFFSET 1');
   expect(await runOver(analytics, plan, tables)).toEqual([[null], [1]]);
