@@ -31,6 +31,7 @@ const LAYERS: readonly (readonly [prefix: string, layer: number])[] = [
   ['src/consumer/', 2],
   ['src/transaction/', 2],
   ['src/formats/', 2],
+  ['src/duckdb/', 2],
   ['src/ports/', 2],
   ['src/values/', 1],
   ['src/lib/', 0],

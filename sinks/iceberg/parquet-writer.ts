@@ -1,6 +1,6 @@
 import type * as Api from '@duckdb/node-api';
-import { loadDuckDb } from '../../src/analytics/chunks.ts';
-import { RelationFeed } from '../../src/analytics/relation-feed.ts';
+import { loadDuckDb } from '../../src/duckdb/chunks.ts';
+import { RelationFeed } from '../../src/duckdb/relation-feed.ts';
 import type { Batch, ColumnSchema } from '../../src/values/batch.ts';
 import { datumFromText } from '../../src/values/text.ts';
 import type { SqlType } from '../../src/values/types.ts';

@@ -1,15 +1,15 @@
 import type * as Api from '@duckdb/node-api';
 import type { Plan, Scan } from '../../streamql/plan/plan.ts';
+import { readChunk } from '../duckdb/chunks.ts';
+import { RelationFeed } from '../duckdb/relation-feed.ts';
 import { assert } from '../lib/assert.ts';
 import { StreamError } from '../lib/errors.ts';
 import type { Batch } from '../values/batch.ts';
-import { readChunk } from './chunks.ts';
 import { Pool } from './connection-pool.ts';
 import { fromDuckDb } from './duckdb-errors.ts';
 import { type DuckDbHost, openDuckDb } from './duckdb-host.ts';
 import { printPlan } from './duckdb-printer.ts';
 import { QueryGuard } from './query-guard.ts';
-import { RelationFeed } from './relation-feed.ts';
 
 export interface AnalyticsOptions {
   readonly memoryLimitBytes: number;

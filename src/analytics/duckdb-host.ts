@@ -1,7 +1,7 @@
 import type * as Api from '@duckdb/node-api';
-import { type DuckDbModule, loadDuckDb } from './chunks.ts';
+import { type DuckDbModule, loadDuckDb } from '../duckdb/chunks.ts';
+import { RelationFeed } from '../duckdb/relation-feed.ts';
 import { ForeignCalls } from './foreign-calls.ts';
-import { RelationFeed } from './relation-feed.ts';
 
 export interface HostOptions {
   /** What DuckDB may allocate for all queries together; nothing is spilled to disk. */

@@ -1,13 +1,13 @@
 import type * as Api from '@duckdb/node-api';
+import { type DuckDbModule, readChunkColumn } from '../duckdb/chunks.ts';
+import { apiType, writeLists } from '../duckdb/duckdb-values.ts';
+import { storageOf, writeVector } from '../duckdb/vector-writer.ts';
 import { assert } from '../lib/assert.ts';
 import { StreamError } from '../lib/errors.ts';
 import { ColumnBuilder, datumAt } from '../values/column.ts';
 import type { Datum } from '../values/types.ts';
-import { type DuckDbModule, readChunkColumn } from './chunks.ts';
 import { foreignErrorText } from './duckdb-errors.ts';
 import type { ForeignCall } from './duckdb-expr.ts';
-import { apiType, writeLists } from './duckdb-values.ts';
-import { storageOf, writeVector } from './vector-writer.ts';
 
 /** Distinct signatures that DuckDB may learn; it cannot forget them. Types are few, so this bounds only malice. */
 const MAX_FOREIGN_CALLS = 4096;
