@@ -4,9 +4,15 @@ import { spawn, spawnSync } from 'node:child_process';
 export const hasProgram = (name: string, flag: string): boolean => spawnSync(name, [flag]).error === undefined;
 
 /** Runs a program to its end; rejects with what it said on stderr when it fails. */
-export function run(program: string, args: readonly string[], input = '', timeoutMs = 60_000): Promise<string> {
+export function run(
+  program: string,
+  args: readonly string[],
+  input = '',
+  timeoutMs = 60_000,
+  where: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {},
+): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { timeout: timeoutMs });
+    const child = spawn(program, args, { timeout: timeoutMs, cwd: where.cwd, env: { ...process.env, ...where.env } });
     let out = '';
     let errors = '';
     child.stdout.on('data', (chunk) => {

@@ -53,6 +53,10 @@ export class ServerProcess {
     });
   }
 
+  get alive(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
   get pid(): number {
     return this.#child.pid as number;
   }
@@ -68,7 +72,7 @@ export class ServerProcess {
   }
 
   #end(signal: NodeJS.Signals): Promise<number | null> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return Promise.resolve(this.#child.exitCode);
+    if (!this.alive) return Promise.resolve(this.#child.exitCode);
     return new Promise((done) => {
       this.#child.once('exit', (code) => done(code));
       this.#child.kill(signal);

@@ -1,0 +1,131 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
+import { run } from '../clients/programs.ts';
+import { ServerProcess, temporaryDirectory } from '../support/process.ts';
+import { javaClasspath } from './java-tools.ts';
+import type { CaseResult, Judge } from './judge.ts';
+import { EXCLUSIONS } from './librdkafka-exclusions.ts';
+
+const PACKAGE = '@confluentinc/kafka-javascript@1.10.1';
+const SOURCES = 'node_modules/@confluentinc/kafka-javascript/deps/librdkafka';
+const DEBIAN = [
+  'libcurl4-openssl-dev',
+  'libssl-dev',
+  'zlib1g-dev',
+  'libzstd-dev',
+  'libsasl2-dev',
+  'liblz4-dev',
+  'g++',
+  'make',
+];
+const CASE_TIMEOUT_MS = 240_000;
+const MINUTES_30_MS = 1_800_000;
+
+/** Its own `tests/` folder, whose sources the npm package carries, built here. */
+export const librdkafka: Judge = {
+  name: 'librdkafka',
+  title: "librdkafka 2.15's own tests (those that need a broker)",
+  async prepare(cache) {
+    const folder = join(cache, 'librdkafka');
+    if (existsSync(join(folder, SOURCES, 'tests/test-runner'))) return undefined;
+    mkdirSync(folder, { recursive: true });
+    if (process.getuid?.() === 0) spawnSync('apt-get', ['install', '-y', ...DEBIAN], { stdio: 'ignore' });
+    try {
+      writeFileSync(join(folder, 'package.json'), '{"private":true}');
+      const env = { ...process.env, CKJS_LINKING: 'dynamic' };
+      const npm = spawnSync('npm', ['install', '--foreground-scripts', PACKAGE], {
+        cwd: folder,
+        env,
+        stdio: 'ignore',
+        timeout: MINUTES_30_MS,
+      });
+      if (npm.status !== 0) return 'npm could not install its sources';
+      const make = spawnSync('make', ['build'], {
+        cwd: join(folder, SOURCES, 'tests'),
+        stdio: 'ignore',
+        timeout: MINUTES_30_MS,
+      });
+      return make.status === 0 ? undefined : 'it does not build here';
+    } catch (error) {
+      return String(error);
+    }
+  },
+  async run(cache, report) {
+    const sources = join(cache, 'librdkafka', SOURCES);
+    const cases = casesOf(readFileSync(join(sources, 'tests/test.c'), 'utf8'));
+    for (const scenario of ['default', 'noautocreate']) {
+      const args = ['--num-partitions', '4', '--auto-create-topics', String(scenario === 'default')];
+      const directory = temporaryDirectory();
+      let server = await ServerProcess.start(directory.path, args);
+      for (const name of cases.get(scenario) ?? []) {
+        const excluded = EXCLUSIONS.find(({ cases: pattern }) => pattern.test(name));
+        if (excluded !== undefined) {
+          report({ name, outcome: 'excluded', note: excluded.reason });
+          continue;
+        }
+        report(await runCase(sources, server.kafka, scenario, name));
+        if (!server.alive) {
+          report({ name: `${name} (the server)`, outcome: 'fail', note: `ended: ${server.stderr.slice(-3).join('')}` });
+          server = await ServerProcess.start(directory.path, args);
+        }
+      }
+      await server.stop();
+      directory.remove();
+    }
+  },
+};
+
+/** The entries of its table that talk to a broker, by the scenario they run in. */
+function casesOf(table: string): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const [, name, rest] of table.matchAll(/^\s+_TEST\((\w+),([^;]*?)\),\n/gms)) {
+    if (/TEST_F_LOCAL|TEST_F_MANUAL/.test(rest)) continue;
+    const scenario = /\.scenario = "(\w+)/.exec(rest)?.[1] ?? 'default';
+    found.set(scenario, [...(found.get(scenario) ?? []), name]);
+  }
+  return found;
+}
+
+/** Some of its tests call scripts of Kafka's distribution: here they start the same tools from the jars of the Java judge. */
+function kafkaScripts(folder: string): string {
+  mkdirSync(join(folder, 'bin'));
+  const scripts = {
+    'kafka-topics.sh': 'org.apache.kafka.tools.TopicCommand',
+    'kafka-acls.sh': 'org.apache.kafka.tools.AclCommand',
+  };
+  for (const [name, main] of Object.entries(scripts)) {
+    writeFileSync(join(folder, 'bin', name), `#!/bin/sh\nexec java -cp '${javaClasspath()}' ${main} "$@"\n`, {
+      mode: 0o755,
+    });
+  }
+  return folder;
+}
+
+async function runCase(sources: string, bootstrap: string, scenario: string, name: string): Promise<CaseResult> {
+  const work = temporaryDirectory();
+  writeFileSync(join(work.path, 'test.conf'), `bootstrap.servers=${bootstrap}\ntest.timeout.multiplier=2\n`);
+  symlinkSync(join(sources, 'tests/interceptor_test'), join(work.path, 'interceptor_test'));
+  const env = {
+    TESTS: name,
+    LD_LIBRARY_PATH: `${sources}/src:${sources}/src-cpp`,
+    BROKERS: bootstrap,
+    KAFKA_PATH: kafkaScripts(work.path),
+  };
+  const started = performance.now();
+  const seconds = (): number => (performance.now() - started) / 1000;
+  try {
+    const args = ['-p1', '-Q', '-L', '-s', scenario, '-V', '4.1.0.0'];
+    const out = await run(join(sources, 'tests/test-runner'), args, '', CASE_TIMEOUT_MS, { cwd: work.path, env });
+    const line = new RegExp(`\\b${name}\\s+\\|\\s+(PASSED|SKIPPED|FAILED)`).exec(out);
+    if (line?.[1] === 'PASSED') return { name, outcome: 'pass', seconds: seconds() };
+    const why = /Test "[^"]+" skipped: (.*)|SKIPPING[^\n]*?: (.*)/i.exec(out);
+    return { name, outcome: line?.[1] === 'FAILED' ? 'fail' : 'skip', note: why?.[1] ?? why?.[2], seconds: seconds() };
+  } catch (error) {
+    const why = /### Test [^\n]*\n[^\n]*/.exec(String(error)) ?? [String(error).slice(-300)];
+    return { name, outcome: 'fail', note: stripVTControlCharacters(why[0]), seconds: seconds() };
+  } finally {
+    work.remove();
+  }
+}
