@@ -1,37 +1,13 @@
-import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
-import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type BrokerRig, QUICK, startBroker } from '../broker/rig.ts';
-import { explainSkip, hasProgram, run } from './programs.ts';
+import { javaClasspath, prepareJava } from '../support/java.ts';
+import { explainSkip, run } from './programs.ts';
 
-/** Apache Kafka's own client and tools: `node scripts/fetch-java-clients.mjs` brings them. */
-const cache = resolve(import.meta.dirname, '../../.cache/java-clients');
+/** Apache Kafka's own client and tools. */
+const absent = prepareJava();
+if (absent !== undefined) explainSkip('Java clients', absent);
 
-function findJars(): string | undefined {
-  const fetched = (): string | undefined => {
-    const version = existsSync(cache) ? readdirSync(cache).find((name) => !name.endsWith('.part')) : undefined;
-    return version === undefined ? undefined : join(cache, version);
-  };
-  if (!hasProgram('java', '-version')) {
-    explainSkip('Java clients', 'java is not on the PATH');
-    return undefined;
-  }
-  if (fetched() === undefined && hasProgram('mvn', '-v')) {
-    spawnSync(process.execPath, [resolve(import.meta.dirname, '../../scripts/fetch-java-clients.mjs')], {
-      stdio: 'ignore',
-      timeout: 120_000,
-    });
-  }
-  const jars = fetched();
-  if (jars === undefined)
-    explainSkip('Java clients', 'no jars; node scripts/fetch-java-clients.mjs could not fetch them');
-  return jars;
-}
-
-const jars = findJars();
-
-describe.skipIf(jars === undefined)('Java client and tools', () => {
+describe.skipIf(absent !== undefined)('Java client and tools', () => {
   let rig: BrokerRig;
   beforeAll(async () => {
     rig = await startBroker({ ...QUICK, numPartitions: 1 });
@@ -39,7 +15,7 @@ describe.skipIf(jars === undefined)('Java client and tools', () => {
   afterAll(() => rig.close());
 
   const java = (main: string, args: string[], input = '') =>
-    run('java', ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-cp', `${jars}/*`, main, ...args], input);
+    run('java', ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-cp', javaClasspath(), main, ...args], input);
   const produce = (topic: string, values: readonly string[], ...more: string[]) =>
     java(
       'org.apache.kafka.tools.ConsoleProducer',

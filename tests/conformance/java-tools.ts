@@ -1,12 +1,10 @@
-import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { hasProgram, run } from '../clients/programs.ts';
+import { run } from '../clients/programs.ts';
+import { javaClasspath, prepareJava } from '../support/java.ts';
 import { ServerProcess, temporaryDirectory } from '../support/process.ts';
-import { root } from '../support/root.ts';
 import type { Judge } from './judge.ts';
 
-const JARS = join(root, '.cache/java-clients');
 const HEADER_BYTES = 64;
 
 interface Context {
@@ -353,22 +351,10 @@ function kafkaLog({ dataDir, work }: Context, topic: string): string {
   return file;
 }
 
-const jarsIn = (): string | undefined =>
-  existsSync(JARS) ? readdirSync(JARS).find((name) => !name.endsWith('.part')) : undefined;
-
-/** All jars, for `java -cp`. */
-export const javaClasspath = (): string => `${join(JARS, jarsIn() ?? 'none')}/*`;
-
 export const javaTools: Judge = {
   name: 'java',
   title: "Apache Kafka's Java client and command-line tools 4.1",
-  async prepare() {
-    if (!hasProgram('java', '-version')) return 'java is not on the PATH';
-    if (jarsIn() === undefined && hasProgram('mvn', '-v')) {
-      spawnSync(process.execPath, [join(root, 'scripts/fetch-java-clients.mjs')], { stdio: 'ignore' });
-    }
-    return jarsIn() === undefined ? 'node scripts/fetch-java-clients.mjs could not fetch the jars' : undefined;
-  },
+  prepare: async () => prepareJava(),
   async run(_cache, report) {
     const directory = temporaryDirectory();
     const work = temporaryDirectory();

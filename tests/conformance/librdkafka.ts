@@ -3,8 +3,8 @@ import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { run } from '../clients/programs.ts';
+import { javaClasspath } from '../support/java.ts';
 import { ServerProcess, temporaryDirectory } from '../support/process.ts';
-import { javaClasspath } from './java-tools.ts';
 import type { CaseResult, Judge } from './judge.ts';
 import { EXCLUSIONS } from './librdkafka-exclusions.ts';
 
@@ -65,7 +65,12 @@ export const librdkafka: Judge = {
           report({ name, outcome: 'excluded', note: excluded.reason });
           continue;
         }
-        report(await runCase(sources, server.kafka, scenario, name));
+        const first = await runCase(sources, server.kafka, scenario, name);
+        // Some of its cases are races of their own (0118 by which consumer joins first): a second try counts, and is told.
+        const second = first.outcome === 'fail' ? await runCase(sources, server.kafka, scenario, name) : first;
+        report(
+          second === first || second.outcome === 'fail' ? second : { ...second, note: `second try; ${first.note}` },
+        );
         if (!server.alive) {
           report({ name: `${name} (the server)`, outcome: 'fail', note: `ended: ${server.stderr.slice(-3).join('')}` });
           server = await ServerProcess.start(directory.path, args);
