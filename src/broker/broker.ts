@@ -24,6 +24,7 @@ import type { Answer, BrokerContext, Handler } from './context.ts';
 import { FetchWaiters } from './fetch-waiters.ts';
 import { apiVersionsAnswer } from './handlers/api-versions.ts';
 import { Listener } from './listener.ts';
+import { type Network, nodeNetwork } from './network.ts';
 import { OffsetsTopic } from './offsets-topic.ts';
 import { openProducerIds } from './producer-id-topic.ts';
 
@@ -36,6 +37,10 @@ export interface BrokerOptions {
   /** Where clients are told to connect; defaults to the address listened on (not its name: librdkafka tries ::1 first for `localhost`). */
   readonly advertised?: HostPort;
   readonly settings?: Partial<BrokerSettings>;
+  /** Where clients come from; TCP unless told otherwise. */
+  readonly network?: Network;
+  /** Ends of the member ids that groups give; random UUIDs unless told otherwise. */
+  readonly newId?: () => string;
 }
 
 export interface BrokerStats {
@@ -72,6 +77,7 @@ export class Broker {
     const groups = new GroupCoordinator({
       clock,
       journal,
+      ...(options.newId === undefined ? {} : { newId: options.newId }),
       settings: {
         initialRebalanceDelayMs: settings.groupInitialRebalanceDelayMs,
         minSessionTimeoutMs: settings.groupMinSessionTimeoutMs,
@@ -95,7 +101,11 @@ export class Broker {
     const context = { storage, clock, log, groups, producerIds, waiters, settings, advertised, isClosing };
     const serve = (frame: Buffer, connection: Connection): Promise<Buffer[] | null> =>
       serveFrame(frame, connection, context, requests);
-    const opening = Listener.open(listen, settings.maxConnections, { serve, log, ...settings });
+    const opening = Listener.open(options.network ?? nodeNetwork, listen, settings.maxConnections, {
+      serve,
+      log,
+      ...settings,
+    });
     const { listener, bound } = await opening.catch((thrown: unknown) => {
       shutDown();
       const reason = thrown instanceof Error ? thrown.message : String(thrown);
@@ -138,7 +148,7 @@ export class Broker {
 
   async #close(): Promise<void> {
     this.#shutDown();
-    await this.#listener.close(CLOSE_GRACE_MS);
+    await this.#listener.close(CLOSE_GRACE_MS, this.#context.clock);
     this.#context.log.info('broker.closed');
   }
 }

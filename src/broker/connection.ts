@@ -1,7 +1,7 @@
-import type { Socket } from 'node:net';
 import type { Log } from '../lib/log.ts';
 import { apiOfKey } from '../protocol/protocol.ts';
 import { ProtocolError } from '../protocol/protocol-error.ts';
+import type { ByteStream } from './network.ts';
 
 /** Requests of one connection that may wait or run before no more is read from it. */
 const MOST_WAITING = 128;
@@ -34,7 +34,7 @@ export class Connection {
   readonly clientHost: string;
   bytesIn = 0;
   bytesOut = 0;
-  readonly #socket: Socket;
+  readonly #socket: ByteStream;
   readonly #options: ConnectionOptions;
   /** Bytes of the frame that is coming in. */
   #chunks: Buffer[] = [];
@@ -51,7 +51,7 @@ export class Connection {
   #closed = false;
   readonly #onClosed = new Set<() => void>();
 
-  constructor(socket: Socket, options: ConnectionOptions) {
+  constructor(socket: ByteStream, options: ConnectionOptions) {
     this.#socket = socket;
     this.#options = options;
     this.peer = `${socket.remoteAddress}:${socket.remotePort}`;

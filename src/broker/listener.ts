@@ -1,53 +1,38 @@
-import { createServer, type Server } from 'node:net';
+import type { Clock } from '../lib/clock.ts';
 import type { HostPort } from '../lib/config-table.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
+import type { ByteStream, Listening, Network } from './network.ts';
 
 const POLL_MS = 10;
 
 /** Accepts Kafka clients on one address. */
 export class Listener {
-  readonly #server: Server;
   readonly #connections = new Set<Connection>();
+  readonly #maxConnections: number;
+  readonly #options: ConnectionOptions;
   #bytesIn = 0;
   #bytesOut = 0;
+  #listening: Listening | undefined;
 
   /** `bound` is the address itself, whatever name was given for it. Rejects with the system's error when the address cannot be used. */
   static async open(
+    network: Network,
     listen: HostPort,
     maxConnections: number,
     options: ConnectionOptions,
   ): Promise<{ listener: Listener; bound: HostPort }> {
-    const server = createServer({ highWaterMark: 256 << 10 });
-    const listener = new Listener(server, maxConnections, options);
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(listen.port, listen.host, () => {
-        server.off('error', reject);
-        resolve();
-      });
-    });
-    server.on('error', (error) => options.log.error('listener.error', { reason: error.message }));
-    const address = server.address();
-    if (address === null || typeof address === 'string') throw new Error('a TCP listener has an address and a port');
-    return { listener, bound: { host: address.address, port: address.port } };
+    const listener = new Listener(maxConnections, options);
+    listener.#listening = await network.listen(
+      listen,
+      (stream) => listener.#accept(stream),
+      (error) => options.log.error('listener.error', { reason: error.message }),
+    );
+    return { listener, bound: listener.#listening.bound };
   }
 
-  private constructor(server: Server, maxConnections: number, options: ConnectionOptions) {
-    this.#server = server;
-    server.on('connection', (socket) => {
-      if (this.#connections.size >= maxConnections) {
-        options.log.warn('connection.refused', { peer: socket.remoteAddress, reason: `${maxConnections} are open` });
-        socket.destroy();
-        return;
-      }
-      const connection = new Connection(socket, options);
-      this.#connections.add(connection);
-      connection.onClosed(() => {
-        this.#connections.delete(connection);
-        this.#bytesIn += connection.bytesIn;
-        this.#bytesOut += connection.bytesOut;
-      });
-    });
+  private constructor(maxConnections: number, options: ConnectionOptions) {
+    this.#maxConnections = maxConnections;
+    this.#options = options;
   }
 
   stats(): { connections: number; bytesIn: number; bytesOut: number } {
@@ -61,14 +46,30 @@ export class Listener {
   }
 
   /** Accepts and reads nothing more, lets running requests end for at most `graceMs`, then closes every connection. */
-  async close(graceMs: number): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  async close(graceMs: number, clock: Clock): Promise<void> {
+    const closed = this.#listening?.close();
     for (const connection of this.#connections) connection.drain();
-    const until = performance.now() + graceMs;
-    while ([...this.#connections].some((connection) => connection.isBusy) && performance.now() < until) {
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    const until = clock.monotonicMs() + graceMs;
+    while ([...this.#connections].some((connection) => connection.isBusy) && clock.monotonicMs() < until) {
+      await new Promise<void>((resolve) => clock.setTimeout(resolve, POLL_MS));
     }
     for (const connection of [...this.#connections]) connection.close('the broker stops');
     await closed;
+  }
+
+  #accept(stream: ByteStream): void {
+    if (this.#connections.size >= this.#maxConnections) {
+      const reason = `${this.#maxConnections} are open`;
+      this.#options.log.warn('connection.refused', { peer: stream.remoteAddress, reason });
+      stream.destroy();
+      return;
+    }
+    const connection = new Connection(stream, this.#options);
+    this.#connections.add(connection);
+    connection.onClosed(() => {
+      this.#connections.delete(connection);
+      this.#bytesIn += connection.bytesIn;
+      this.#bytesOut += connection.bytesOut;
+    });
   }
 }

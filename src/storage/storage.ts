@@ -28,6 +28,8 @@ export interface StorageOptions {
   readonly disk?: Disk;
   readonly clock?: Clock;
   readonly log?: Log;
+  /** Topic ids, UUIDs as text; random unless told otherwise. */
+  readonly newId?: () => string;
   /** Topic settings that differ from TOPIC_CONFIG's defaults for topics that do not set them. */
   readonly topicDefaults?: Readonly<Record<string, string>>;
   /** Memory for recently appended batches. */
@@ -65,6 +67,7 @@ export class Storage implements TopicLog {
   readonly #listeners = new Set<(topic: string) => void>();
   readonly #changed = new Set<string>();
   readonly #retentionCheckMs: number;
+  readonly #newId: () => string;
   #retention: Timer | undefined;
   #closing: Promise<void> | undefined;
 
@@ -97,6 +100,7 @@ export class Storage implements TopicLog {
     this.#lock = lock;
     this.#defaults = options.topicDefaults ?? {};
     this.#retentionCheckMs = options.retentionCheckMs ?? 300_000;
+    this.#newId = options.newId ?? randomUUID;
   }
 
   get clusterId(): string {
@@ -143,7 +147,7 @@ export class Storage implements TopicLog {
     checkCount(options.partitions);
     const config = { ...options.config };
     checkTopicConfig(config, this.#defaults);
-    const row: TopicRow = { name, id: randomUUID(), partitions: options.partitions, config };
+    const row: TopicRow = { name, id: this.#newId(), partitions: options.partitions, config };
     const refuseExisting = () => {
       if (this.#metadata.current.topics.some((topic) => topic.name === name)) {
         throw new StreamError('ALREADY_EXISTS', `topic ${name} exists already`);
