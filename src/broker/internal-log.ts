@@ -93,7 +93,7 @@ export class InternalLog {
   }
 
   #write(log: PartitionLog, records: readonly NewRecord[]): Promise<void> {
-    const { lastOffset, error } = log.append(encodeBatch(records));
+    const { lastOffset, error } = log.append(encodeBatch(records, { defaultTimestampMs: this.#storage.clock.nowMs() }));
     if (error !== undefined) return Promise.reject(new Error(`${this.#topic} refused an append with error ${error}`));
     return log.durable(lastOffset);
   }

@@ -107,6 +107,10 @@ export class Storage implements TopicLog {
     return this.#metadata.current.clusterId;
   }
 
+  get clock(): Clock {
+    return this.#shared.clock;
+  }
+
   /** Why nothing can be appended until a restart, when that is so. */
   get failure(): StreamError | undefined {
     return this.#shared.failure;

@@ -6,6 +6,8 @@ type Change =
   | { readonly kind: 'write'; readonly at: number; readonly data: Buffer }
   | { readonly kind: 'truncate'; readonly size: number };
 
+type Operation = 'append' | 'sync' | 'truncate' | 'read' | 'other';
+
 /** One file's content: what a power loss leaves for sure, and what came after. */
 class Inode {
   durable: Buffer;
@@ -33,25 +35,40 @@ class Inode {
   }
 }
 
+/** What a disk writes at once: a page of the cache. Pieces of one append arrive or get lost by these. */
+const SECTOR_BYTES = 4096;
+
 /**
  * A simulated disk for tests. Every choice comes from the seed. Until `sync`, appended bytes may be lost, torn at any
- * byte or reordered (a hole of zeros before data that did arrive) at a `crash`; until `syncDirectory`, so may a creation, removal or rename.
+ * byte or sector or reordered (a hole of zeros, or of what lay there before, ahead of data that did arrive) at a `crash`;
+ * until `syncDirectory`, so may a creation, removal or rename.
  */
 export class FaultDisk implements Disk {
   /** Bytes that all files together may hold; an append beyond writes what fits and fails with ENOSPC. */
   spaceBytes = Number.POSITIVE_INFINITY;
   /** Fails the operation with this error code while it answers one. */
-  fault: (operation: 'append' | 'sync' | 'truncate' | 'read', path: string) => 'EIO' | 'ENOSPC' | undefined = () =>
-    undefined;
+  fault: (operation: Exclude<Operation, 'other'>, path: string) => 'EIO' | 'ENOSPC' | undefined = () => undefined;
+  /** How long an operation takes, when a simulator keeps the time; else a few turns of the event loop. */
+  pace: ((operation: Operation) => Promise<void>) | undefined;
   readonly #random: () => number;
   readonly #entries: Map<string, Inode>;
   #durableEntries: Map<string, Inode>;
   #crashed = false;
 
-  constructor(seed: number | (() => number), entries: Map<string, Inode> = new Map()) {
+  constructor(
+    seed: number | (() => number),
+    entries: Map<string, Inode> = new Map(),
+    durableEntries: Map<string, Inode> = entries,
+  ) {
     this.#random = typeof seed === 'number' ? seededRandom(seed) : seed;
-    this.#entries = entries;
-    this.#durableEntries = new Map(entries);
+    this.#entries = new Map(entries);
+    this.#durableEntries = new Map(durableEntries);
+  }
+
+  /** The process ends now, the machine goes on: the result holds all that was written, but what was not synced is no safer than before. */
+  kill(): FaultDisk {
+    this.#crashed = true;
+    return new FaultDisk(this.#random, this.#entries, this.#durableEntries);
   }
 
   /** Power is lost now: every later operation on this object fails; the result is what the machine finds when it starts again. */
@@ -110,10 +127,10 @@ export class FaultDisk implements Disk {
   }
 
   async replaceFile(path: string, content: Uint8Array): Promise<void> {
-    await this.#turn();
+    await this.#turn('append');
     this.#fail('append', path);
     if (this.usedBytes + content.length > this.spaceBytes) throw failure('ENOSPC', path);
-    await this.#turn();
+    await this.#turn('sync');
     this.#fail('sync', path);
     this.#entries.set(normal(path), new Inode(Buffer.from(content)));
     await this.#turn();
@@ -159,25 +176,27 @@ export class FaultDisk implements Disk {
   }
 
   async syncDirectory(path: string): Promise<void> {
-    await this.#turn();
+    await this.#turn('sync');
     this.#fail('sync', path);
     this.#syncEntries(normal(path));
   }
 
   /** @internal for the files of this disk */
   async append(path: string, inode: Inode, at: number, buffers: readonly Uint8Array[]): Promise<void> {
-    await this.#turn();
+    await this.#turn('append');
     this.#fail('append', path);
     const data = Buffer.concat(buffers);
-    const room = this.spaceBytes - this.usedBytes;
+    const room = this.spaceBytes === Number.POSITIVE_INFINITY ? data.length : this.spaceBytes - this.usedBytes;
     const fitting = data.subarray(0, Math.max(0, Math.min(data.length, room)));
     if (fitting.length > 0) {
       inode.live = Buffer.concat([inode.live.subarray(0, at), fitting]);
       // The kernel may write a long append out as several pieces, each of which can be lost alone.
       for (let from = 0; from < fitting.length; ) {
+        const style = this.#random();
+        const toSector = SECTOR_BYTES - ((at + from) % SECTOR_BYTES);
         const part = Math.min(
           fitting.length - from,
-          this.#random() < 0.5 ? fitting.length : 1 + Math.floor(this.#random() * fitting.length),
+          style < 0.5 ? fitting.length : style < 0.75 ? toSector : 1 + Math.floor(this.#random() * fitting.length),
         );
         inode.change({ kind: 'write', at: at + from, data: fitting.subarray(from, from + part) });
         from += part;
@@ -188,7 +207,7 @@ export class FaultDisk implements Disk {
 
   /** @internal */
   async read(path: string, inode: Inode, into: Uint8Array, position: number): Promise<number> {
-    await this.#turn();
+    await this.#turn('read');
     this.#fail('read', path);
     return position >= inode.live.length ? 0 : inode.live.copy(into, 0, position, position + into.length);
   }
@@ -196,14 +215,14 @@ export class FaultDisk implements Disk {
   /** @internal */
   async sync(path: string, inode: Inode): Promise<void> {
     const [content, made] = [inode.live, inode.made];
-    await this.#turn();
+    await this.#turn('sync');
     this.#fail('sync', path);
     inode.becomesDurable(content, made);
   }
 
   /** @internal */
   async truncate(path: string, inode: Inode, size: number): Promise<void> {
-    await this.#turn();
+    await this.#turn('truncate');
     this.#fail('truncate', path);
     inode.live = resized(inode.live, size);
     inode.change({ kind: 'truncate', size });
@@ -224,8 +243,11 @@ export class FaultDisk implements Disk {
         continue;
       }
       const data = torn ? change.data.subarray(0, Math.floor(this.#random() * (change.data.length + 1))) : change.data;
-      const grown = resized(content, Math.max(content.length, change.at + data.length));
-      content = Buffer.from(grown);
+      const hole = content.length;
+      content = Buffer.from(resized(content, Math.max(content.length, change.at + data.length)));
+      if (change.at > hole && this.#random() < 0.3) {
+        for (let at = hole; at < change.at; at++) content[at] = Math.floor(this.#random() * 256);
+      }
       data.copy(content, change.at);
     }
     return content;
@@ -240,13 +262,18 @@ export class FaultDisk implements Disk {
     for (const [name, inode] of this.#entries) if (inDirectory(name)) this.#durableEntries.set(name, inode);
   }
 
-  #fail(operation: 'append' | 'sync' | 'truncate' | 'read', path: string): void {
+  #fail(operation: Exclude<Operation, 'other'>, path: string): void {
     const code = this.fault(operation, path);
     if (code) throw failure(code, path);
   }
 
   /** Lets other work run in between, a different number of turns each time, so that seeds explore orders. */
-  async #turn(): Promise<void> {
+  async #turn(operation: Operation = 'other'): Promise<void> {
+    if (this.pace) {
+      await this.pace(operation);
+      if (this.#crashed) throw failure('EIO', 'the simulated machine has lost power');
+      return;
+    }
     for (let turns = Math.floor(this.#random() * 3); turns >= 0; turns--) await Promise.resolve();
     if (this.#random() < 0.2) await new Promise<void>((resolve) => setImmediate(resolve));
     if (this.#crashed) throw failure('EIO', 'the simulated machine has lost power');

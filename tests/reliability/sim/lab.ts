@@ -1,0 +1,29 @@
+import type { SimNetwork } from './network.ts';
+import type { Recorder } from './recorder.ts';
+import type { World } from './world.ts';
+
+/** A partition. */
+export interface Place {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+export const placeName = ({ topic, partition }: Place): string => `${topic}-${partition}`;
+
+/** What all simulated clients share. */
+export interface Lab {
+  readonly world: World;
+  readonly network: SimNetwork;
+  readonly recorder: Recorder;
+  readonly places: readonly Place[];
+  /** Producers begin nothing new. */
+  productionOver: boolean;
+  /** Everybody ends. */
+  over: boolean;
+  /** Time by the clients' clocks. */
+  readonly nowMs: () => number;
+  /** Behind a value: a blank and bytes that make it longer. */
+  readonly pad: () => string;
+}
+
+export const valueIn = (bytes: Buffer): string => bytes.toString('latin1').split(' ', 1)[0]!;

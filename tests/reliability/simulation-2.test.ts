@@ -1,0 +1,3 @@
+import { simulateSeeds } from './sim/seeds.ts';
+
+simulateSeeds(1, 2);
