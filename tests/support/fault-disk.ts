@@ -40,7 +40,7 @@ const SECTOR_BYTES = 4096;
 
 /**
  * A simulated disk for tests. Every choice comes from the seed. Until `sync`, appended bytes may be lost, torn at any
- * byte or sector or reordered (a hole of zeros, or of what lay there before, ahead of data that did arrive) at a `crash`;
+ * byte or sector or reordered (a hole of zeros before data that did arrive) at a `crash`;
  * until `syncDirectory`, so may a creation, removal or rename.
  */
 export class FaultDisk implements Disk {
@@ -48,6 +48,8 @@ export class FaultDisk implements Disk {
   spaceBytes = Number.POSITIVE_INFINITY;
   /** Fails the operation with this error code while it answers one. */
   fault: (operation: Exclude<Operation, 'other'>, path: string) => 'EIO' | 'ENOSPC' | undefined = () => undefined;
+  /** Whether holes that a crash leaves may hold what lay there before, instead of zeros. */
+  garbage = false;
   /** How long an operation takes, when a simulator keeps the time; else a few turns of the event loop. */
   pace: ((operation: Operation) => Promise<void>) | undefined;
   readonly #random: () => number;
@@ -245,7 +247,7 @@ export class FaultDisk implements Disk {
       const data = torn ? change.data.subarray(0, Math.floor(this.#random() * (change.data.length + 1))) : change.data;
       const hole = content.length;
       content = Buffer.from(resized(content, Math.max(content.length, change.at + data.length)));
-      if (change.at > hole && this.#random() < 0.3) {
+      if (this.garbage && change.at > hole && this.#random() < 0.5) {
         for (let at = hole; at < change.at; at++) content[at] = Math.floor(this.#random() * 256);
       }
       data.copy(content, change.at);

@@ -69,6 +69,7 @@ export class Machine {
       storage: undefined,
       broker: undefined,
     };
+    disk.garbage = true;
     this.#life = life;
     this.lives++;
     this.#spoil?.(disk, () => life.broker === undefined);
