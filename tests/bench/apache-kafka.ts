@@ -44,7 +44,7 @@ export class ApacheKafka {
       stdio: 'ignore',
     });
     const child = spawn('java', [...java, 'kafka.Kafka', config], { stdio: 'ignore' });
-    await answering(client, child);
+    await answering(client, () => child.exitCode === null);
     return new ApacheKafka(child, `127.0.0.1:${client}`);
   }
 
@@ -73,10 +73,10 @@ export function freePort(): Promise<number> {
 /** ApiVersions v0: length, key 18, version 0, correlation id 1, no client id. */
 const API_VERSIONS = Buffer.from([0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 255, 255]);
 
-/** A listening socket is not enough: Kafka binds its port before it answers. */
-async function answering(port: number, child: ChildProcess): Promise<void> {
+/** Until a broker answers its first request. A listening socket is not enough: Kafka binds its port before it answers. */
+export async function answering(port: number, alive: () => boolean): Promise<void> {
   for (;;) {
-    if (child.exitCode !== null) throw new Error(`Apache Kafka ended with ${child.exitCode} at its start`);
+    if (!alive()) throw new Error('the broker ended at its start');
     const open = await new Promise<boolean>((resolve) => {
       const socket = connect(port, '127.0.0.1', () => socket.write(API_VERSIONS));
       socket.once('data', () => {
@@ -86,6 +86,6 @@ async function answering(port: number, child: ChildProcess): Promise<void> {
       socket.once('error', () => resolve(false)).once('close', () => resolve(false));
     });
     if (open) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

@@ -1,18 +1,27 @@
 import { ServerProcess, temporaryDirectory } from '../support/process.ts';
+import { answering, freePort } from './apache-kafka.ts';
 import type { Bench } from './bench.ts';
 import { median, usageOf } from './measure.ts';
 
 const RUNS = 7;
 
-/** From spawning the process to its ready line, on an empty directory; and its memory with one idle pipeline. */
+/**
+ * On an empty directory, from spawning the process to the answer to a first Kafka request and to its ready line (everything
+ * is served); and its memory with one idle pipeline.
+ */
 export const bench: Bench = async (report) => {
-  const startMs: number[] = [];
+  const firstRequestMs: number[] = [];
+  const readyMs: number[] = [];
   let rssMb = 0;
   for (let run = 0; run < RUNS; run++) {
     const directory = temporaryDirectory();
+    const port = await freePort();
     const started = performance.now();
-    const server = await ServerProcess.start(directory.path);
-    startMs.push(performance.now() - started);
+    const starting = ServerProcess.start(directory.path, ['--kafka-listen', `127.0.0.1:${port}`]);
+    await answering(port, () => true);
+    firstRequestMs.push(performance.now() - started);
+    const server = await starting;
+    readyMs.push(performance.now() - started);
     await server.sql(
       "CREATE SOURCE e (k BIGINT) WITH (topic = 'e'); CREATE MATERIALIZED VIEW n AS SELECT count(*) AS n FROM e; FLUSH",
     );
@@ -20,5 +29,10 @@ export const bench: Bench = async (report) => {
     await server.stop();
     directory.remove();
   }
-  report({ bench: 'start', readyMs: Math.round(median(startMs)), peakRssMbWithOnePipeline: rssMb });
+  report({
+    bench: 'start',
+    firstRequestMs: Math.round(median(firstRequestMs)),
+    readyMs: Math.round(median(readyMs)),
+    peakRssMbWithOnePipeline: rssMb,
+  });
 };
