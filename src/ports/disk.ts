@@ -19,6 +19,12 @@ export interface Disk {
   syncDirectory(path: string): Promise<void>;
 }
 
+/** A disk whose files outlive the process. */
+export interface DurableDisk extends Disk {
+  /** Makes the file when it is missing, and leaves what is in it. */
+  openDurable(path: string): Promise<DurableFile>;
+}
+
 export interface DiskFile {
   /** Bytes in the file when opened plus what was appended since. */
   readonly size: number;
@@ -29,5 +35,12 @@ export interface DiskFile {
   /** What was appended survives a power loss once this resolves (fdatasync). */
   sync(): Promise<void>;
   truncate(size: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A file that is written in place. */
+export interface DurableFile {
+  /** Writes all buffers, in order, over what is at `position`; what was written survives a power loss once this resolves. */
+  overwrite(buffers: readonly Uint8Array[], position: number): Promise<void>;
   close(): Promise<void>;
 }

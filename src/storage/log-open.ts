@@ -1,5 +1,5 @@
 import { asStreamError, StreamError } from '../lib/errors.ts';
-import type { BatchHeader } from '../protocol/records.ts';
+import { type BatchHeader, readBatchHeader } from '../protocol/records.ts';
 import { decodeChecked, encodeChecked } from './checked-file.ts';
 import { TEMPORARY_SUFFIX } from './disk/node-disk.ts';
 import type { LogShared } from './log-shared.ts';
@@ -30,9 +30,15 @@ export interface OpenedLog {
 /**
  * What a partition's directory holds. After a clean shutdown sidecars are trusted; else the last segment (the only one
  * that can hold unsynced bytes: a segment is synced before its successor is created) is read whole, cut at its first bad batch and
- * its index and the producer state derived again. Damage in an older segment is an error that names the file.
+ * its index and the producer state derived again. Then it gets back from `committed`, the partition's batches in the write-ahead
+ * log, what it lacks. Damage in an older segment is an error that names the file.
  */
-export async function openLog(shared: LogShared, identity: LogIdentity, clean: boolean): Promise<OpenedLog> {
+export async function openLog(
+  shared: LogShared,
+  identity: LogIdentity,
+  clean: boolean,
+  committed: readonly Buffer[],
+): Promise<OpenedLog> {
   const { disk, log, clock } = shared;
   const { directory } = identity;
   const names = await disk.list(directory);
@@ -80,6 +86,7 @@ export async function openLog(shared: LogShared, identity: LogIdentity, clean: b
     if (!last && !trusted) await segment.writeSidecar();
     segments.push(segment);
   }
+  if (segments.length > 0 && committed.length > 0) await redo(shared, segments.at(-1)!, committed);
   if (segments.length > 0 && segments.at(-1)!.summary.endOffset < start) {
     // Records beyond these were deleted on purpose before an unsynced tail was lost: their offsets are not given again.
     for (const segment of segments.splice(0)) await segment.delete();
@@ -89,6 +96,30 @@ export async function openLog(shared: LogShared, identity: LogIdentity, clean: b
   const { producers, scanned } = await recoverProducers(shared, directory, names, segments, logEnd);
   producers.expire(clock.nowMs());
   return { segments, producers, logStart, logEnd, scannedBytes: scannedBytes + scanned };
+}
+
+/** Appends the batches that continue the segment, durably. The others are in it, or belonged to a segment that is gone. */
+async function redo(shared: LogShared, segment: Segment, committed: readonly Buffer[]): Promise<void> {
+  const missing: Buffer[] = [];
+  const from = segment.summary.endOffset;
+  for (const payload of committed) {
+    for (let at = 0; at < payload.length; ) {
+      const header = readBatchHeader(payload, at);
+      if (header.baseOffset === segment.summary.endOffset) {
+        missing.push(payload.subarray(at, at + header.sizeBytes));
+        segment.note(header);
+      }
+      at += header.sizeBytes;
+    }
+  }
+  if (missing.length === 0) return;
+  await segment.use(async () => {
+    const file = await segment.file();
+    await file.append(missing);
+    await file.sync();
+  });
+  segment.plannedBytes = segment.summary.sizeBytes;
+  shared.log.info('restored from the write-ahead log', { path: segment.path, from, to: segment.summary.endOffset });
 }
 
 /** Makes the first offset that may be read durable, before any file below it goes. */

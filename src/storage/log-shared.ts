@@ -2,8 +2,10 @@ import type { Clock } from '../lib/clock.ts';
 import { StreamError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { Disk } from '../ports/disk.ts';
+import type { LogWriter } from './log-writer.ts';
 import { OpenSegments } from './segment.ts';
 import { TailCacheBudget } from './tail-cache.ts';
+import type { Wal } from './wal.ts';
 
 /**
  * Syncs that run at the same time. libuv has four threads for all file work: this leaves some for reads and writes. While
@@ -29,6 +31,10 @@ export class LogShared {
   readonly cache: TailCacheBudget;
   readonly openSegments = new OpenSegments(OPEN_SEALED_SEGMENTS);
   pendingBytes = 0;
+  /** Where commits of all partitions become durable; without it (in memory, or before the logs are open) each syncs its own segment. */
+  wal: Wal | undefined;
+  /** Logs with records that are durable in the write-ahead log only. */
+  readonly unsynced = new Set<LogWriter>();
   /** Why nothing can be appended any more, once that is so. */
   failure: StreamError | undefined;
   readonly #changed: (topic: string) => void;
@@ -61,6 +67,13 @@ export class LogShared {
       if (next) next();
       else this.#syncing--;
     }
+  }
+
+  /** Makes every segment hold durably what is in it now. STORAGE_FAILED. */
+  async checkpoint(): Promise<void> {
+    const writers = [...this.unsynced];
+    this.unsynced.clear();
+    await Promise.all(writers.map((writer) => writer.syncSegments()));
   }
 
   onFailure(listener: (error: StreamError) => void): () => void {

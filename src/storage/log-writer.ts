@@ -46,12 +46,16 @@ export class LogWriter {
   #draining: Promise<void> | undefined;
   #syncing: Promise<void> | undefined;
   #syncAgain = false;
+  #stopped = false;
   #flushTimer: Timer | undefined;
   /** Set after a write failed half way: to be cut back before the next write. */
   #torn: Segment | undefined;
   #nextOffset: number;
   #writtenEnd: number;
+  /** Where what is durable ends: in the segments, or in the write-ahead log. */
   #syncedEnd: number;
+  /** Where what is durable in the segments ends. */
+  #segmentsEnd: number;
   #highWatermark: number;
 
   constructor(
@@ -70,6 +74,7 @@ export class LogWriter {
     this.#nextOffset = opened.logEnd;
     this.#writtenEnd = opened.logEnd;
     this.#syncedEnd = opened.logEnd;
+    this.#segmentsEnd = opened.logEnd;
     this.#highWatermark = opened.logEnd;
     if (this.segments.length === 0) this.#planSegment(shared.clock.nowMs());
     this.#stopListening = shared.onFailure((error) => {
@@ -136,11 +141,18 @@ export class LogWriter {
   async flush(): Promise<void> {
     const end = this.#nextOffset;
     if (end > this.#writtenEnd) await this.written(end - 1);
-    while (this.#syncedEnd < end) {
+    await this.syncSegments();
+  }
+
+  /** Makes the segments hold durably what was written by now, although the write-ahead log may have it already. STORAGE_FAILED. */
+  async syncSegments(): Promise<void> {
+    const end = this.#writtenEnd;
+    while (this.#segmentsEnd < end && !this.#stopped) {
       if (this.#shared.failure) throw this.#shared.failure;
       await this.#sync();
     }
   }
+
   #segmentFor(bytes: number, lastOffset: number, now: number): Segment {
     const active = this.segments.at(-1)!;
     const full =
@@ -223,15 +235,40 @@ export class LogWriter {
   }
 
   #tookWrites(count: number): void {
+    const start = this.#writtenEnd;
+    const batches: Buffer[] = [];
     for (const { data, header, segment } of this.#pending.splice(0, count)) {
       segment.note(header);
       this.#writtenEnd = header.lastOffset + 1;
       this.#shared.pendingBytes -= data.length;
+      batches.push(data);
     }
     this.#written.advance(this.#writtenEnd);
-    if (this.#settings.fsync === 'always') void this.#sync();
+    if (this.#settings.fsync === 'always') this.#commit(batches, start, this.#writtenEnd);
     else if (this.#settings.fsync === 'interval') this.#armFlush();
     this.#advance();
+  }
+
+  /** Makes what was just written durable: in the write-ahead log, or where that has no space, in the segment. */
+  #commit(batches: readonly Buffer[], start: number, end: number): void {
+    const { wal } = this.#shared;
+    if (wal === undefined || batches.length === 0) {
+      void this.#sync();
+      return;
+    }
+    this.#shared.unsynced.add(this);
+    const { topicId, partition } = this.#identity;
+    wal.commit({ topicId, partition, batches }).then(
+      () => {
+        // What came before under another policy is in no write-ahead log.
+        if (start <= this.#syncedEnd) this.#tookSync(end);
+        else void this.#sync();
+      },
+      (error: unknown) => {
+        if (OUT_OF_SPACE.has((error as { code?: string }).code ?? '')) void this.#sync();
+        else this.#shared.fail('writing the write-ahead log', error);
+      },
+    );
   }
 
   /** Completes the segment before (synced, so that only a log's last segment can be torn) and begins this one. */
@@ -259,12 +296,13 @@ export class LogWriter {
 
   async #syncSegment(segment: Segment): Promise<void> {
     const end = segment.summary.endOffset;
-    if (end <= this.#syncedEnd) return;
+    if (end <= this.#segmentsEnd) return;
     try {
       await this.#shared.commit(() => segment.use(async () => (await segment.file()).sync()));
     } catch (error) {
       throw this.#shared.fail(`syncing ${segment.path}`, error);
     }
+    this.#segmentsEnd = Math.max(this.#segmentsEnd, end);
     this.#tookSync(end);
   }
 
@@ -317,9 +355,10 @@ export class LogWriter {
         // Earlier segments were synced when their successor was created.
         const segment = this.segments.findLast((known) => known.created);
         const end = this.#writtenEnd;
-        if (!segment || end <= this.#syncedEnd) return;
+        if (!segment || end <= this.#segmentsEnd) return;
         try {
           await segment.use(async () => (await segment.file()).sync());
+          this.#segmentsEnd = Math.max(this.#segmentsEnd, end);
           this.#tookSync(end);
         } catch (error) {
           this.#shared.fail(`syncing ${segment.path}`, error);
@@ -331,7 +370,7 @@ export class LogWriter {
   }
 
   #tookSync(end: number): void {
-    if (end <= this.#syncedEnd || this.#shared.failure) return;
+    if (end <= this.#syncedEnd || this.#shared.failure || this.#stopped) return;
     this.#syncedEnd = end;
     this.#advance();
   }
@@ -380,6 +419,7 @@ export class LogWriter {
 
   /** Stops without keeping anything; whoever still waits gets `reason`. */
   async abandon(reason: StreamError): Promise<void> {
+    this.#stopped = true;
     this.#flushTimer?.cancel();
     await this.#draining;
     await this.#syncing;
@@ -389,6 +429,8 @@ export class LogWriter {
   }
 
   async #letGo(): Promise<void> {
+    this.#stopped = true;
+    this.#shared.unsynced.delete(this);
     this.#stopListening();
     this.cache.clear();
     for (const segment of this.segments) {

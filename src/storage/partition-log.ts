@@ -31,6 +31,8 @@ export interface PartitionLogOptions extends LogIdentity {
   readonly leaderEpoch: number;
   /** The last shutdown was clean, so what is on disk needs no check. */
   readonly clean: boolean;
+  /** Record batches of the partition that the write-ahead log holds. */
+  readonly committed?: readonly Buffer[];
 }
 
 /**
@@ -52,7 +54,7 @@ export class PartitionLog {
   #logStart: number;
 
   static async open(shared: LogShared, options: PartitionLogOptions): Promise<PartitionLog> {
-    const opened = await openLog(shared, options, options.clean);
+    const opened = await openLog(shared, options, options.clean, options.committed ?? []);
     return new PartitionLog(shared, options, opened);
   }
 

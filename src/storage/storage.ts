@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type Clock, systemClock, type Timer } from '../lib/clock.ts';
 import { StreamError } from '../lib/errors.ts';
 import { type Log, silentLog } from '../lib/log.ts';
-import type { Disk } from '../ports/disk.ts';
+import type { Disk, DurableDisk } from '../ports/disk.ts';
 import type { NewRecord, TopicInfo, TopicLog } from '../ports/topic-log.ts';
 import { encodeChecked } from './checked-file.ts';
 import { DataDirLock } from './data-dir-lock.ts';
@@ -13,6 +13,7 @@ import { MetadataFile, type TopicRow } from './metadata.ts';
 import { PartitionLog } from './partition-log.ts';
 import { appendError, encodeRecordSet } from './record-set.ts';
 import { checkTopicConfig, TOPIC_CONFIG, type TopicConfigRow, topicSettings } from './topic-config.ts';
+import { readWal, Wal } from './wal.ts';
 
 const CLEAN_MARKER = 'clean-shutdown';
 const TOPICS = 'topics';
@@ -38,6 +39,8 @@ export interface StorageOptions {
   readonly pendingBytes?: number;
   /** How often retention is applied. */
   readonly retentionCheckMs?: number;
+  /** Size of each of the two files of the write-ahead log. */
+  readonly walFileBytes?: number;
 }
 
 interface Topic {
@@ -55,7 +58,7 @@ export interface EffectiveSetting {
 
 /**
  * The durable log: topics, each a number of partitions (partition-log.ts), each a row of STRM segments (segment.ts).
- * A data directory holds `metadata` (metadata.ts), `lock`, after a clean stop `clean-shutdown`, and `topics/<name>.<id>/<partition>/`.
+ * A data directory holds `metadata` (metadata.ts), `lock`, after a clean stop `clean-shutdown`, `wal/` (wal.ts) and `topics/<name>.<id>/<partition>/`.
  */
 export class Storage implements TopicLog {
   readonly #shared: LogShared;
@@ -67,6 +70,9 @@ export class Storage implements TopicLog {
   readonly #listeners = new Set<(topic: string) => void>();
   readonly #changed = new Set<string>();
   readonly #retentionCheckMs: number;
+  readonly #walFileBytes: number;
+  /** What the write-ahead log holds of each partition while the logs are opened after a crash. */
+  readonly #committed = new Map<string, Buffer[]>();
   readonly #newId: () => string;
   #retention: Timer | undefined;
   #closing: Promise<void> | undefined;
@@ -100,6 +106,7 @@ export class Storage implements TopicLog {
     this.#lock = lock;
     this.#defaults = options.topicDefaults ?? {};
     this.#retentionCheckMs = options.retentionCheckMs ?? 300_000;
+    this.#walFileBytes = options.walFileBytes ?? 32 << 20;
     this.#newId = options.newId ?? randomUUID;
   }
 
@@ -273,6 +280,7 @@ export class Storage implements TopicLog {
           this.#shared.log.error('a log was not closed', { reason: String(result.reason) });
       }
       const clean = results.every((result) => result.status === 'fulfilled' && result.value);
+      await this.#shared.wal?.close().catch(() => {});
       if (clean) await this.#shared.disk.replaceFile(CLEAN_MARKER, encodeChecked('clean-shutdown', 1, ''));
     } finally {
       this.#lock?.release();
@@ -291,7 +299,19 @@ export class Storage implements TopicLog {
       await this.#metadata.change((metadata) => ({ ...metadata, leaderEpoch: metadata.leaderEpoch + 1 }));
     }
     for (const directory of this.#metadata.current.deleting) await this.#finishDeletion(directory);
+    const wal = isDurable(disk) ? await readWal(disk, clean) : undefined;
+    for (const { topicId, partition, payload } of wal?.records ?? []) {
+      const key = `${topicId}/${partition}`;
+      const known = this.#committed.get(key);
+      if (known === undefined) this.#committed.set(key, [payload]);
+      else known.push(payload);
+    }
     for (const row of this.#metadata.current.topics) await this.#openTopic(row, clean);
+    this.#committed.clear();
+    if (wal !== undefined && isDurable(disk)) {
+      const checkpoint = () => this.#shared.checkpoint();
+      this.#shared.wal = new Wal(disk, { fileBytes: this.#walFileBytes, generation: wal.nextGeneration, checkpoint });
+    }
     this.#armRetention();
     const { leaderEpoch } = this.#metadata.current;
     log.info('storage opened', { clean, topics: this.#topics.size, leaderEpoch, ms: clock.monotonicMs() - began });
@@ -319,6 +339,7 @@ export class Storage implements TopicLog {
       settings: topicSettings(topic.row.config, this.#defaults),
       leaderEpoch: this.#metadata.current.leaderEpoch,
       clean,
+      committed: this.#committed.get(`${topic.row.id}/${partition}`) ?? [],
     });
   }
 
@@ -381,6 +402,8 @@ export class Storage implements TopicLog {
     return log;
   }
 }
+
+const isDurable = (disk: Disk): disk is DurableDisk => 'openDurable' in disk;
 
 function noTopic(name: string): StreamError {
   return new StreamError('NOT_FOUND', `there is no topic ${name}`);

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path/posix';
-import type { Disk, DiskFile } from '../../src/ports/disk.ts';
+import type { DiskFile, DurableDisk, DurableFile } from '../../src/ports/disk.ts';
 
 /** What happened to a file's content since it was last synced, in order. */
 type Change =
@@ -43,7 +43,7 @@ const SECTOR_BYTES = 4096;
  * byte or sector or reordered (a hole of zeros before data that did arrive) at a `crash`;
  * until `syncDirectory`, so may a creation, removal or rename.
  */
-export class FaultDisk implements Disk {
+export class FaultDisk implements DurableDisk {
   /** Bytes that all files together may hold; an append beyond writes what fits and fails with ENOSPC. */
   spaceBytes = Number.POSITIVE_INFINITY;
   /** Fails the operation with this error code while it answers one. */
@@ -121,6 +121,20 @@ export class FaultDisk implements Disk {
     return new FaultFile(this, path, inode);
   }
 
+  async openDurable(path: string): Promise<DurableFile> {
+    await this.#turn();
+    let inode = this.#entries.get(normal(path));
+    if (!inode) {
+      inode = new Inode(Buffer.alloc(0));
+      this.#entries.set(normal(path), inode);
+    }
+    const found = inode;
+    return {
+      overwrite: (buffers, position) => this.#overwrite(path, found, position, buffers),
+      close: async () => {},
+    };
+  }
+
   async readFile(path: string): Promise<Buffer> {
     await this.#turn();
     const inode = this.#entries.get(normal(path));
@@ -192,19 +206,38 @@ export class FaultDisk implements Disk {
     const fitting = data.subarray(0, Math.max(0, Math.min(data.length, room)));
     if (fitting.length > 0) {
       inode.live = Buffer.concat([inode.live.subarray(0, at), fitting]);
-      // The kernel may write a long append out as several pieces, each of which can be lost alone.
-      for (let from = 0; from < fitting.length; ) {
-        const style = this.#random();
-        const toSector = SECTOR_BYTES - ((at + from) % SECTOR_BYTES);
-        const part = Math.min(
-          fitting.length - from,
-          style < 0.5 ? fitting.length : style < 0.75 ? toSector : 1 + Math.floor(this.#random() * fitting.length),
-        );
-        inode.change({ kind: 'write', at: at + from, data: fitting.subarray(from, from + part) });
-        from += part;
-      }
+      this.#changedInPieces(inode, at, fitting);
     }
     if (fitting.length < data.length) throw failure('ENOSPC', path);
+  }
+
+  async #overwrite(path: string, inode: Inode, at: number, buffers: readonly Uint8Array[]): Promise<void> {
+    await this.#turn('append');
+    this.#fail('append', path);
+    const data = Buffer.concat(buffers);
+    const growth = Math.max(0, at + data.length - inode.live.length);
+    const room = Math.max(0, this.spaceBytes - this.usedBytes);
+    const fitting = growth > room ? data.subarray(0, data.length - (growth - room)) : data;
+    const grown = Buffer.from(resized(inode.live, Math.max(inode.live.length, at + fitting.length)));
+    fitting.copy(grown, at);
+    inode.live = grown;
+    this.#changedInPieces(inode, at, fitting);
+    if (fitting.length < data.length) throw failure('ENOSPC', path);
+    await this.sync(path, inode);
+  }
+
+  /** The kernel may write a long piece out as several, each of which can be lost alone. */
+  #changedInPieces(inode: Inode, at: number, data: Buffer): void {
+    for (let from = 0; from < data.length; ) {
+      const style = this.#random();
+      const toSector = SECTOR_BYTES - ((at + from) % SECTOR_BYTES);
+      const part = Math.min(
+        data.length - from,
+        style < 0.5 ? data.length : style < 0.75 ? toSector : 1 + Math.floor(this.#random() * data.length),
+      );
+      inode.change({ kind: 'write', at: at + from, data: data.subarray(from, from + part) });
+      from += part;
+    }
   }
 
   /** @internal */

@@ -2,13 +2,13 @@ import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import { assert } from '../../lib/assert.ts';
-import type { Disk, DiskFile } from '../../ports/disk.ts';
+import type { DiskFile, DurableDisk, DurableFile } from '../../ports/disk.ts';
 
 /** Ends the name of a file that replaceFile had not renamed yet; left behind only by a crash. */
 export const TEMPORARY_SUFFIX = '.tmp';
 
 /** The real file system. Errors are Node's own (`code` ENOSPC, EIO, ENOENT …); relative paths start at `root`. */
-export class NodeDisk implements Disk {
+export class NodeDisk implements DurableDisk {
   readonly #root: string;
   #temporaries = 0;
 
@@ -30,6 +30,19 @@ export class NodeDisk implements Disk {
       await handle.close();
       throw error;
     }
+  }
+
+  async openDurable(path: string): Promise<DurableFile> {
+    // O_DSYNC saves the second call; where it is missing the sync follows the write.
+    const dsync = constants.O_DSYNC ?? 0;
+    const handle = await fs.open(this.#at(path), constants.O_RDWR | constants.O_CREAT | dsync, 0o640);
+    return {
+      async overwrite(buffers, position) {
+        await writeAll(handle, buffers, position);
+        if (dsync === 0) await handle.datasync();
+      },
+      close: () => handle.close(),
+    };
   }
 
   readFile(path: string): Promise<Buffer> {
@@ -114,22 +127,8 @@ class NodeFile implements DiskFile {
   }
 
   async append(buffers: readonly Uint8Array[]): Promise<void> {
-    let total = 0;
-    for (const buffer of buffers) total += buffer.length;
-    if (total === 0) return;
     const position = this.#size;
-    let rest: readonly Uint8Array[] = buffers;
-    let done = 0;
-    while (done < total) {
-      const { bytesWritten } =
-        rest.length === 1
-          ? await this.#handle.write(rest[0]!, 0, rest[0]!.length, position + done)
-          : await this.#handle.writev(rest, position + done);
-      // A short write is legal (a signal, a nearly full disk); the next attempt goes on or brings the error.
-      if (bytesWritten === 0) throw Object.assign(new Error('the write made no progress'), { code: 'EIO' });
-      done += bytesWritten;
-      if (done < total) rest = skip(rest, bytesWritten);
-    }
+    const total = await writeAll(this.#handle, buffers, position);
     assert(this.#size === position, 'two appends to one file overlapped');
     this.#size = position + total;
   }
@@ -156,6 +155,25 @@ class NodeFile implements DiskFile {
   close(): Promise<void> {
     return this.#handle.close();
   }
+}
+
+/** Returns the bytes written: all. */
+async function writeAll(handle: fs.FileHandle, buffers: readonly Uint8Array[], position: number): Promise<number> {
+  let total = 0;
+  for (const buffer of buffers) total += buffer.length;
+  let rest: readonly Uint8Array[] = buffers;
+  let done = 0;
+  while (done < total) {
+    const { bytesWritten } =
+      rest.length === 1
+        ? await handle.write(rest[0]!, 0, rest[0]!.length, position + done)
+        : await handle.writev(rest, position + done);
+    // A short write is legal (a signal, a nearly full disk); the next attempt goes on or brings the error.
+    if (bytesWritten === 0) throw Object.assign(new Error('the write made no progress'), { code: 'EIO' });
+    done += bytesWritten;
+    if (done < total) rest = skip(rest, bytesWritten);
+  }
+  return total;
 }
 
 /** The buffers without their first `bytes` bytes. */
