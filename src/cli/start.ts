@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { SETTINGS, type Settings } from '../config.ts';
 import { resolveSettings } from '../lib/config-table.ts';
 import { StreamError } from '../lib/errors.ts';
+import { tuneHeapGrowth } from '../lib/heap-growth.ts';
 import { createLog } from '../lib/log.ts';
 import { VERSION } from '../version.ts';
 
@@ -52,6 +53,7 @@ async function readToml(path: string): Promise<Record<string, unknown>> {
 
 async function start(settings: Settings): Promise<void> {
   const log = createLog(settings.logLevel);
+  tuneHeapGrowth();
   const { startPlatform } = await import('../platform.ts');
   const platform = await startPlatform(settings, VERSION, log);
   process.stdout.write(
