@@ -83,7 +83,12 @@ export async function startPlatform(settings: Settings, version: string, log: Lo
       executor,
       clock,
       log,
-      status: () => ({ version, startedAtMs, notReadyReason, kafka: broker.stats() }),
+      status: () => ({
+        version,
+        startedAtMs,
+        notReadyReason: notReadyReason ?? storage.failure?.message,
+        kafka: broker.stats(),
+      }),
     };
     const http: RunningServer = await server.startServer(services, settings.httpListen);
     closers.push(() => http.close());

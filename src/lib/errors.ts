@@ -179,5 +179,15 @@ export class StreamError extends Error {
 export function asStreamError(thrown: unknown): StreamError {
   if (thrown instanceof StreamError) return thrown;
   const message = thrown instanceof Error ? thrown.message : String(thrown);
+  const hint = DISK_ERRORS[(thrown as NodeJS.ErrnoException | undefined)?.code ?? ''];
+  if (hint !== undefined) return new StreamError('STORAGE_FAILED', message, { cause: thrown, hint });
   return new StreamError('INVARIANT', message, { cause: thrown });
 }
+
+/** Errors of the system that are about the disk whatever was being done, and the next step to take. */
+const DISK_ERRORS: Readonly<Record<string, string>> = {
+  ENOSPC: 'the disk is full: free some space',
+  EDQUOT: 'the quota of the disk is used up: free some space',
+  EIO: 'the disk does not work: check it',
+  EROFS: 'the disk is mounted read-only: check why',
+};

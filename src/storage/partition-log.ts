@@ -160,7 +160,7 @@ export class PartitionLog {
 
   /**
    * Whole batches beginning with the one that holds `offset`, at least one, else at most `maxBytes`, below the high watermark and
-   * `maxOffset`; empty when there is none. The bytes are shared: do not change them. REQUEST_INVALID outside [logStart, logEnd].
+   * `maxOffset`; empty when there is none. The bytes are shared: do not change them. REQUEST_INVALID outside [logStart, logEnd]; STORAGE_FAILED when the disk cannot be read.
    */
   async read(offset: number, maxBytes: number, options: { maxOffset?: number } = {}): Promise<Buffer> {
     this.#checkRange(offset);
@@ -174,7 +174,10 @@ export class PartitionLog {
       return await segment.read(offset, maxBytes, segment.summary.sizeBytes, end);
     } catch (error) {
       this.#checkRange(offset); // deleted meanwhile
-      throw error;
+      if (error instanceof StreamError) throw error;
+      const reason = error instanceof Error ? error.message : String(error);
+      const where = `${this.topic}-${this.partition} at offset ${offset}`;
+      throw new StreamError('STORAGE_FAILED', `reading ${where} failed: ${reason}`, { cause: error });
     }
   }
 

@@ -27,7 +27,12 @@ export class ServerProcess {
     this.stderr = stderr;
   }
 
-  static start(dataDir: string | null, args: readonly string[] = []): Promise<ServerProcess> {
+  /** `env` comes on top of this process's. */
+  static start(
+    dataDir: string | null,
+    args: readonly string[] = [],
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<ServerProcess> {
     const where = dataDir === null ? ['--in-memory'] : ['--data-dir', dataDir];
     const listen = ['--kafka-listen', '127.0.0.1:0', '--http-listen', '127.0.0.1:0', '--pg-listen', '127.0.0.1:0'];
     const child = spawn(
@@ -35,6 +40,7 @@ export class ServerProcess {
       [MAIN, 'start', ...where, ...listen, '--group-initial-rebalance-delay-ms', '0', ...args],
       {
         stdio: ['ignore', 'pipe', 'pipe'],
+        env: { ...process.env, ...env },
       },
     );
     const stderr: string[] = [];
@@ -59,6 +65,11 @@ export class ServerProcess {
 
   get pid(): number {
     return this.#child.pid as number;
+  }
+
+  /** Stops the process where it stands (SIGSTOP), or lets it go on (SIGCONT). */
+  pause(on: boolean): void {
+    this.#child.kill(on ? 'SIGSTOP' : 'SIGCONT');
   }
 
   /** kill −9, and waits until the process is gone. */

@@ -6,7 +6,23 @@ import {
   type RequestInput,
   type ResponseBody,
 } from '../../../src/protocol/protocol.ts';
-import type { ClientEnd, SimNetwork } from './network.ts';
+import type { Times } from './world.ts';
+
+/** A client's end of a connection. */
+export interface ClientStream {
+  onData: (chunk: Buffer) => void;
+  onClosed: () => void;
+  write(chunk: Buffer): void;
+  /** Forgets the connection. What was sent may still arrive. */
+  abandon(): void;
+}
+
+/** The way to the broker. */
+export interface Dialer {
+  readonly world: Times;
+  /** Undefined when nobody listens or the connection is not made. */
+  connect(): Promise<ClientStream | undefined>;
+}
 
 /** The answer did not come: the request may have been carried out, or be carried out later. */
 export class Lost extends Error {}
@@ -18,18 +34,18 @@ interface Waiting {
   readonly timer: Timer;
 }
 
-/** Speaks the protocol over one simulated connection at a time; makes a new one when the last is gone. Calls may overlap. */
+/** Speaks the protocol over one connection at a time; makes a new one when the last is gone. Calls may overlap. */
 export class SimClient {
-  readonly #network: SimNetwork;
+  readonly #network: Dialer;
   readonly #name: string;
   readonly #timeoutMs: number;
-  #end: ClientEnd | undefined;
-  #connecting: Promise<ClientEnd> | undefined;
+  #end: ClientStream | undefined;
+  #connecting: Promise<ClientStream> | undefined;
   #waiting: Waiting[] = [];
   #received: Buffer = Buffer.alloc(0);
   #correlationId = 0;
 
-  constructor(network: SimNetwork, name: string, timeoutMs = 1000) {
+  constructor(network: Dialer, name: string, timeoutMs = 1000) {
     this.#network = network;
     this.#name = name;
     this.#timeoutMs = timeoutMs;
@@ -62,7 +78,7 @@ export class SimClient {
     if (this.#end) this.#lose(this.#end, 'given up');
   }
 
-  #connect(): Promise<ClientEnd> {
+  #connect(): Promise<ClientStream> {
     this.#connecting ??= this.#network.connect().then((end) => {
       this.#connecting = undefined;
       if (end === undefined) throw new Lost(`${this.#name}: connection refused`);
@@ -75,7 +91,7 @@ export class SimClient {
     return this.#connecting;
   }
 
-  #lose(end: ClientEnd, reason: string): void {
+  #lose(end: ClientStream, reason: string): void {
     if (this.#end !== end) return;
     this.#end = undefined;
     end.abandon();

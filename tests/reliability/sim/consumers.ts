@@ -180,7 +180,7 @@ export class GroupMember {
       5,
       {
         groupId: id,
-        sessionTimeoutMs: 800,
+        sessionTimeoutMs: this.#lab.sessionMs,
         rebalanceTimeoutMs: 600,
         memberId: this.#memberId,
         protocolType: 'consumer',

@@ -1,6 +1,6 @@
-import type { SimNetwork } from './network.ts';
+import type { Dialer } from './client.ts';
 import type { Recorder } from './recorder.ts';
-import type { World } from './world.ts';
+import type { Times } from './world.ts';
 
 /** A partition. */
 export interface Place {
@@ -12,14 +12,16 @@ export const placeName = ({ topic, partition }: Place): string => `${topic}-${pa
 
 /** What all simulated clients share. */
 export interface Lab {
-  readonly world: World;
-  readonly network: SimNetwork;
+  readonly world: Times;
+  readonly network: Dialer;
   readonly recorder: Recorder;
   readonly places: readonly Place[];
   /** Producers begin nothing new. */
   productionOver: boolean;
   /** Everybody ends. */
   over: boolean;
+  /** Session timeout of group members. */
+  readonly sessionMs: number;
   /** Time by the clients' clocks. */
   readonly nowMs: () => number;
   /** Behind a value: a blank and bytes that make it longer. */

@@ -1,5 +1,6 @@
 import type { ByteStream, Listening, Network } from '../../../src/broker/network.ts';
 import type { Timer } from '../../../src/lib/clock.ts';
+import type { ClientStream, Dialer } from './client.ts';
 import type { World } from './world.ts';
 
 /** How bytes travel. Latencies in ms. */
@@ -14,7 +15,7 @@ export interface Weather {
 export const FAIR: Weather = { latencyMs: [0.1, 1], splits: 0.05, drops: 0 };
 
 /** A simulated network with one server: streams of bytes that come late and in pieces, stop, or break. */
-export class SimNetwork implements Network {
+export class SimNetwork implements Network, Dialer {
   weather: Weather = FAIR;
   readonly world: World;
   readonly #links = new Set<Link>();
@@ -282,7 +283,7 @@ class ServerEnd implements ByteStream {
 }
 
 /** What a simulated client holds. */
-export class ClientEnd {
+export class ClientEnd implements ClientStream {
   onData: (chunk: Buffer) => void = () => {};
   onClosed: () => void = () => {};
   readonly #link: Link;

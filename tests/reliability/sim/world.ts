@@ -1,5 +1,17 @@
 import type { Clock, Timer } from '../../../src/lib/clock.ts';
 
+/** Time and chance as clients know them: simulated here, real in `real/`. */
+export interface Times {
+  readonly now: number;
+  random(): number;
+  after(delayMs: number, run: () => void): Timer;
+  sleep(delayMs: number): Promise<void>;
+  /** A whole number from `from` to `to`. */
+  between(from: number, to: number): number;
+  chance(probability: number): boolean;
+  pick<T>(choices: readonly T[]): T;
+}
+
 interface Event extends Timer {
   readonly at: number;
   readonly order: number;
@@ -11,7 +23,7 @@ interface Event extends Timer {
  * events all promises and immediates of the event loop settle, so a seed gives the same run every time as long as nothing
  * waits for a real clock, disk or socket.
  */
-export class World {
+export class World implements Times {
   /** Milliseconds since the world began. */
   now = 0;
   eventCount = 0;
@@ -40,7 +52,6 @@ export class World {
     return new Promise((resolve) => this.after(delayMs, resolve));
   }
 
-  /** A whole number from `from` to `to`. */
   between(from: number, to: number): number {
     return from + Math.floor(this.random() * (to - from + 1));
   }
