@@ -91,6 +91,8 @@ export class Machine {
       log,
       newId: () => this.#newId(),
       tailCacheBytes: world.pick([0, 2000, 1 << 20]),
+      // Small ones turn over often.
+      walFileBytes: world.pick([1500, 8000, 1 << 20]),
     });
     if (!life.alive) return;
     life.storage = storage;
@@ -126,8 +128,9 @@ export class Machine {
     }
   }
 
-  jumpClock(ms: number): void {
-    this.clockJumpMs += ms;
+  /** The wall clock is wrong by so much from now on. */
+  setClock(ms: number): void {
+    this.clockJumpMs = ms;
     if (this.#life) this.#life.clock.jumpMs = this.clockJumpMs;
   }
 

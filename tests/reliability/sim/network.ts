@@ -170,7 +170,7 @@ class Direction {
     const { world } = this.#link.network;
     this.#earliest = Math.max(this.#earliest, world.now + this.#link.network.latency());
     this.pendingBytes += chunk.length;
-    world.after(this.#earliest - world.now, () => {
+    world.at(this.#earliest, () => {
       if (this.#ended) return;
       this.pendingBytes -= chunk.length;
       this.#deliver(chunk);

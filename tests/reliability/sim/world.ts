@@ -36,8 +36,12 @@ export class World implements Times {
   }
 
   after(delayMs: number, run: () => void): Timer {
+    return this.at(this.now + Math.max(0, delayMs), run);
+  }
+
+  at(ms: number, run: () => void): Timer {
     const event: Event = {
-      at: this.now + Math.max(0, delayMs),
+      at: ms,
       order: this.#order++,
       run,
       cancel() {
