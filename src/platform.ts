@@ -41,6 +41,7 @@ export async function startPlatform(settings: Settings, version: string, log: Lo
     }
   };
   let notReadyReason: string | undefined = 'starting';
+  let engineEnded: string | undefined;
   try {
     const dataDir = resolve(settings.dataDir);
     if (!settings.inMemory) mkdirSync(dataDir, { recursive: true });
@@ -58,6 +59,9 @@ export async function startPlatform(settings: Settings, version: string, log: Lo
       logger: log,
       sinkRegistry: new URL('../sinks/registry.ts', import.meta.url).href,
       settings: { checkpointIntervalMs: settings.checkpointIntervalMs },
+      onExit: (error) => {
+        engineEnded = error.message;
+      },
     });
     starting.catch(() => undefined);
     const broker = await Broker.start({ storage, clock, log, listen: settings.kafkaListen, settings });
@@ -86,7 +90,7 @@ export async function startPlatform(settings: Settings, version: string, log: Lo
       status: () => ({
         version,
         startedAtMs,
-        notReadyReason: notReadyReason ?? storage.failure?.message,
+        notReadyReason: notReadyReason ?? storage.failure?.message ?? engineEnded,
         kafka: broker.stats(),
       }),
     };

@@ -4,14 +4,6 @@ import { encodeBatch, RecordCursor } from '../protocol/records.ts';
 import type { PartitionLog } from '../storage/partition-log.ts';
 import type { Storage } from '../storage/storage.ts';
 
-/** Topics of our own: listed as internal, closed to producers, not to be created or deleted by clients. */
-export const OFFSETS_TOPIC = '__consumer_offsets';
-export const PRODUCER_IDS_TOPIC = '__producer_ids';
-
-const INTERNAL: ReadonlySet<string> = new Set([OFFSETS_TOPIC, PRODUCER_IDS_TOPIC]);
-
-export const isInternalTopic = (topic: string): boolean => INTERNAL.has(topic);
-
 const READ_BYTES = 1 << 20;
 /** Kept whole and never by age: what is no longer needed is cut off at the front by its owner. */
 const CONFIG = { 'retention.ms': '-1', 'segment.bytes': '16777216', 'max.message.bytes': '16777216' };

@@ -1,5 +1,6 @@
 import type { GroupJournal, GroupRecord } from '../consumer/journal.ts';
 import type { Log } from '../lib/log.ts';
+import { OFFSETS_TOPIC } from '../ports/internal-topics.ts';
 import {
   decodeCoordinatorKey,
   decodeGroupMetadataValue,
@@ -10,7 +11,7 @@ import {
   encodeOffsetCommitValue,
 } from '../protocol/coordinator-records.ts';
 import type { Storage } from '../storage/storage.ts';
-import { InternalLog, OFFSETS_TOPIC } from './internal-log.ts';
+import { InternalLog } from './internal-log.ts';
 
 interface Entry {
   readonly key: Buffer;

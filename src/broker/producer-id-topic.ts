@@ -1,6 +1,7 @@
+import { PRODUCER_IDS_TOPIC } from '../ports/internal-topics.ts';
 import type { Storage } from '../storage/storage.ts';
 import { ProducerIds } from '../transaction/producer-ids.ts';
-import { InternalLog, PRODUCER_IDS_TOPIC } from './internal-log.ts';
+import { InternalLog } from './internal-log.ts';
 
 const KEY = Buffer.from('reserved');
 

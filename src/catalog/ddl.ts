@@ -22,6 +22,7 @@ import { ok, type SqlContext, type SqlResult } from './context.ts';
 import type { CatalogObject } from './objects.ts';
 import { checkOptions, parseCount, parseDurationMs, SOURCE_OPTIONS } from './options.ts';
 import { scansOf } from './pull.ts';
+import { refuseInternal } from './topic-relation.ts';
 
 /** How many records, and bytes of log, CREATE SOURCE looks at to infer columns. */
 const INFER_RECORDS = 1000;
@@ -38,6 +39,7 @@ export async function createSource(
   if (existing(context, statement.name, statement.ifNotExists)) return ok(tag, `"${name}" exists already`);
   const options = checkOptions(statement.options, SOURCE_OPTIONS);
   const topic = options['topic'] ?? name;
+  if (isTable) refuseInternal(topic);
   let declared = bindColumns(statement.columns);
   if (declared.length === 0) declared = await inferTopicColumns(context, topic, statement.name);
   const watermark = statement.watermark === null ? null : bindWatermark(statement.watermark, declared);
@@ -179,8 +181,9 @@ async function dropObject(context: SqlContext, object: CatalogObject, cascade: b
   }
   for (const reader of readers)
     if (context.catalog.get(reader.name) !== undefined) await dropObject(context, reader, true);
-  await context.engine.remove(object.id);
+  // The catalogue first: after a crash in between nothing starts the object again, and its state is let go.
   await context.catalog.delete(object.name);
+  await context.engine.remove(object.id);
   if (object.kind === 'table' && object.ownsTopic && object.topic !== null) await context.log.deleteTopic(object.topic);
 }
 
@@ -298,6 +301,7 @@ async function ensureTopic(
   keepForever: boolean,
 ): Promise<boolean> {
   if (context.log.describeTopic(topic) !== undefined) return false;
+  refuseInternal(topic);
   const config = keepForever ? { 'retention.ms': '-1', 'retention.bytes': '-1' } : undefined;
   await context.log.createTopic(topic, { partitions, ...(config ? { config } : {}) });
   return true;

@@ -1,6 +1,6 @@
 import { bindQuery } from '../../streamql/binder/binder.ts';
 import type { Explain, Query, Statement } from '../../streamql/parser/ast.ts';
-import { parseStatements } from '../../streamql/parser/parser.ts';
+import { parseScript, parseStatements } from '../../streamql/parser/parser.ts';
 import { explainPlan } from '../../streamql/plan/explain.ts';
 import { optimize } from '../../streamql/rules/optimize.ts';
 import { StreamError } from '../lib/errors.ts';
@@ -13,7 +13,7 @@ import { createSink, createSource, createView, drop } from './ddl.ts';
 import { insert, remove, update } from './dml.ts';
 import { runPull } from './pull.ts';
 import { describe, show, table } from './show.ts';
-import { topicRelation } from './topic-relation.ts';
+import { topicRelation, usersTopics } from './topic-relation.ts';
 
 /**
  * Runs statements: the one way in for HTTP, GraphQL, the Postgres wire and the CLI. DDL runs one at a time, in the order of the
@@ -33,11 +33,11 @@ export class SqlExecutor {
 
   /** One result per statement. Stops at the first failing one; what ran before it stands. */
   async execute(sql: string, options: StatementOptions): Promise<SqlResult[]> {
-    const statements = parseStatements(sql);
-    if (statements.length === 0)
+    const script = parseScript(sql);
+    if (script.length === 0)
       throw new StreamError('SQL_SYNTAX', 'there is no statement', { at: { line: 1, column: 1 } });
     const results: SqlResult[] = [];
-    for (const statement of statements) results.push(await this.#run(statement, sql, options));
+    for (const { statement, text } of script) results.push(await this.#run(statement, text, options));
     return results;
   }
 
@@ -193,7 +193,7 @@ export class SqlExecutor {
         const topic = log.describeTopic(name);
         return topic === undefined ? undefined : topicRelation(topic);
       },
-      relationNames: () => [...catalog.relationNames(), ...log.listTopics().map((topic) => topic.name)],
+      relationNames: () => [...catalog.relationNames(), ...usersTopics(log).map((topic) => topic.name)],
     };
   }
 

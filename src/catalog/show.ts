@@ -4,6 +4,7 @@ import { StreamError } from '../lib/errors.ts';
 import { batchOfRows, type ColumnSchema } from '../values/batch.ts';
 import { BIGINT, BOOLEAN, type Datum, type SqlType, TIMESTAMP, typeName, VARCHAR } from '../values/types.ts';
 import type { SqlContext, SqlResult } from './context.ts';
+import { usersTopics } from './topic-relation.ts';
 
 interface Listing {
   readonly columns: readonly (readonly [name: string, type: SqlType])[];
@@ -104,7 +105,7 @@ const LISTINGS: Readonly<Record<string, Listing>> = {
       ['id', VARCHAR],
     ],
     rows: async ({ log }) =>
-      log.listTopics().map((topic) => {
+      usersTopics(log).map((topic) => {
         let records = 0;
         for (let partition = 0; partition < topic.partitions; partition++) {
           const { logStart, highWatermark } = log.bounds(topic.name, partition);

@@ -1,10 +1,23 @@
 import type { Scan } from '../../streamql/plan/plan.ts';
+import { StreamError } from '../lib/errors.ts';
+import { isInternalTopic } from '../ports/internal-topics.ts';
 import type { Relation } from '../ports/relations.ts';
 import type { TopicInfo, TopicLog } from '../ports/topic-log.ts';
 import { RecordCursor } from '../protocol/records.ts';
 import type { Batch, ColumnSchema } from '../values/batch.ts';
 import { ColumnBuilder } from '../values/column.ts';
 import { BIGINT, INTEGER, TIMESTAMP, VARCHAR } from '../values/types.ts';
+
+export const usersTopics = (log: TopicLog): TopicInfo[] =>
+  log.listTopics().filter(({ name }) => !isInternalTopic(name));
+
+/** REQUEST_INVALID for a topic of our own: people may read it and nothing else. */
+export function refuseInternal(topic: string): void {
+  if (!isInternalTopic(topic)) return;
+  throw new StreamError('REQUEST_INVALID', `topic "${topic}" is the server's own and can only be read`, {
+    hint: 'take another name',
+  });
+}
 
 /** Ids of topics named in a pull query without a source over them. */
 export const TOPIC_RELATION_PREFIX = 'topic:';

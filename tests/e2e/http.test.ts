@@ -130,6 +130,33 @@ describe('HTTP', () => {
     }
   });
 
+  test("the server's own topics are shown when asked for, and only read", async () => {
+    await server.sql('SHOW TOPICS');
+    await server.produce('orders', [{ id: 9 }]);
+    const names = async (query: string): Promise<string[]> =>
+      (await server.request('GET', `/api/v1/topics${query}`)).json.topics.map(({ name }: { name: string }) => name);
+    expect((await names('')).filter((name) => name.startsWith('__'))).toEqual([]);
+    expect(await names('?internal=true')).toEqual(expect.arrayContaining(await names('')));
+    expect((await server.rows('SHOW TOPICS')).flat().filter((name) => String(name).startsWith('__'))).toEqual([]);
+    const created = await server.request('POST', '/api/v1/topics', { name: '__consumer_offsets' });
+    expect([created.status, created.json.code]).toEqual([400, 'REQUEST_INVALID']);
+  });
+
+  test('of several statements each keeps its own text', async () => {
+    await server.sql(
+      "CREATE SOURCE s_one (a INT) WITH (topic = 's1'); CREATE SOURCE s_two (b INT) WITH (topic = 's2')",
+    );
+    const [, two] = (await server.rows('DESCRIBE s_two')) as unknown[][];
+    expect(two).toBeDefined();
+    await server.sql(
+      'CREATE MATERIALIZED VIEW v_one AS SELECT a FROM s_one; CREATE MATERIALIZED VIEW v_two AS SELECT b FROM s_two',
+    );
+    const { json } = await server.request('GET', '/api/v1/views/v_two');
+    expect(json.sql).toBe('CREATE MATERIALIZED VIEW v_two AS SELECT b FROM s_two');
+    await server.sql('DROP SOURCE s_one CASCADE; DROP SOURCE s_two CASCADE');
+    expect((await server.request('GET', '/api/v1/views/v_two')).status).toBe(404);
+  });
+
   test('failures are problems with their status', async () => {
     const cases: [string, string, unknown, number, string][] = [
       ['GET', '/api/v1/views/nope', undefined, 404, 'NOT_FOUND'],

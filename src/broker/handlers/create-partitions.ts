@@ -1,7 +1,7 @@
+import { isInternalTopic } from '../../ports/internal-topics.ts';
 import { ERROR_CODES as E } from '../../protocol/error-codes.ts';
 import type { RequestBody } from '../../protocol/protocol.ts';
 import { type BrokerContext, type Handler, NODE_ID } from '../context.ts';
-import { isInternalTopic } from '../internal-log.ts';
 import { type KafkaError, kafkaError, NO_ERROR } from '../kafka-error.ts';
 
 export const createPartitions: Handler<'createPartitions'> = async (request, _call, broker) => {

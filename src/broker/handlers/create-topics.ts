@@ -1,8 +1,8 @@
+import { isInternalTopic } from '../../ports/internal-topics.ts';
 import { ERROR_CODES as E } from '../../protocol/error-codes.ts';
 import type { RequestBody } from '../../protocol/protocol.ts';
 import { ZERO_UUID } from '../../protocol/schema.ts';
 import { type BrokerContext, type Handler, NODE_ID } from '../context.ts';
-import { isInternalTopic } from '../internal-log.ts';
 import { type KafkaError, kafkaError, NO_ERROR } from '../kafka-error.ts';
 import { CONFIG_SOURCE } from './describe-configs.ts';
 

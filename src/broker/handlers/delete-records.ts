@@ -1,6 +1,6 @@
+import { isInternalTopic } from '../../ports/internal-topics.ts';
 import { ERROR_CODES as E } from '../../protocol/error-codes.ts';
 import type { Handler } from '../context.ts';
-import { isInternalTopic } from '../internal-log.ts';
 import { kafkaError } from '../kafka-error.ts';
 
 export const deleteRecords: Handler<'deleteRecords'> = async (request, _call, { storage }) => {

@@ -1,7 +1,7 @@
+import { isInternalTopic } from '../../ports/internal-topics.ts';
 import { ERROR_CODES as E } from '../../protocol/error-codes.ts';
 import { ZERO_UUID } from '../../protocol/schema.ts';
 import type { Handler } from '../context.ts';
-import { isInternalTopic } from '../internal-log.ts';
 import { kafkaError, NO_ERROR } from '../kafka-error.ts';
 import { findTopic } from '../topics.ts';
 

@@ -1,9 +1,9 @@
+import { isInternalTopic } from '../../ports/internal-topics.ts';
 import { ERROR_CODES as E } from '../../protocol/error-codes.ts';
 import type { ResponseInput } from '../../protocol/protocol.ts';
 import { ZERO_UUID } from '../../protocol/schema.ts';
 import { TOPIC_OPERATIONS } from '../authorized-operations.ts';
 import { type Handler, NODE_ID } from '../context.ts';
-import { isInternalTopic } from '../internal-log.ts';
 import { describePartition, logsOf } from '../topics.ts';
 
 /** Kafka's max.request.partition.size.limit. */

@@ -1,7 +1,7 @@
+import { isInternalTopic } from '../../ports/internal-topics.ts';
 import { ERROR_CODES as E } from '../../protocol/error-codes.ts';
 import type { RequestBody } from '../../protocol/protocol.ts';
 import type { BrokerContext, Handler } from '../context.ts';
-import { isInternalTopic } from '../internal-log.ts';
 import { type KafkaError, kafkaError, NO_ERROR } from '../kafka-error.ts';
 import { RESOURCE } from './describe-configs.ts';
 

@@ -1,9 +1,9 @@
+import { isInternalTopic } from '../../ports/internal-topics.ts';
 import type { TopicInfo } from '../../ports/topic-log.ts';
 import { ERROR_CODES as E } from '../../protocol/error-codes.ts';
 import { ZERO_UUID } from '../../protocol/schema.ts';
 import { CLUSTER_OPERATIONS, TOPIC_OPERATIONS, UNKNOWN_OPERATIONS } from '../authorized-operations.ts';
 import { type BrokerContext, type Handler, NODE_ID } from '../context.ts';
-import { isInternalTopic } from '../internal-log.ts';
 import { kafkaError } from '../kafka-error.ts';
 import { describePartition, findTopic, logsOf } from '../topics.ts';
 

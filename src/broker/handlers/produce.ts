@@ -1,9 +1,9 @@
+import { isInternalTopic } from '../../ports/internal-topics.ts';
 import type { TopicInfo } from '../../ports/topic-log.ts';
 import { ERROR_CODES as E, errorName } from '../../protocol/error-codes.ts';
 import { ProtocolError } from '../../protocol/protocol-error.ts';
 import { validateBatch } from '../../protocol/records.ts';
 import type { BrokerContext, Handler } from '../context.ts';
-import { isInternalTopic } from '../internal-log.ts';
 import { kafkaError } from '../kafka-error.ts';
 import { findTopic } from '../topics.ts';
 

@@ -10,6 +10,7 @@ import {
   GraphQLSchema,
   GraphQLString,
 } from 'graphql';
+import { refuseInternal, usersTopics } from '../../catalog/topic-relation.ts';
 import type { Services } from '../route.ts';
 import { pipelineJson } from '../routes/pipelines.ts';
 import { DEFAULT_MAX_ROWS, DEFAULT_TIMEOUT_MS, resultJson } from '../routes/sql.ts';
@@ -96,7 +97,7 @@ const QUERIES: Readonly<Record<string, Field>> = {
   topics: {
     type: listOf(Topic),
     resolve: (_s, _a, { executor: { context } }) =>
-      context.log.listTopics().map((topic) => topicJson(context.log, topic)),
+      usersTopics(context.log).map((topic) => topicJson(context.log, topic)),
   },
   sources: {
     type: listOf(Source),
@@ -147,8 +148,10 @@ const MUTATIONS: Readonly<Record<string, Field>> = {
   createTopic: {
     type: required(Topic),
     args: { name: { type: required(GraphQLString) }, partitions: { type: GraphQLInt } },
-    resolve: async (_s, { name, partitions }, { executor: { context } }) =>
-      topicJson(context.log, await context.log.createTopic(name, { partitions: partitions ?? 1 })),
+    resolve: async (_s, { name, partitions }, { executor: { context } }) => {
+      refuseInternal(name);
+      return topicJson(context.log, await context.log.createTopic(name, { partitions: partitions ?? 1 }));
+    },
   },
   produce: {
     type: listOf(RecordOffset),

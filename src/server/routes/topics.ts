@@ -1,3 +1,4 @@
+import { refuseInternal, usersTopics } from '../../catalog/topic-relation.ts';
 import { StreamError } from '../../lib/errors.ts';
 import type { NewRecord, TopicInfo, TopicLog } from '../../ports/topic-log.ts';
 import { partitionOfKey } from '../../protocol/partitioner.ts';
@@ -12,9 +13,12 @@ export const topicRoutes: readonly Route[] = [
     method: 'GET',
     url: '/api/v1/topics',
     summary: 'All topics.',
-    handle: async ({ executor: { context } }) => ({
-      topics: context.log.listTopics().map((topic) => topicJson(context.log, topic)),
-    }),
+    query: object({ internal: { type: 'boolean', description: "Also the server's own; default false." } }),
+    handle: async ({ executor: { context } }, request) => {
+      const { internal = false } = request.query as { internal?: boolean };
+      const topics = internal ? context.log.listTopics() : usersTopics(context.log);
+      return { topics: topics.map((topic) => topicJson(context.log, topic)) };
+    },
   },
   {
     method: 'POST',
@@ -34,6 +38,7 @@ export const topicRoutes: readonly Route[] = [
     ),
     handle: async ({ executor: { context } }, request, reply) => {
       const body = request.body as { name: string; partitions?: number; config?: Record<string, string> };
+      refuseInternal(body.name);
       const topic = await context.log.createTopic(body.name, {
         partitions: body.partitions ?? 1,
         ...(body.config ? { config: body.config } : {}),
@@ -57,6 +62,7 @@ export const topicRoutes: readonly Route[] = [
     params: topicParam,
     handle: async ({ executor: { context } }, request, reply) => {
       const topic = findTopic(context.log, request.params);
+      refuseInternal(topic.name);
       const readers = context.catalog.list().filter((one) => one.topic === topic.name);
       if (readers.length > 0) {
         throw new StreamError(
@@ -157,6 +163,7 @@ const posted = (value: unknown): Buffer | null =>
   value === undefined || value === null ? null : Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));
 
 export async function appendPosted(log: TopicLog, topic: TopicInfo, records: readonly PostedRecord[]) {
+  refuseInternal(topic.name);
   const byPartition = new Map<number, { at: number; record: NewRecord }[]>();
   records.forEach((one, at) => {
     const key = posted(one.key);

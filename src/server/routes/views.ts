@@ -127,6 +127,7 @@ export function viewJson(view: CatalogObject, stats: ObjectStats | undefined) {
     key: view.key === null ? null : view.key.map((position) => view.columns[position].name),
     changelog: view.changelog,
     query: view.query,
+    sql: view.sql,
     createdAt: new Date(view.createdAtMs).toISOString(),
   };
 }
