@@ -51,6 +51,7 @@ export class PartitionLog {
   readonly #epochs: EpochStart[];
   #maintenance: Promise<unknown> = Promise.resolve();
   #closed = false;
+  #unreadableAt = -1;
   #logStart: number;
 
   static async open(shared: LogShared, options: PartitionLogOptions): Promise<PartitionLog> {
@@ -160,7 +161,8 @@ export class PartitionLog {
 
   /**
    * Whole batches beginning with the one that holds `offset`, at least one, else at most `maxBytes`, below the high watermark and
-   * `maxOffset`; empty when there is none. The bytes are shared: do not change them. REQUEST_INVALID outside [logStart, logEnd]; STORAGE_FAILED when the disk cannot be read.
+   * `maxOffset`; empty when there is none. The bytes are shared: do not change them. REQUEST_INVALID outside [logStart, logEnd];
+   * STORAGE_FAILED when the file cannot be read or is damaged.
    */
   async read(offset: number, maxBytes: number, options: { maxOffset?: number } = {}): Promise<Buffer> {
     this.#checkRange(offset);
@@ -174,10 +176,7 @@ export class PartitionLog {
       return await segment.read(offset, maxBytes, segment.summary.sizeBytes, end);
     } catch (error) {
       this.#checkRange(offset); // deleted meanwhile
-      if (error instanceof StreamError) throw error;
-      const reason = error instanceof Error ? error.message : String(error);
-      const where = `${this.topic}-${this.partition} at offset ${offset}`;
-      throw new StreamError('STORAGE_FAILED', `reading ${where} failed: ${reason}`, { cause: error });
+      throw this.#unreadable(segment, offset, error);
     }
   }
 
@@ -330,6 +329,19 @@ export class PartitionLog {
       'REQUEST_INVALID',
       `offset ${offset} of ${name} is out of range ${this.#logStart} to ${this.logEnd}`,
     );
+  }
+
+  /** Says once per offset in the log that a file cannot be read: consumers that cannot get past it ask again and again. */
+  #unreadable(segment: Segment, offset: number, cause: unknown): StreamError {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    if (this.#unreadableAt !== offset) {
+      this.#unreadableAt = offset;
+      this.#shared.log.error('a read failed', { path: segment.path, topic: this.topic, offset, reason });
+    }
+    if (cause instanceof StreamError && cause.code === 'STORAGE_FAILED') return cause;
+    return new StreamError('STORAGE_FAILED', `segment ${segment.path} cannot be read at offset ${offset}: ${reason}`, {
+      cause,
+    });
   }
 
   #segmentOf(offset: number): Segment {

@@ -1,4 +1,3 @@
-import { assert } from '../lib/assert.ts';
 import { StreamError } from '../lib/errors.ts';
 import type { Disk, DiskFile } from '../ports/disk.ts';
 import { readInt64 } from '../protocol/record-batch.ts';
@@ -162,22 +161,37 @@ export class Segment {
       const file = await this.file();
       let position = (await this.index()).positionOf(offset - this.baseOffset);
       for (;;) {
-        assert(position + BATCH_HEADER_BYTES <= limit, `${this.path}: offset ${offset} is not below position ${limit}`);
+        if (position + BATCH_HEADER_BYTES > limit) throw this.#damaged(`offset ${offset} is not below byte ${limit}`);
         const data = await this.#bytes(file, position, Math.min(limit, position + maxBytes + INDEX_INTERVAL_BYTES));
         let start = 0;
         while (start + BATCH_HEADER_BYTES <= data.length && lastOffset(data, start) < offset) {
-          start += batchSizeAt(data, start);
+          start += this.#batchSize(data, start, position);
         }
         if (start + BATCH_HEADER_BYTES > data.length) {
           // The wanted batch begins beyond what was read, after a large one.
           position += start;
           continue;
         }
-        const size = batchSizeAt(data, start);
-        assert(position + start + size <= limit, `${this.path}: the batch at ${position + start} passes ${limit}`);
+        const size = this.#batchSize(data, start, position);
+        const first = readInt64(data, start);
+        // A base offset lies outside its batch's checksum, so a wrong one would mislead the reader without a word.
+        if (first > offset) throw this.#damaged(`offset ${first} at byte ${position + start} where ${offset} belongs`);
+        if (position + start + size > limit) throw this.#damaged(`the batch at ${position + start} passes ${limit}`);
         if (start + size > data.length) return this.#bytes(file, position + start, position + start + size);
         return data.subarray(start, wholeBatchesEnd(data, start, start + maxBytes, maxOffset));
       }
+    });
+  }
+
+  #batchSize(data: Buffer, start: number, position: number): number {
+    const size = batchSizeAt(data, start);
+    if (size < BATCH_HEADER_BYTES) throw this.#damaged(`a batch of ${size} bytes at ${position + start}`);
+    return size;
+  }
+
+  #damaged(problem: string): StreamError {
+    return new StreamError('STORAGE_FAILED', `segment ${this.path} is damaged: ${problem}`, {
+      hint: 'restore the file from a copy; its records cannot be derived again',
     });
   }
 
@@ -263,10 +277,14 @@ function lastOffset(data: Buffer, at: number): number {
  */
 export function wholeBatchesEnd(data: Buffer, start: number, end: number, maxOffset: number): number {
   let at = start + batchSizeAt(data, start);
+  let next = lastOffset(data, start) + 1;
   const last = Math.min(end, data.length);
   while (at + BATCH_HEADER_BYTES <= last) {
     const size = batchSizeAt(data, at);
-    if (at + size > last || lastOffset(data, at) >= maxOffset) break;
+    // What is damaged is told to whoever reads from there on.
+    if (size < BATCH_HEADER_BYTES || at + size > last || readInt64(data, at) !== next) break;
+    next = lastOffset(data, at) + 1;
+    if (next > maxOffset) break;
     at += size;
   }
   return at;
