@@ -16,7 +16,7 @@ const LAYERS: readonly (readonly [prefix: string, layer: number])[] = [
   ['src/main.ts', 6],
   ['src/platform.ts', 6],
   ['src/config.ts', 6],
-  ['src/version.ts', 6],
+  ['src/version.ts', 0],
   ['src/cli/', 6],
   ['src/server/', 5],
   ['src/playground/', 5],

@@ -68,10 +68,13 @@ function markdown(table: Table): string {
 const RIGHT_ALIGNED = /^(smallint|integer|bigint|decimal.*|real|double)$/;
 const WIDEST_CELL = 60;
 
-/** Columns padded to their widest value, numbers to the right, NULL as ∅, a line with the row count below. */
+/** Columns padded to their widest value, numbers to the right, NULL as ∅, a line with the row count below. A lone column is shown whole. */
 function aligned(table: Table): string {
-  const shown = table.rows.map((row) => row.map((value) => (value === null ? '∅' : clip(cell(value)))));
-  const widths = table.columns.map(({ name }, i) => Math.max(name.length, ...shown.map((row) => row[i].length)));
+  const widest = table.columns.length === 1 ? Number.POSITIVE_INFINITY : WIDEST_CELL;
+  const shown = table.rows.map((row) => row.map((value) => (value === null ? '∅' : clip(cell(value), widest))));
+  const widths = table.columns.map(({ name }, i) =>
+    shown.reduce((width, row) => Math.max(width, row[i].length), name.length),
+  );
   const pad = (text: string, i: number): string =>
     RIGHT_ALIGNED.test(table.columns[i].type ?? '') ? text.padStart(widths[i]) : text.padEnd(widths[i]);
   const line = (fields: readonly string[]): string => `${fields.map(pad).join('  ').trimEnd()}\n`;
@@ -84,7 +87,7 @@ function aligned(table: Table): string {
   );
 }
 
-function clip(text: string): string {
+function clip(text: string, widest: number): string {
   const oneLine = text.replace(/[\r\n\t]/g, ' ');
-  return oneLine.length > WIDEST_CELL ? `${oneLine.slice(0, WIDEST_CELL - 1)}…` : oneLine;
+  return oneLine.length > widest ? `${oneLine.slice(0, widest - 1)}…` : oneLine;
 }

@@ -57,6 +57,12 @@ export const ERRORS = {
   },
   TIMEOUT: { fault: 'user', http: 408, retry: true, doc: 'It took longer than `timeoutMs`; raise it or ask for less.' },
   CANCELLED: { fault: 'user', http: 499, retry: true, doc: 'The client went away, or what it followed was dropped.' },
+  TRANSACTION_FAILED: {
+    fault: 'user',
+    http: 409,
+    retry: false,
+    doc: 'An earlier statement of the Postgres transaction block failed; ROLLBACK ends the block.',
+  },
   OVERLOADED: {
     fault: 'external',
     http: 503,

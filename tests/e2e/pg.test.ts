@@ -34,4 +34,54 @@ describe.runIf(hasPsql)('psql', () => {
     expect(err).toContain('42703');
     expect(psql('-c', 'SELECT 1', '-c', 'SELEC 1', '-c', 'SELECT 2').out).toBe('1\n2');
   });
+
+  test('a transaction block is accepted; one that wrote cannot be rolled back, and says so', () => {
+    expect(psql('-c', 'BEGIN; SELECT 1; COMMIT').out).toBe('BEGIN\n1\nCOMMIT');
+    expect(psql('-c', 'BEGIN; SELECT 1; ROLLBACK').out).toBe('BEGIN\n1\nROLLBACK');
+    expect(psql('-c', "BEGIN; INSERT INTO item VALUES (9, 'x', 1); ROLLBACK").err).toContain('cannot be taken back');
+    const failed = psql(
+      '-c',
+      'BEGIN',
+      '-c',
+      'SELECT nope FROM item',
+      '-c',
+      'SELECT 1',
+      '-c',
+      'ROLLBACK',
+      '-c',
+      'SELECT 2',
+    );
+    expect(failed.err).toContain('an earlier statement of this transaction block failed');
+    expect(failed.out).toBe('BEGIN\nROLLBACK\n2');
+    expect(psql('-c', "SELECT 'BEGIN; COMMIT' AS text; SET application_name = 'x'; SHOW server_version_num").out).toBe(
+      'BEGIN; COMMIT\nSET\n150000',
+    );
+  });
+});
+
+const psycopg = spawnSync('python3', ['-c', 'import psycopg']).status === 0;
+if (!psycopg) console.warn('psycopg is not installed (pip install psycopg[binary]): its test is skipped');
+
+const PSYCOPG = `
+import sys, psycopg
+host, port = sys.argv[1].split(':')
+with psycopg.connect(host=host, port=port, user='any', dbname='any', autocommit=True) as c:
+    c.execute("INSERT INTO item VALUES (%s, %s, %s)", (1, 'a', '1.50'))
+    c.execute("FLUSH")
+with psycopg.connect(host=host, port=port, user='any', dbname='any') as c:
+    for binary in (False, True):
+        cur = c.cursor(binary=binary)
+        cur.execute("SELECT id, name, price, TIMESTAMP '2026-01-02 03:04:05.5', DATE '1999-12-31', true, 1.5::double precision, -12345678.9012::decimal(20,4), NULL FROM item WHERE id = %s", (1,))
+        print(cur.fetchall())
+`;
+
+test.runIf(psycopg)('psycopg reads the same values as text and in binary', async () => {
+  const server = await ServerProcess.start(null);
+  await server.sql('CREATE TABLE item (id BIGINT PRIMARY KEY, name VARCHAR, price DECIMAL(10,2))');
+  const { stdout, stderr } = spawnSync('python3', ['-c', PSYCOPG, server.pg], { encoding: 'utf8' });
+  const [text, binary] = stdout.trim().split('\n');
+  expect(stderr).toBe('');
+  expect(binary).toBe(text);
+  expect(text).toContain("Decimal('-12345678.9012')");
+  await server.stop();
 });

@@ -8,7 +8,9 @@ import { datumAt } from '../../values/column.ts';
 import { datumToText } from '../../values/text.ts';
 import type { Services } from '../route.ts';
 import { DEFAULT_MAX_ROWS, DEFAULT_TIMEOUT_MS } from '../routes/sql.ts';
+import { decodeBinary, encodeBinary } from './binary.ts';
 import { FrameReader, FrameWriter, int16, int32, text } from './messages.ts';
+import { isAboutSession, PARAMETERS, PgSession, sessionColumns, sessionResult, splitStatements } from './session.ts';
 import { parameterValue, pgType } from './types.ts';
 
 const SSL_REQUEST = 80877103;
@@ -32,6 +34,7 @@ const SQLSTATES: Readonly<Partial<Record<ErrorCode, string>>> = {
   TOO_LARGE: '54000',
   TIMEOUT: '57014',
   CANCELLED: '57014',
+  TRANSACTION_FAILED: '25P02',
   OVERLOADED: '53300',
   VALUE_OVERFLOW: '22003',
   VALUE_DIVISION_BY_ZERO: '22012',
@@ -47,13 +50,17 @@ interface Prepared {
 interface Portal {
   readonly prepared: Prepared;
   readonly params: readonly unknown[];
+  /** Per column, or one for all, or none: 1 is binary. */
+  readonly formats: readonly number[];
   /** Described or executed already. */
   result?: SqlResult;
+  /** Rows sent so far, when Execute asked for a number of them at a time. */
+  sent: number;
 }
 
 /**
- * One Postgres client: simple and extended queries, text format. Every statement commits by itself: there are no
- * transactions, and BEGIN is refused rather than ignored. Messages are worked through strictly in order.
+ * One Postgres client: simple and extended queries, text and binary format. Every statement commits by itself; what a transaction
+ * block means then says session.ts. Messages are worked through strictly in order.
  */
 export class PgConnection {
   readonly #socket: Socket;
@@ -62,6 +69,7 @@ export class PgConnection {
   readonly #prepared = new Map<string, Prepared>();
   readonly #portals = new Map<string, Portal>();
   readonly #abort = new AbortController();
+  readonly #session = new PgSession();
   #received: Buffer = Buffer.alloc(0);
   #started = false;
   #working = false;
@@ -124,16 +132,14 @@ export class PgConnection {
     } else if (code === PROTOCOL_3) {
       this.#started = true;
       this.#out.frame('R', int32(0));
-      const parameters = {
-        server_version: '15.0 (Streamline)',
-        server_encoding: 'UTF8',
-        client_encoding: 'UTF8',
-        DateStyle: 'ISO, MDY',
-        TimeZone: 'UTC',
-        integer_datetimes: 'on',
-        standard_conforming_strings: 'on',
-      };
-      for (const [name, value] of Object.entries(parameters)) this.#out.frame('S', text(name), text(value));
+      for (let name = reader.text(); name !== ''; name = reader.text()) {
+        const value = reader.text();
+        if (name === 'user') this.#session.user = this.#session.database = value;
+        if (name === 'database') this.#session.database = value;
+      }
+      for (const [name, { value, reported }] of Object.entries(PARAMETERS)) {
+        if (reported) this.#out.frame('S', text(name), text(value));
+      }
       this.#out.frame('K', int32(process.pid), int32(0));
       this.#ready();
     } else {
@@ -172,9 +178,14 @@ export class PgConnection {
       if (sql.trim().replaceAll(';', '').trim() === '') {
         this.#out.frame('I');
       } else {
-        for (const result of await this.#execute(sql, [])) {
-          if (result.kind === 'rows') this.#rowDescription(result.columns);
-          this.#complete(result);
+        // Positions in errors count from the first statement, so a text goes apart only when it has to.
+        const pieces = splitStatements(sql);
+        const apart = pieces.length > 1 && pieces.some((piece) => isAboutSession(piece));
+        for (const piece of apart ? pieces : [sql]) {
+          for (const result of await this.#execute(piece, [])) {
+            if (result.kind === 'rows') this.#rowDescription(result.columns);
+            this.#complete(result);
+          }
         }
       }
     } catch (thrown) {
@@ -189,7 +200,7 @@ export class PgConnection {
         const name = reader.text();
         const sql = reader.text();
         const parameterOids = Array.from({ length: reader.int16() }, () => reader.int32());
-        if (parseStatements(sql).length > 1)
+        if (!isAboutSession(sql) && parseStatements(sql).length > 1)
           throw new StreamError('SQL_SYNTAX', 'a prepared statement is one statement');
         this.#prepared.set(name, { sql, parameterOids });
         this.#out.frame('1');
@@ -205,10 +216,10 @@ export class PgConnection {
       }
       case 'E': {
         const portal = this.#portal(reader.text());
-        if (reader.int32() !== 0)
-          throw new StreamError('SQL_UNSUPPORTED', 'a row limit in Execute is not supported', { hint: 'use LIMIT' });
+        const most = reader.int32();
         portal.result ??= (await this.#execute(portal.prepared.sql, portal.params))[0];
-        this.#complete(portal.result);
+        if (portal.result === undefined) this.#out.frame('I');
+        else this.#complete(portal.result, portal, most > 0 ? most : Number.POSITIVE_INFINITY);
         return;
       }
       case 'C': {
@@ -230,16 +241,11 @@ export class PgConnection {
       const length = reader.int32();
       if (length === -1) return null;
       const bytes = reader.bytes(length);
-      if ((formats.length === 1 ? formats[0] : (formats[i] ?? 0)) !== 0) {
-        throw new StreamError('SQL_UNSUPPORTED', 'binary parameters are not supported', { hint: 'send them as text' });
-      }
-      return parameterValue(bytes.toString('utf8'), prepared.parameterOids[i] ?? 0);
+      const oid = prepared.parameterOids[i] ?? 0;
+      return formatAt(formats, i) === 1 ? decodeBinary(bytes, oid) : parameterValue(bytes.toString('utf8'), oid);
     });
     const resultFormats = Array.from({ length: reader.int16() }, () => reader.int16());
-    if (resultFormats.some((format) => format !== 0)) {
-      throw new StreamError('SQL_UNSUPPORTED', 'binary results are not supported', { hint: 'ask for text results' });
-    }
-    this.#portals.set(portal, { prepared, params });
+    this.#portals.set(portal, { prepared, params, formats: resultFormats, sent: 0 });
     this.#out.frame('2');
   }
 
@@ -247,15 +253,17 @@ export class PgConnection {
   async #describe(kind: string, name: string): Promise<void> {
     const portal = kind === 'P' ? this.#portal(name) : undefined;
     const prepared = portal?.prepared ?? this.#statement(name);
-    const [statement] = parseStatements(prepared.sql);
+    const [statement] = isAboutSession(prepared.sql) ? [] : parseStatements(prepared.sql);
     if (kind === 'S') {
       const count = Math.max(prepared.parameterOids.length, highestParameter(prepared.sql));
       const oids = Array.from({ length: count }, (_, i) => int32(prepared.parameterOids[i] || 25));
       this.#out.frame('t', int16(count), ...oids);
     }
-    const columns = await this.#columnsOf(statement, prepared, portal);
+    const columns = isAboutSession(prepared.sql)
+      ? sessionColumns(prepared.sql)
+      : await this.#columnsOf(statement, prepared, portal);
     if (columns === undefined) this.#out.frame('n');
-    else this.#rowDescription(columns);
+    else this.#rowDescription(columns, portal?.formats);
   }
 
   async #columnsOf(
@@ -273,7 +281,10 @@ export class PgConnection {
     return result.kind === 'rows' ? result.columns : undefined;
   }
 
-  #execute(sql: string, params: readonly unknown[]): Promise<SqlResult[]> {
+  async #execute(sql: string, params: readonly unknown[]): Promise<SqlResult[]> {
+    const answer = this.#session.answer(sql);
+    if (answer !== undefined) return [sessionResult(answer)];
+    if (sql.trim() === '') return [];
     return this.#services.executor.execute(sql, {
       params,
       timeoutMs: DEFAULT_TIMEOUT_MS,
@@ -294,37 +305,58 @@ export class PgConnection {
     return found;
   }
 
-  #rowDescription(columns: readonly ColumnSchema[]): void {
-    const fields = columns.map((column) => {
+  #rowDescription(columns: readonly ColumnSchema[], formats: readonly number[] = []): void {
+    const fields = columns.map((column, i) => {
       const { oid, size } = pgType(column.type);
-      return Buffer.concat([text(column.name), int32(0), int16(0), int32(oid), int16(size), int32(-1), int16(0)]);
+      return Buffer.concat([
+        text(column.name),
+        int32(0),
+        int16(0),
+        int32(oid),
+        int16(size),
+        int32(-1),
+        int16(formatAt(formats, i)),
+      ]);
     });
     this.#out.frame('T', int16(columns.length), ...fields);
   }
 
-  #complete(result: SqlResult): void {
+  /** The rest of a result, or the next `most` rows of it: PortalSuspended then says that there are more. */
+  #complete(
+    result: SqlResult,
+    portal: Pick<Portal, 'formats' | 'sent'> = { formats: [], sent: 0 },
+    most = Number.POSITIVE_INFINITY,
+  ): void {
     if (result.kind === 'ok') {
       this.#out.frame('C', text(result.tag));
       return;
     }
     let rows = 0;
+    let before = 0;
     for (const batch of result.batches) {
-      for (let i = 0; i < batch.length; i++) {
+      const from = Math.max(0, portal.sent - before);
+      before += batch.length;
+      for (let i = from; i < batch.length && rows < most; i++, rows++) {
         const fields = result.columns.map((column, c) => {
           const datum = datumAt(batch.columns[c], i);
           if (datum === null) return int32(-1);
-          const bytes = Buffer.from(datumToText(datum, column.type));
+          const bytes =
+            formatAt(portal.formats, c) === 1
+              ? encodeBinary(datum, column.type)
+              : Buffer.from(datumToText(datum, column.type));
           return Buffer.concat([int32(bytes.length), bytes]);
         });
         this.#out.frame('D', int16(fields.length), ...fields);
       }
-      rows += batch.length;
       this.#flush();
     }
-    this.#out.frame('C', text(`SELECT ${rows}`));
+    portal.sent += rows;
+    if (portal.sent < before) this.#out.frame('s');
+    else this.#out.frame('C', text(`SELECT ${rows}`));
   }
 
   #error(thrown: unknown): void {
+    this.#session.failed();
     const error = asStreamError(thrown);
     const fields: [string, string][] = [
       ['S', 'ERROR'],
@@ -340,7 +372,7 @@ export class PgConnection {
   }
 
   #ready(): void {
-    this.#out.frame('Z', Buffer.from('I'));
+    this.#out.frame('Z', Buffer.from(this.#session.status));
   }
 
   #flush(): void {
@@ -348,6 +380,10 @@ export class PgConnection {
     if (bytes.length > 0 && !this.#socket.destroyed) this.#socket.write(bytes);
   }
 }
+
+/** One format counts for all, none means text. */
+const formatAt = (formats: readonly number[], i: number): number =>
+  (formats.length === 1 ? formats[0] : formats[i]) ?? 0;
 
 /** The highest n of $n outside of quotes. */
 function highestParameter(sql: string): number {

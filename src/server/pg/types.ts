@@ -30,6 +30,8 @@ const ARRAY_OIDS: Readonly<Partial<Record<TypeKind, number>>> = {
   boolean: 1000,
 };
 
+export const hasArrayType = (element: SqlType): boolean => ARRAY_OIDS[element.kind] !== undefined;
+
 export function pgType(type: SqlType): { oid: number; size: number } {
   if (type.kind === 'array') return { oid: ARRAY_OIDS[type.element.kind] ?? 25, size: -1 };
   return TYPES[type.kind];
