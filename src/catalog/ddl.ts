@@ -312,10 +312,15 @@ async function inferTopicColumns(context: SqlContext, topic: string, owner: Name
   const values: Buffer[] = [];
   for (let partition = 0; partition < (info?.partitions ?? 0) && values.length < INFER_RECORDS; partition++) {
     const { logStart, highWatermark } = context.log.bounds(topic, partition);
-    if (logStart === highWatermark) continue;
-    const cursor = new RecordCursor(await context.log.read(topic, partition, logStart, INFER_BYTES));
-    while (values.length < INFER_RECORDS && cursor.next()) {
-      if (cursor.valueEnd >= 0) values.push(cursor.buffer.subarray(cursor.valueStart, cursor.valueEnd));
+    const before = values.length;
+    // Mostly one read; what aborted transactions left holds no records.
+    for (let offset = logStart; offset < highWatermark && values.length === before; ) {
+      const cursor = new RecordCursor(await context.log.read(topic, partition, offset, INFER_BYTES));
+      while (values.length < INFER_RECORDS && cursor.next()) {
+        if (cursor.valueEnd >= 0) values.push(cursor.buffer.subarray(cursor.valueStart, cursor.valueEnd));
+      }
+      if (cursor.endOffset <= offset) break;
+      offset = cursor.endOffset;
     }
   }
   if (values.length === 0) {

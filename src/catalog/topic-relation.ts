@@ -56,9 +56,7 @@ export async function readTopic(log: TopicLog, scan: Scan, onBatch: (batch: Batc
       const cursor = new RecordCursor(await log.read(topic, partition, offset, CHUNK_BYTES));
       const builders = scan.columns.map((column) => new ColumnBuilder(COLUMNS[column].type, 1024));
       let rows = 0;
-      let next = offset;
       while (cursor.next()) {
-        next = cursor.offset + 1;
         if (cursor.offset < offset || cursor.offset >= highWatermark) continue;
         const text = (start: number, end: number) => (end < 0 ? null : cursor.buffer.toString('utf8', start, end));
         const row = [
@@ -78,8 +76,9 @@ export async function readTopic(log: TopicLog, scan: Scan, onBatch: (batch: Batc
         !(await onBatch({ length: rows, columns: builders.map((builder) => builder.finish()), weights: null }))
       )
         return;
-      if (next === offset) break;
-      offset = next;
+      // Beyond the records: what is left of a chunk may be markers of transactions.
+      if (cursor.endOffset <= offset) break;
+      offset = cursor.endOffset;
     }
   }
 }

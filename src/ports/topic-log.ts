@@ -14,11 +14,14 @@ export interface TopicLog {
   ): Promise<TopicInfo>;
   /** NOT_FOUND. */
   deleteTopic(topic: string): Promise<void>;
-  /** First offset still there (log start) and the offset after the last readable record (high watermark). */
+  /**
+   * First offset still there (log start) and the offset after the last readable record. Only what is committed is readable, so this end stays
+   * before the first transaction that is open (Kafka's last stable offset, without transactions its high watermark).
+   */
   bounds(topic: string, partition: number): { logStart: number; highWatermark: number };
   /**
    * Whole record batches v2, back to back, beginning with the batch that contains `offset`; at least one batch when
-   * there is one, else at most `maxBytes`. Empty at the high watermark. NOT_FOUND; REQUEST_INVALID when out of range.
+   * there is one, else at most `maxBytes`. Empty at the high watermark. Batches of aborted transactions come without their records: offsets have gaps. NOT_FOUND; REQUEST_INVALID when out of range.
    */
   read(topic: string, partition: number, offset: number, maxBytes: number): Promise<Uint8Array>;
   /** Appends one produced record set; resolves after the fsync that covers it with the first record's offset. */

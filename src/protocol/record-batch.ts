@@ -37,6 +37,8 @@ export interface BatchHeader {
   readonly codec: number;
   readonly isTransactional: boolean;
   readonly isControl: boolean;
+  /** Of a control batch what its record says: 0 abort, 1 commit (KIP-98); −1 when it cannot be read or there is none. */
+  readonly controlType: number;
   readonly lastOffsetDelta: number;
   readonly lastOffset: number;
   readonly baseTimestamp: number;
@@ -85,6 +87,7 @@ export function readBatchHeader(buffer: Buffer, position = 0): BatchHeader {
     codec: attributes & ATTRIBUTE_CODEC,
     isTransactional: (attributes & ATTRIBUTE_TRANSACTIONAL) !== 0,
     isControl: (attributes & ATTRIBUTE_CONTROL) !== 0,
+    controlType: (attributes & ATTRIBUTE_CONTROL) === 0 ? -1 : controlTypeAt(buffer, position, sizeBytes),
     lastOffsetDelta,
     lastOffset: baseOffset + lastOffsetDelta,
     baseTimestamp: readInt64(buffer, position + 27),
@@ -94,6 +97,22 @@ export function readBatchHeader(buffer: Buffer, position = 0): BatchHeader {
     baseSequence: buffer.readInt32BE(position + 53),
     recordCount: buffer.readInt32BE(position + 57),
   };
+}
+
+/** The key of the one record of a control batch: version int16, type int16. */
+function controlTypeAt(buffer: Buffer, position: number, sizeBytes: number): number {
+  const end = position + sizeBytes;
+  let at = position + BATCH_HEADER_BYTES;
+  const skipVarint = (): void => {
+    while (at < end && buffer[at]! > 127) at++;
+    at++;
+  };
+  skipVarint(); // length
+  at++; // attributes
+  skipVarint(); // timestamp
+  skipVarint(); // offset
+  // A key of four bytes has the one-byte length 8.
+  return at + 5 <= end && buffer[at] === 8 ? buffer.readInt16BE(at + 3) : -1;
 }
 
 /** Whether the batch's checksum fits; the batch must be whole. */
@@ -112,6 +131,19 @@ export function stampLogAppendTime(buffer: Buffer, position: number, timestampMs
   buffer.writeInt16BE(buffer.readInt16BE(position + 21) | ATTRIBUTE_LOG_APPEND_TIME, position + 21);
   writeInt64(buffer, timestampMs, position + 35);
   sealBatch(buffer, position, sizeBytes);
+}
+
+/**
+ * A batch with the offsets, the producer and the times of the one at `position` but without records, as compaction leaves it: readers pass
+ * over it. 61 bytes.
+ */
+export function emptyBatch(buffer: Buffer, position: number): Buffer {
+  const empty = Buffer.from(buffer.subarray(position, position + BATCH_HEADER_BYTES));
+  empty.writeInt32BE(BATCH_HEADER_BYTES - BATCH_PREFIX_BYTES, 8);
+  empty.writeInt16BE(empty.readInt16BE(21) & ~ATTRIBUTE_CODEC, 21);
+  empty.writeInt32BE(0, 57);
+  sealBatch(empty, 0, BATCH_HEADER_BYTES);
+  return empty;
 }
 
 /** Writes the checksum; the last step of making a batch. */

@@ -12,6 +12,7 @@ export {
   type BatchHeader,
   batchCrcMatches,
   batchSizeAt,
+  emptyBatch,
   patchBatch,
   readBatchHeader,
   stampLogAppendTime,

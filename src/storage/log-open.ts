@@ -7,6 +7,7 @@ import { ProducerState } from './producer-state.ts';
 import { offsetName, rebuild, SEGMENT_SUFFIX, Segment, SIDECAR_SUFFIX } from './segment.ts';
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from './segment-header.ts';
 import { decodeSidecar, type SegmentIndex, type SegmentSummary } from './segment-index.ts';
+import { TransactionIndex } from './transaction-index.ts';
 
 export const PRODUCERS_SUFFIX = '.producers';
 const LOG_START_FILE = 'log-start';
@@ -22,6 +23,7 @@ export interface OpenedLog {
   /** In offset order; the last one takes appends. Empty for a new log. */
   readonly segments: Segment[];
   readonly producers: ProducerState;
+  readonly transactions: TransactionIndex;
   readonly logStart: number;
   readonly logEnd: number;
   readonly scannedBytes: number;
@@ -52,6 +54,7 @@ export async function openLog(
   checkLinks(files, start);
 
   const segments: Segment[] = [];
+  const transactions = new TransactionIndex();
   let scannedBytes = 0;
   for (const [at, { header, link, sizeBytes, path }] of files.entries()) {
     const last = at === files.length - 1;
@@ -60,7 +63,7 @@ export async function openLog(
     if (!found) {
       const file = await disk.open(path, last ? 'append' : 'read');
       try {
-        const scan = await rebuild(file, header, sizeBytes, true);
+        const scan = await rebuild(file, header, sizeBytes, true, transactions);
         scannedBytes += sizeBytes;
         if (scan.problem && !last) throw damaged(path, scan);
         if (scan.problem) {
@@ -75,6 +78,8 @@ export async function openLog(
         await file.close();
       }
     }
+    if (trusted) transactions.restore(trusted.summary.open);
+    else found.summary.open = transactions.open();
     const next = files[at + 1];
     if (next && found.summary.endOffset !== next.header.baseOffset) {
       throw new StreamError(
@@ -86,20 +91,26 @@ export async function openLog(
     if (!last && !trusted) await segment.writeSidecar();
     segments.push(segment);
   }
-  if (segments.length > 0 && committed.length > 0) await redo(shared, segments.at(-1)!, committed);
+  if (segments.length > 0 && committed.length > 0) await redo(shared, segments.at(-1)!, committed, transactions);
   if (segments.length > 0 && segments.at(-1)!.summary.endOffset < start) {
     // Records beyond these were deleted on purpose before an unsynced tail was lost: their offsets are not given again.
     for (const segment of segments.splice(0)) await segment.delete();
+    transactions.restore([]);
   }
   const logStart = Math.max(start, segments[0]?.baseOffset ?? 0);
   const logEnd = Math.max(logStart, segments.at(-1)?.summary.endOffset ?? 0);
   const { producers, scanned } = await recoverProducers(shared, directory, names, segments, logEnd);
   producers.expire(clock.nowMs());
-  return { segments, producers, logStart, logEnd, scannedBytes: scannedBytes + scanned };
+  return { segments, producers, transactions, logStart, logEnd, scannedBytes: scannedBytes + scanned };
 }
 
 /** Appends the batches that continue the segment, durably. The others are in it, or belonged to a segment that is gone. */
-async function redo(shared: LogShared, segment: Segment, committed: readonly Buffer[]): Promise<void> {
+async function redo(
+  shared: LogShared,
+  segment: Segment,
+  committed: readonly Buffer[],
+  transactions: TransactionIndex,
+): Promise<void> {
   const missing: Buffer[] = [];
   const from = segment.summary.endOffset;
   for (const payload of committed) {
@@ -107,7 +118,7 @@ async function redo(shared: LogShared, segment: Segment, committed: readonly Buf
       const header = readBatchHeader(payload, at);
       if (header.baseOffset === segment.summary.endOffset) {
         missing.push(payload.subarray(at, at + header.sizeBytes));
-        segment.note(header);
+        segment.note(header, transactions);
       }
       at += header.sizeBytes;
     }

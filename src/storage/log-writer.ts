@@ -8,6 +8,7 @@ import type { ProducerEntry, ProducerState } from './producer-state.ts';
 import { Segment } from './segment.ts';
 import { TailCache } from './tail-cache.ts';
 import type { TopicSettings } from './topic-config.ts';
+import type { TransactionIndex } from './transaction-index.ts';
 
 /** Bytes handed to the disk in one call. */
 const WRITE_BYTES = 8 << 20;
@@ -31,6 +32,8 @@ export class LogWriter {
   /** In offset order; the last takes appends. Never empty. */
   readonly segments: Segment[];
   readonly producers: ProducerState;
+  /** Of what is written. */
+  readonly transactions: TransactionIndex;
   readonly cache: TailCache;
   #settings: TopicSettings;
   readonly #shared: LogShared;
@@ -70,6 +73,7 @@ export class LogWriter {
     this.#settings = options.settings;
     this.segments = opened.segments;
     this.producers = opened.producers;
+    this.transactions = opened.transactions;
     this.cache = new TailCache(shared.cache);
     this.#nextOffset = opened.logEnd;
     this.#writtenEnd = opened.logEnd;
@@ -238,7 +242,7 @@ export class LogWriter {
     const start = this.#writtenEnd;
     const batches: Buffer[] = [];
     for (const { data, header, segment } of this.#pending.splice(0, count)) {
-      segment.note(header);
+      segment.note(header, this.transactions);
       this.#writtenEnd = header.lastOffset + 1;
       this.#shared.pendingBytes -= data.length;
       batches.push(data);
@@ -280,6 +284,7 @@ export class LogWriter {
       await this.#syncSegment(previous);
       // Derived data: without it the next start reads the segment instead.
       const snapshot = this.#snapshots.get(segment)!;
+      previous.summary.open = this.transactions.open();
       await Promise.all([
         previous.writeSidecar(),
         writeProducers(this.#shared, directory, segment.baseOffset, snapshot),
@@ -406,6 +411,7 @@ export class LogWriter {
     let saved = !this.#shared.failure && !this.#torn;
     try {
       if (saved && active.created) {
+        active.summary.open = this.transactions.open();
         await active.writeSidecar();
         await writeProducers(this.#shared, this.#identity.directory, this.#nextOffset, this.producers);
       }

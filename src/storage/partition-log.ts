@@ -1,15 +1,16 @@
 import { assert } from '../lib/assert.ts';
 import { StreamError } from '../lib/errors.ts';
 import { ERROR_CODES } from '../protocol/error-codes.ts';
-import { type BatchHeader, readBatchHeader } from '../protocol/records.ts';
+import { type BatchHeader, encodeBatch, readBatchHeader } from '../protocol/records.ts';
 import { type LogIdentity, type OpenedLog, openLog, writeLogStart } from './log-open.ts';
 import type { LogShared } from './log-shared.ts';
 import { LogWriter } from './log-writer.ts';
 import type { ProducerEntry } from './producer-state.ts';
 import type { Segment } from './segment.ts';
-import type { EpochStart } from './segment-index.ts';
+import type { EpochStart, SegmentSummary } from './segment-index.ts';
 import { firstAtOrAfter, firstOfLargest, type TimedOffset } from './time-lookup.ts';
 import type { TopicSettings } from './topic-config.ts';
+import { ABORT_MARKER, type AbortedTransaction, abortedBetween, COMMIT_MARKER } from './transaction-index.ts';
 
 export interface AppendResult {
   /** −1 when refused. */
@@ -24,6 +25,21 @@ export interface AppendResult {
 }
 
 const NOTHING = Buffer.alloc(0);
+
+/**
+ * Who appends. Only a transaction whose coordinator knows that this partition takes part may add `transactional` batches; a `coordinator`
+ * appends markers and batches without sequences.
+ */
+export type AppendOrigin = 'client' | 'transaction' | 'coordinator';
+
+/** The end of one producer's transaction, as a partition is told. */
+export interface TransactionEnd {
+  readonly producerId: number;
+  readonly producerEpoch: number;
+  readonly committed: boolean;
+  /** Grows when the coordinator is restarted uncleanly. */
+  readonly coordinatorEpoch: number;
+}
 
 export interface PartitionLogOptions extends LogIdentity {
   readonly topic: string;
@@ -81,6 +97,11 @@ export class PartitionLog {
     return this.#writer.highWatermark;
   }
 
+  /** Offset before which every transaction is decided: readers of committed records see nothing beyond. Never above the high watermark. */
+  get lastStableOffset(): number {
+    return Math.max(this.#logStart, this.#writer.transactions.lastStable(this.#writer.highWatermark));
+  }
+
   /** Offset the next record gets. */
   get logEnd(): number {
     return this.#writer.nextOffset;
@@ -115,11 +136,47 @@ export class PartitionLog {
     return this.#writer.producers.entries();
   }
 
+  /** Where the open transaction of a producer begins here; undefined when it has none. */
+  transactionStart(producerId: number): number | undefined {
+    return this.#writer.transactions.openSince(producerId);
+  }
+
+  /** Producers with an open transaction here. */
+  openTransactions(): readonly { readonly producerId: number; readonly firstOffset: number }[] {
+    return this.#writer.transactions.open();
+  }
+
+  /** Whether there are aborted transactions at all. */
+  get hasAborted(): boolean {
+    return this.#segments.some((segment) => segment.summary.aborted.length > 0);
+  }
+
+  /** The aborted transactions that may have records from `from` to before `to`. */
+  abortedTransactions(from: number, to: number): AbortedTransaction[] {
+    return abortedBetween(this.#summariesFrom(from), from, to);
+  }
+
+  /** Appends the marker that commits or aborts what the producer wrote here. As `append`. */
+  endTransaction(end: TransactionEnd): AppendResult {
+    const key = Buffer.alloc(4);
+    key.writeInt16BE(end.committed ? COMMIT_MARKER : ABORT_MARKER, 2);
+    const value = Buffer.alloc(6);
+    value.writeInt32BE(end.coordinatorEpoch, 2);
+    const { producerId, producerEpoch } = end;
+    const marker = encodeBatch([{ key, value, timestampMs: this.#shared.clock.nowMs() }], {
+      producerId,
+      producerEpoch,
+      isTransactional: true,
+      isControl: true,
+    });
+    return this.append(marker, { origin: 'coordinator' });
+  }
+
   /**
    * Appends one or more whole, validated record batches v2. The log owns the buffer from here on and patches base offset
    * and leader epoch into it. All batches or none. Call `written` or `durable` in the same turn of the event loop: after a failed write its offsets are given again.
    */
-  append(batches: Buffer, options: { leaderEpoch?: number } = {}): AppendResult {
+  append(batches: Buffer, options: { leaderEpoch?: number; origin?: AppendOrigin } = {}): AppendResult {
     const { clock, limits } = this.#shared;
     if (this.#shared.failure || this.#closed) return refused(ERROR_CODES.KAFKA_STORAGE_ERROR);
     if (options.leaderEpoch !== undefined && options.leaderEpoch !== this.leaderEpoch) {
@@ -132,7 +189,7 @@ export class PartitionLog {
     const headers: BatchHeader[] = [];
     for (let at = 0; at < batches.length; ) {
       const header = readBatchHeader(batches, at);
-      const error = this.#refuses(header, now);
+      const error = this.#refuses(header, now, options.origin ?? 'client');
       if (error) return refused(error);
       at += header.sizeBytes;
       headers.push(header);
@@ -165,7 +222,7 @@ export class PartitionLog {
    * STORAGE_FAILED when the file cannot be read or is damaged.
    */
   async read(offset: number, maxBytes: number, options: { maxOffset?: number } = {}): Promise<Buffer> {
-    this.#checkRange(offset);
+    this.checkRange(offset);
     const end = Math.min(this.highWatermark, options.maxOffset ?? this.highWatermark);
     if (offset >= end) return NOTHING;
     const cached = this.#writer.cache.read(offset, maxBytes, end);
@@ -175,7 +232,7 @@ export class PartitionLog {
     try {
       return await segment.read(offset, maxBytes, segment.summary.sizeBytes, end);
     } catch (error) {
-      this.#checkRange(offset); // deleted meanwhile
+      this.checkRange(offset); // deleted meanwhile
       throw this.#unreadable(segment, offset, error);
     }
   }
@@ -251,12 +308,14 @@ export class PartitionLog {
     await this.#writer.abandon(new StreamError('NOT_FOUND', `topic ${this.topic} was deleted`));
   }
 
-  #refuses(header: BatchHeader, now: number): number | undefined {
+  #refuses(header: BatchHeader, now: number, origin: AppendOrigin): number | undefined {
     assert(header.magic === 2, 'only record batches v2 are stored');
     assert(header.lastOffsetDelta >= 0, 'a record batch holds at least one record');
+    if (origin === 'coordinator') return undefined;
     if (header.sizeBytes > this.settings.maxMessageBytes) return ERROR_CODES.MESSAGE_TOO_LARGE;
     if (header.isControl) return ERROR_CODES.INVALID_RECORD;
-    if (header.isTransactional) return ERROR_CODES.INVALID_TXN_STATE;
+    if (header.isTransactional && (origin !== 'transaction' || header.producerId < 0))
+      return ERROR_CODES.INVALID_TXN_STATE;
     if (header.producerId >= 0 && (header.baseSequence < 0 || header.producerEpoch < 0))
       return ERROR_CODES.INVALID_RECORD;
     if (!this.settings.logAppendTime && header.maxTimestamp - now > this.settings.timestampAfterMaxMs) {
@@ -322,7 +381,8 @@ export class PartitionLog {
     return epochs;
   }
 
-  #checkRange(offset: number): void {
+  /** REQUEST_INVALID outside [logStart, logEnd]. */
+  checkRange(offset: number): void {
     if (offset >= this.#logStart && offset <= this.logEnd) return;
     const name = `${this.topic}-${this.partition}`;
     throw new StreamError(
@@ -344,14 +404,22 @@ export class PartitionLog {
     });
   }
 
+  *#summariesFrom(offset: number): IterableIterator<SegmentSummary> {
+    for (let at = this.#positionOf(offset); at < this.#segments.length; at++) yield this.#segments[at]!.summary;
+  }
+
   #segmentOf(offset: number): Segment {
+    return this.#segments[this.#positionOf(offset)]!;
+  }
+
+  #positionOf(offset: number): number {
     let low = 0;
     for (let high = this.#segments.length - 1; low < high; ) {
       const middle = (low + high + 1) >> 1;
       if (this.#segments[middle]!.baseOffset <= offset) low = middle;
       else high = middle - 1;
     }
-    return this.#segments[low]!;
+    return low;
   }
 }
 

@@ -63,6 +63,7 @@ export class ProducerState {
     const entry = this.#entries.get(batch.producerId);
     if (!entry) return 'ok';
     if (batch.producerEpoch < entry.epoch) return 'old epoch';
+    if (batch.baseSequence < 0) return 'ok';
     if (batch.producerEpoch > entry.epoch) return batch.baseSequence === 0 ? 'ok' : 'out of order';
     const lastSequence = sequenceAfter(batch.baseSequence, batch.lastOffsetDelta);
     for (const known of entry.batches) {
@@ -70,7 +71,8 @@ export class ProducerState {
         return { duplicateOf: known };
     }
     const last = entry.batches.at(-1);
-    if (last === undefined) return 'ok';
+    // Only a marker has raised the epoch since: sequences begin anew.
+    if (last === undefined) return batch.baseSequence === 0 ? 'ok' : 'out of order';
     return batch.baseSequence === sequenceAfter(last.lastSequence, 1) ? 'ok' : 'out of order';
   }
 
@@ -101,9 +103,17 @@ export class ProducerState {
     }
   }
 
-  /** Takes a batch that was checked or is already in the log. Returns the entry before, for `restore`. */
+  /**
+   * Takes a batch that was checked or is already in the log. Returns the entry before, for `restore`. A batch without sequence is a
+   * coordinator's (a transaction's marker or offsets): it can only raise the epoch.
+   */
   add(batch: Sequenced, baseOffset: number, timestampMs: number, nowMs: number): ProducerEntry | undefined {
     const before = this.#entries.get(batch.producerId);
+    if (batch.baseSequence < 0) {
+      const batches = before?.epoch === batch.producerEpoch ? before.batches : [];
+      this.#entries.set(batch.producerId, { epoch: batch.producerEpoch, batches, seenMs: nowMs });
+      return before;
+    }
     const added: ProducerBatch = {
       firstSequence: batch.baseSequence,
       lastSequence: sequenceAfter(batch.baseSequence, batch.lastOffsetDelta),

@@ -1,5 +1,6 @@
 import { crc32c } from '../protocol/crc32c.ts';
 import { SEGMENT_HEADER_BYTES } from './segment-header.ts';
+import type { AbortedTransaction, OpenTransaction } from './transaction-index.ts';
 
 /** A leader epoch and the first offset appended in it (KIP-101). */
 export interface EpochStart {
@@ -19,6 +20,10 @@ export interface SegmentSummary {
   maxTimestampOffset: number;
   batchCount: number;
   epochs: EpochStart[];
+  /** Transactions whose abort marker is in the segment, by marker. */
+  aborted: AbortedTransaction[];
+  /** Transactions open at the segment's end; set when it is complete. */
+  open: OpenTransaction[];
 }
 
 /**
@@ -121,15 +126,19 @@ function lastNotAbove(sorted: Uint32Array, count: number, wanted: number): numbe
 /**
  * The sidecar `<base>.idx` written at seal (little-endian, as the arrays lie in memory): magic `STRX`, version, the segment's link, counts of
  * entries, epochs and batches, then as doubles size, end offset, max timestamp and its offset, CRC of the entries, CRC of
- * the head; the epochs; the entries. Everything in it follows from the segment.
+ * the head, counts of aborted and open transactions; the epochs; these transactions, four and two doubles each; the entries. Everything in it follows from the segment.
  */
 const MAGIC = 0x58525453;
-const VERSION = 1;
-const HEAD_BYTES = 64;
+const VERSION = 2;
+const HEAD_BYTES = 72;
+const ABORTED_BYTES = 32;
+const OPEN_BYTES = 16;
 
 export function encodeSidecar(link: number, summary: SegmentSummary, index: SegmentIndex): Buffer {
   const entries = index.toBytes();
-  const head = Buffer.alloc(HEAD_BYTES + summary.epochs.length * 12);
+  const { aborted, open } = summary;
+  const transactionsAt = HEAD_BYTES + summary.epochs.length * 12;
+  const head = Buffer.alloc(transactionsAt + aborted.length * ABORTED_BYTES + open.length * OPEN_BYTES);
   [MAGIC, VERSION, link, index.count, summary.epochs.length, summary.batchCount].forEach((value, at) => {
     head.writeUInt32LE(value, at * 4);
   });
@@ -139,6 +148,15 @@ export function encodeSidecar(link: number, summary: SegmentSummary, index: Segm
   summary.epochs.forEach(({ epoch, startOffset }, at) => {
     head.writeInt32LE(epoch, HEAD_BYTES + at * 12);
     head.writeDoubleLE(startOffset, HEAD_BYTES + at * 12 + 4);
+  });
+  head.writeUInt32LE(aborted.length, 64);
+  head.writeUInt32LE(open.length, 68);
+  const numbers = [
+    ...aborted.flatMap((one) => [one.producerId, one.firstOffset, one.lastOffset, one.lastStableOffset]),
+    ...open.flatMap((one) => [one.producerId, one.firstOffset]),
+  ];
+  numbers.forEach((value, at) => {
+    head.writeDoubleLE(value, transactionsAt + at * 8);
   });
   head.writeUInt32LE(crc32c(entries), 56);
   head.writeUInt32LE(crc32c(head), 60);
@@ -154,7 +172,10 @@ export function decodeSidecar(
   if (bytes.length < HEAD_BYTES || bytes.readUInt32LE(0) !== MAGIC || bytes.readUInt32LE(4) !== VERSION)
     return undefined;
   const [entryCount, epochCount] = [bytes.readUInt32LE(12), bytes.readUInt32LE(16)];
-  const headBytes = HEAD_BYTES + epochCount * 12;
+  const [abortedCount, openCount] = [bytes.readUInt32LE(64), bytes.readUInt32LE(68)];
+  const abortedAt = HEAD_BYTES + epochCount * 12;
+  const openAt = abortedAt + abortedCount * ABORTED_BYTES;
+  const headBytes = openAt + openCount * OPEN_BYTES;
   if (bytes.length !== headBytes + entryCount * 16) return undefined;
   const head = Buffer.from(bytes.subarray(0, headBytes));
   const stated = head.readUInt32LE(60);
@@ -163,8 +184,21 @@ export function decodeSidecar(
   if (crc32c(head) !== stated || crc32c(entries) !== head.readUInt32LE(56)) return undefined;
   if (head.readUInt32LE(8) !== link || head.readDoubleLE(24) !== sizeBytes) return undefined;
   const epochs: EpochStart[] = [];
-  for (let at = HEAD_BYTES; at < headBytes; at += 12) {
+  for (let at = HEAD_BYTES; at < abortedAt; at += 12) {
     epochs.push({ epoch: head.readInt32LE(at), startOffset: head.readDoubleLE(at + 4) });
+  }
+  const aborted: AbortedTransaction[] = [];
+  for (let at = abortedAt; at < openAt; at += ABORTED_BYTES) {
+    aborted.push({
+      producerId: head.readDoubleLE(at),
+      firstOffset: head.readDoubleLE(at + 8),
+      lastOffset: head.readDoubleLE(at + 16),
+      lastStableOffset: head.readDoubleLE(at + 24),
+    });
+  }
+  const open: OpenTransaction[] = [];
+  for (let at = openAt; at < headBytes; at += OPEN_BYTES) {
+    open.push({ producerId: head.readDoubleLE(at), firstOffset: head.readDoubleLE(at + 8) });
   }
   const summary: SegmentSummary = {
     sizeBytes,
@@ -173,6 +207,8 @@ export function decodeSidecar(
     maxTimestampOffset: head.readDoubleLE(48),
     batchCount: head.readUInt32LE(20),
     epochs,
+    aborted,
+    open,
   };
   return { summary, index: SegmentIndex.fromBytes(entries, entryCount) };
 }

@@ -5,6 +5,7 @@ import { BATCH_HEADER_BYTES, type BatchHeader, batchSizeAt } from '../protocol/r
 import { scanBatches } from './batch-scan.ts';
 import { encodeSegmentHeader, linkOf, SEGMENT_HEADER_BYTES, type SegmentHeader } from './segment-header.ts';
 import { decodeSidecar, encodeSidecar, SegmentIndex, type SegmentSummary } from './segment-index.ts';
+import type { TransactionIndex } from './transaction-index.ts';
 
 export const SEGMENT_SUFFIX = '.strm';
 export const SIDECAR_SUFFIX = '.idx';
@@ -134,9 +135,10 @@ export class Segment {
     return this.#file;
   }
 
-  /** Takes a batch that is now in the file into summary and index. */
-  note(header: BatchHeader): void {
+  /** Takes a batch that is now in the file into summary and indexes. */
+  note(header: BatchHeader, transactions: TransactionIndex): void {
     noteBatch(this.summary, this.#index as SegmentIndex, this.baseOffset, header);
+    transactions.take(header, this.summary.aborted);
   }
 
   /** Writes the sidecar: what is derived, so that the next start need not scan. */
@@ -298,19 +300,28 @@ function emptySummary(baseOffset: number): SegmentSummary {
     maxTimestampOffset: -1,
     batchCount: 0,
     epochs: [],
+    aborted: [],
+    open: [],
   };
 }
 
-/** Scans a whole segment file: its summary and index up to the first bad batch, and what was wrong there. */
+/**
+ * Scans a whole segment file: its summary and index up to the first bad batch, and what was wrong there. `transactions` are those open
+ * where it begins; without them the summary has none.
+ */
 export async function rebuild(
   file: DiskFile,
   header: SegmentHeader,
   sizeBytes: number,
   verify: boolean,
+  transactions?: TransactionIndex,
 ): Promise<{ summary: SegmentSummary; index: SegmentIndex; problem: string | undefined }> {
   const summary = emptySummary(header.baseOffset);
   const index = new SegmentIndex();
-  const take = (batch: BatchHeader) => noteBatch(summary, index, header.baseOffset, batch);
+  const take = (batch: BatchHeader) => {
+    noteBatch(summary, index, header.baseOffset, batch);
+    transactions?.take(batch, summary.aborted);
+  };
   const { problem } = await scanBatches(file, SEGMENT_HEADER_BYTES, sizeBytes, header.baseOffset, verify, take);
   return { summary, index, problem };
 }

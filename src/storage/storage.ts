@@ -5,6 +5,7 @@ import { type Log, silentLog } from '../lib/log.ts';
 import type { Disk, DurableDisk } from '../ports/disk.ts';
 import type { NewRecord, TopicInfo, TopicLog } from '../ports/topic-log.ts';
 import { encodeChecked } from './checked-file.ts';
+import { readCommitted } from './committed-read.ts';
 import { DataDirLock } from './data-dir-lock.ts';
 import { MemoryDisk } from './disk/memory-disk.ts';
 import { NodeDisk } from './disk/node-disk.ts';
@@ -233,12 +234,12 @@ export class Storage implements TopicLog {
   }
 
   bounds(topic: string, partition: number): { logStart: number; highWatermark: number } {
-    const { logStart, highWatermark } = this.#log(topic, partition);
-    return { logStart, highWatermark };
+    const { logStart, lastStableOffset } = this.#log(topic, partition);
+    return { logStart, highWatermark: lastStableOffset };
   }
 
   async read(topic: string, partition: number, offset: number, maxBytes: number): Promise<Uint8Array> {
-    return this.#log(topic, partition).read(offset, maxBytes);
+    return readCommitted(this.#log(topic, partition), offset, maxBytes);
   }
 
   async append(topic: string, partition: number, records: readonly NewRecord[]): Promise<number> {

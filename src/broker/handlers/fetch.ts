@@ -1,6 +1,7 @@
 import type { Timer } from '../../lib/clock.ts';
 import { ERROR_CODES as E } from '../../protocol/error-codes.ts';
 import type { RequestBody, ResponseInput } from '../../protocol/protocol.ts';
+import { abortedIn } from '../../storage/committed-read.ts';
 import type { PartitionLog } from '../../storage/partition-log.ts';
 import { type BrokerContext, type Call, type Handler, NODE_ID } from '../context.ts';
 import { kafkaError } from '../kafka-error.ts';
@@ -99,33 +100,36 @@ function readPartition(
     }
   }
   const limit = Math.max(0, Math.min(wanted.partitionMaxBytes, room));
-  const wants = fetchOffset < log.highWatermark && (first || limit > 0);
   const answer = position(log, wanted, isolationLevel);
-  return wants ? readRecords(log, wanted, limit, first ? Number.POSITIVE_INFINITY : room, answer) : answer;
+  const end = isolationLevel === READ_COMMITTED ? log.lastStableOffset : log.highWatermark;
+  const wants = fetchOffset < end && (first || limit > 0);
+  return wants ? readRecords(log, wanted, end, limit, first ? Number.POSITIVE_INFINITY : room, answer) : answer;
 }
 
 async function readRecords(
   log: PartitionLog,
   wanted: Wanted,
+  end: number,
   limit: number,
   room: number,
   answer: PartitionAnswer,
 ): Promise<PartitionAnswer> {
   try {
-    const records = await log.read(wanted.fetchOffset, limit);
-    return records.length > room ? answer : { ...answer, records };
+    const records = await log.read(wanted.fetchOffset, limit, { maxOffset: end });
+    if (records.length > room) return answer;
+    if (answer.abortedTransactions === null) return { ...answer, records };
+    return { ...answer, records, abortedTransactions: abortedIn(log, wanted.fetchOffset, records) };
   } catch (thrown) {
     // Retention or a deletion was faster than we.
     return refused(wanted, kafkaError(thrown, { REQUEST_INVALID: E.OFFSET_OUT_OF_RANGE }).errorCode);
   }
 }
 
-/** Without transactions every record below the high watermark is stable. */
 const position = (log: PartitionLog, { partition }: Wanted, isolationLevel: number): PartitionAnswer => ({
   partitionIndex: partition,
   errorCode: E.NONE,
   highWatermark: log.highWatermark,
-  lastStableOffset: log.highWatermark,
+  lastStableOffset: log.lastStableOffset,
   logStartOffset: log.logStart,
   abortedTransactions: isolationLevel === READ_COMMITTED ? [] : null,
   records: NOTHING,

@@ -10,13 +10,16 @@ interface Found {
   readonly leaderEpoch: number;
 }
 
+const READ_COMMITTED = 1;
 const NOT_FOUND: Found = { offset: -1, timestamp: -1, leaderEpoch: -1 };
 
 /** The timestamps below zero that are questions of their own, and the version that brought them. */
-const SPECIAL: Readonly<Record<number, { since: number; find: (log: PartitionLog) => Found | Promise<Found> }>> = {
-  [-1]: { since: 1, find: (log) => ({ ...NOT_FOUND, offset: log.highWatermark, leaderEpoch: log.leaderEpoch }) },
+const SPECIAL: Readonly<
+  Record<number, { since: number; find: (log: PartitionLog, end: number) => Found | Promise<Found> }>
+> = {
+  [-1]: { since: 1, find: (log, end) => ({ ...NOT_FOUND, offset: end, leaderEpoch: log.leaderEpoch }) },
   [-2]: { since: 1, find: earliest },
-  [-3]: { since: 7, find: async (log) => timed(await log.maxTimestamp()) },
+  [-3]: { since: 7, find: async (log, end) => timed(await log.maxTimestamp(), end) },
   // Without tiered storage everything is local, and nothing is tiered or waits to be.
   [-4]: { since: 8, find: earliest },
   [-5]: { since: 9, find: () => NOT_FOUND },
@@ -38,7 +41,8 @@ export const listOffsets: Handler<'listOffsets'> = async (request, call, broker)
             return { partitionIndex, errorCode: E.UNSUPPORTED_VERSION, ...NOT_FOUND };
           }
           try {
-            const found = await (special?.find(log) ?? log.offsetForTimestamp(timestamp).then(timed));
+            const end = request.isolationLevel === READ_COMMITTED ? log.lastStableOffset : log.highWatermark;
+            const found = await (special?.find(log, end) ?? timed(await log.offsetForTimestamp(timestamp), end));
             return { partitionIndex, errorCode: E.NONE, ...found };
           } catch (thrown) {
             return { partitionIndex, errorCode: kafkaError(thrown).errorCode, ...NOT_FOUND };
@@ -54,7 +58,8 @@ function earliest(log: PartitionLog): Found {
   return { ...NOT_FOUND, offset: log.logStart, leaderEpoch: log.epochOf(log.logStart) };
 }
 
-function timed(found: { offset: number; timestampMs: number; leaderEpoch: number } | undefined): Found {
-  if (found === undefined) return NOT_FOUND;
+/** A record that the reader may not see yet is not found. */
+function timed(found: { offset: number; timestampMs: number; leaderEpoch: number } | undefined, end: number): Found {
+  if (found === undefined || found.offset >= end) return NOT_FOUND;
   return { offset: found.offset, timestamp: found.timestampMs, leaderEpoch: found.leaderEpoch };
 }

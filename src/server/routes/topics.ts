@@ -217,6 +217,7 @@ async function readRecords(log: TopicLog, topic: string, partition: number, from
       const value = bytesJson(cursor.buffer, cursor.valueStart, cursor.valueEnd);
       records.push({ offset: cursor.offset, timestamp: new Date(cursor.timestampMs).toISOString(), key, value });
     }
+    if (records.length < limit && cursor.endOffset > offset) offset = cursor.endOffset;
     if (offset === before) break;
   }
   return { topic, partition, logStart, highWatermark, nextOffset: offset, records };
