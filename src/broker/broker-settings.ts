@@ -16,6 +16,13 @@ export interface BrokerSettings {
   readonly maxRequestBytes: number;
   /** Connections at the same time; more are closed at once (max.connections). */
   readonly maxConnections: number;
+  /** Connections from one address at the same time; more are closed at once (max.connections.per.ip). */
+  readonly maxConnectionsPerIp: number;
+  /**
+   * Bytes of requests that may have come in and not begun, all connections together (queued.max.request.bytes). Beyond it a
+   * connection with more than 1 MiB of them is closed.
+   */
+  readonly queuedMaxRequestBytes: number;
   /** A connection without a request for this long is closed (connections.max.idle.ms). */
   readonly idleConnectionMs: number;
   /** Upper bound of one Fetch answer, beyond which only a first batch may go (fetch.max.bytes). */
@@ -31,6 +38,8 @@ export const BROKER_DEFAULTS: BrokerSettings = {
   offsetsRetentionMs: 604_800_000,
   maxRequestBytes: 104_857_600,
   maxConnections: 10_000,
+  maxConnectionsPerIp: 2_147_483_647,
+  queuedMaxRequestBytes: 536_870_912,
   idleConnectionMs: 600_000,
   maxFetchBytes: 57_671_680,
 };
@@ -83,6 +92,18 @@ export const BROKER_CONFIG: readonly {
   },
   { name: 'socket.request.max.bytes', setting: 'maxRequestBytes', type: 'int', doc: 'Largest request, in bytes.' },
   { name: 'max.connections', setting: 'maxConnections', type: 'int', doc: 'Connections at the same time.' },
+  {
+    name: 'max.connections.per.ip',
+    setting: 'maxConnectionsPerIp',
+    type: 'int',
+    doc: 'Connections from one address at the same time.',
+  },
+  {
+    name: 'queued.max.request.bytes',
+    setting: 'queuedMaxRequestBytes',
+    type: 'long',
+    doc: 'Bytes of requests that may wait on all connections together.',
+  },
   {
     name: 'connections.max.idle.ms',
     setting: 'idleConnectionMs',

@@ -101,11 +101,7 @@ export class Broker {
     const context = { storage, clock, log, groups, producerIds, waiters, settings, advertised, isClosing };
     const serve = (frame: Buffer, connection: Connection): Promise<Buffer[] | null> =>
       serveFrame(frame, connection, context, requests);
-    const opening = Listener.open(options.network ?? nodeNetwork, listen, settings.maxConnections, {
-      serve,
-      log,
-      ...settings,
-    });
+    const opening = Listener.open(options.network ?? nodeNetwork, listen, { serve, log, ...settings });
     const { listener, bound } = await opening.catch((thrown: unknown) => {
       shutDown();
       const reason = thrown instanceof Error ? thrown.message : String(thrown);

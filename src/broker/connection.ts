@@ -9,17 +9,26 @@ const MOST_WAITING = 128;
 const MOST_WAITING_BYTES = 16 << 20;
 /** Unsent bytes before no further request is begun. */
 const MOST_UNSENT_BYTES = 8 << 20;
+/** Waiting bytes that a connection may have whatever the others have. */
+const FAIR_BYTES = 1 << 20;
 const PRODUCE_KEY = 0;
 const LENGTH_BYTES = 4;
 
 /** Handles one request frame (without its length); null when there is no answer. A rejection closes the connection. */
 export type ServeFrame = (frame: Buffer, connection: Connection) => Promise<Buffer[] | null>;
 
+/** Bytes of requests that came in and have not begun, of all connections together. */
+export interface QueuedBytes {
+  used: number;
+  readonly most: number;
+}
+
 export interface ConnectionOptions {
   readonly serve: ServeFrame;
   readonly log: Log;
   readonly maxRequestBytes: number;
   readonly idleConnectionMs: number;
+  readonly queued: QueuedBytes;
 }
 
 /**
@@ -41,6 +50,8 @@ export class Connection {
   #chunkBytes = 0;
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
+  /** What of `queued.used` is this connection's. */
+  #queuedBytes = 0;
   /** Answers in order; undefined while the request runs. */
   #answers: { chunks: Buffer[] | null | undefined }[] = [];
   /** Whether what runs are produce requests. */
@@ -102,7 +113,10 @@ export class Connection {
     if (this.#closed) return;
     this.#closed = true;
     this.#chunks = [];
+    this.#chunkBytes = 0;
     this.#waiting = [];
+    this.#waitingBytes = 0;
+    this.#count();
     this.#answers = [];
     for (const run of [...this.#onClosed]) run();
     this.#onClosed.clear();
@@ -124,6 +138,10 @@ export class Connection {
       rest = this.#gather(rest);
     }
     this.#proceed();
+    const { used, most } = this.#options.queued;
+    if (used > most && this.#queuedBytes > FAIR_BYTES) {
+      this.#refuse(`${used} bytes of requests wait on all connections; ${most} may`);
+    }
   }
 
   /** Keeps what belongs to the frame under way and returns the rest. */
@@ -171,6 +189,7 @@ export class Connection {
       this.#begin(frame);
       if (this.#closed) return;
     }
+    this.#count();
     const full =
       this.#draining ||
       this.#waiting.length + this.#answers.length > MOST_WAITING ||
@@ -180,6 +199,12 @@ export class Connection {
     this.#paused = full;
     if (full) this.#socket.pause();
     else this.#socket.resume();
+  }
+
+  #count(): void {
+    const now = this.#chunkBytes + this.#waitingBytes;
+    this.#options.queued.used += now - this.#queuedBytes;
+    this.#queuedBytes = now;
   }
 
   #mayBegin(frame: Buffer): boolean {

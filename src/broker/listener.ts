@@ -5,11 +5,18 @@ import type { ByteStream, Listening, Network } from './network.ts';
 
 const POLL_MS = 10;
 
+export interface ListenerOptions extends Omit<ConnectionOptions, 'queued'> {
+  readonly maxConnections: number;
+  readonly maxConnectionsPerIp: number;
+  readonly queuedMaxRequestBytes: number;
+}
+
 /** Accepts Kafka clients on one address. */
 export class Listener {
   readonly #connections = new Set<Connection>();
-  readonly #maxConnections: number;
-  readonly #options: ConnectionOptions;
+  readonly #perIp = new Map<string, number>();
+  readonly #options: ListenerOptions;
+  readonly #connectionOptions: ConnectionOptions;
   #bytesIn = 0;
   #bytesOut = 0;
   #listening: Listening | undefined;
@@ -18,10 +25,9 @@ export class Listener {
   static async open(
     network: Network,
     listen: HostPort,
-    maxConnections: number,
-    options: ConnectionOptions,
+    options: ListenerOptions,
   ): Promise<{ listener: Listener; bound: HostPort }> {
-    const listener = new Listener(maxConnections, options);
+    const listener = new Listener(options);
     listener.#listening = await network.listen(
       listen,
       (stream) => listener.#accept(stream),
@@ -30,9 +36,9 @@ export class Listener {
     return { listener, bound: listener.#listening.bound };
   }
 
-  private constructor(maxConnections: number, options: ConnectionOptions) {
-    this.#maxConnections = maxConnections;
+  private constructor(options: ListenerOptions) {
     this.#options = options;
+    this.#connectionOptions = { ...options, queued: { used: 0, most: options.queuedMaxRequestBytes } };
   }
 
   stats(): { connections: number; bytesIn: number; bytesOut: number } {
@@ -58,16 +64,24 @@ export class Listener {
   }
 
   #accept(stream: ByteStream): void {
-    if (this.#connections.size >= this.#maxConnections) {
-      const reason = `${this.#maxConnections} are open`;
-      this.#options.log.warn('connection.refused', { peer: stream.remoteAddress, reason });
+    const ip = stream.remoteAddress ?? '';
+    const fromThere = this.#perIp.get(ip) ?? 0;
+    const { maxConnections, maxConnectionsPerIp } = this.#options;
+    if (this.#connections.size >= maxConnections || fromThere >= maxConnectionsPerIp) {
+      const reason =
+        fromThere >= maxConnectionsPerIp ? `${fromThere} are open from there` : `${maxConnections} are open`;
+      this.#options.log.warn('connection.refused', { peer: ip, reason });
       stream.destroy();
       return;
     }
-    const connection = new Connection(stream, this.#options);
+    this.#perIp.set(ip, fromThere + 1);
+    const connection = new Connection(stream, this.#connectionOptions);
     this.#connections.add(connection);
     connection.onClosed(() => {
       this.#connections.delete(connection);
+      const left = (this.#perIp.get(ip) ?? 1) - 1;
+      if (left === 0) this.#perIp.delete(ip);
+      else this.#perIp.set(ip, left);
       this.#bytesIn += connection.bytesIn;
       this.#bytesOut += connection.bytesOut;
     });

@@ -2,6 +2,12 @@ import { ProtocolError } from './protocol-error.ts';
 import { ZERO_UUID } from './schema.ts';
 
 /**
+ * Elements of all arrays of one message. An element of three bytes becomes an object of a hundred, so the frame's size does
+ * not bound what decoding takes; 10,000 partitions with all their lists need a fifth of this.
+ */
+const MOST_ELEMENTS = 1 << 18;
+
+/**
  * Reads Kafka's primitive types from a frame, never beyond its end. Every length and count is checked against the bytes
  * left before anything is allocated for it; whatever is wrong is a ProtocolError.
  */
@@ -9,6 +15,7 @@ export class WireReader {
   readonly buffer: Buffer;
   position: number;
   readonly end: number;
+  #elements = 0;
 
   constructor(buffer: Buffer, position = 0, end = buffer.length) {
     this.buffer = buffer;
@@ -111,6 +118,8 @@ export class WireReader {
     if (count * leastBytes > this.end - this.position) {
       throw new ProtocolError(`${count} elements with ${this.end - this.position} bytes left`);
     }
+    if (count > 0) this.#elements += count;
+    if (this.#elements > MOST_ELEMENTS) throw new ProtocolError(`more than ${MOST_ELEMENTS} array elements`);
     return count;
   }
 

@@ -175,7 +175,7 @@ export class Segment {
           continue;
         }
         const size = this.#batchSize(data, start, position);
-        const first = readInt64(data, start);
+        const first = firstOffset(data, start);
         // A base offset lies outside its batch's checksum, so a wrong one would mislead the reader without a word.
         if (first > offset) throw this.#damaged(`offset ${first} at byte ${position + start} where ${offset} belongs`);
         if (position + start + size > limit) throw this.#damaged(`the batch at ${position + start} passes ${limit}`);
@@ -269,8 +269,13 @@ export class Segment {
 /** A batch that begins at least this far after the last index entry gets one of its own. */
 const INDEX_INTERVAL_BYTES = 4096;
 
+/** A damaged one is some number too, and does not keep the batches before it from being read. */
+function firstOffset(data: Buffer, at: number): number {
+  return data.readInt32BE(at) * 4294967296 + data.readUInt32BE(at + 4);
+}
+
 function lastOffset(data: Buffer, at: number): number {
-  return readInt64(data, at) + data.readInt32BE(at + 23);
+  return firstOffset(data, at) + data.readInt32BE(at + 23);
 }
 
 /**
@@ -284,7 +289,7 @@ export function wholeBatchesEnd(data: Buffer, start: number, end: number, maxOff
   while (at + BATCH_HEADER_BYTES <= last) {
     const size = batchSizeAt(data, at);
     // What is damaged is told to whoever reads from there on.
-    if (size < BATCH_HEADER_BYTES || at + size > last || readInt64(data, at) !== next) break;
+    if (size < BATCH_HEADER_BYTES || at + size > last || firstOffset(data, at) !== next) break;
     next = lastOffset(data, at) + 1;
     if (next > maxOffset) break;
     at += size;
