@@ -160,6 +160,29 @@ describe('the checker', () => {
     expect(check(CASES['int-send-skip'].without).interleavedTransactions).toBe(1);
   });
 
+  test('what was aborted may be read uncommitted, and committed reads go over it', () => {
+    const ops = [
+      op('w', [send('a', 0)]),
+      op('t', [send('b')], { outcome: 'aborted', transaction: true }),
+      op('u', [send('c')], { outcome: 'unknown', transaction: true }),
+      op('w', [send('d', 3)]),
+    ];
+    const uncommitted = (...records: (readonly [offset: number, value: string])[]): Step => ({
+      kind: 'poll',
+      records: records.map(([offset, value]) => ({ key: 'x', offset, value })),
+      uncommitted: true,
+    });
+    const dirty = op('d', [uncommitted([0, 'a'], [1, 'b'], [2, 'c'], [3, 'd'])]);
+    expect(check(history([...ops, dirty, op('r', [poll([0, 'a'], [3, 'd'])])])).found).toEqual([]);
+    // The outcome of u shows when a committed read sees it: then the other reader left it out.
+    const found = check(
+      history([...ops, dirty, op('r', [poll([0, 'a'], [3, 'd'])]), op('s', [poll([0, 'a'], [2, 'c'], [3, 'd'])])]),
+    );
+    expect(found.found.map(({ anomaly }) => anomaly)).toEqual(['int-poll-skip']);
+    expect(check(history([...ops, op('r', [poll([0, 'a'], [1, 'b'], [3, 'd'])])])).counts.G1a).toBe(1);
+    expect(check(history([...ops, dirty, op('d', [uncommitted([3, 'd'], [2, 'c'])])])).found.length).toBeGreaterThan(0);
+  });
+
   test('what nobody wrote was not to be read', () => {
     expect(check(history([op('r', [poll([0, 'a'])])])).counts.G1a).toBe(1);
   });

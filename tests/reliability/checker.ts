@@ -49,9 +49,12 @@ class Judge {
   readonly #history: History;
   readonly #counts = Object.fromEntries(ANOMALIES.map((name) => [name, 0])) as Record<Anomaly, number>;
   readonly #found: { anomaly: Anomaly; text: string }[] = [];
+  /** With aborted values, as uncommitted polls see them, and without. */
   readonly #logs: Map<string, LogOrder>;
+  readonly #committed: Map<string, LogOrder>;
   readonly #writer = new Map<Value, Op>();
   readonly #read = new Set<Value>();
+  readonly #readCommitted = new Set<Value>();
   #concurrentCycles = 0;
   #interleaved = 0;
 
@@ -62,10 +65,18 @@ class Judge {
         if (step.kind === 'send') {
           if (this.#writer.has(step.value)) throw new Error(`the history writes ${step.value} twice`);
           this.#writer.set(step.value, op);
-        } else if (step.kind === 'poll') for (const { value } of step.records) this.#read.add(value);
+        } else if (step.kind === 'poll') {
+          for (const { value } of step.records) {
+            this.#read.add(value);
+            if (!step.uncommitted) this.#readCommitted.add(value);
+          }
+        }
       }
     }
     this.#logs = this.#orders();
+    this.#committed = new Map(
+      [...this.#logs].map(([key, log]) => [key, without(log, (value) => !this.#isCommitted(value))]),
+    );
   }
 
   verdict(): Verdict {
@@ -87,6 +98,13 @@ class Judge {
   #note(anomaly: Anomaly, text: string): void {
     this.#counts[anomaly]++;
     this.#found.push({ anomaly, text });
+  }
+
+  /** A transaction of unknown outcome is committed when a committed poll saw it. */
+  #isCommitted(value: Value): boolean {
+    const writer = this.#writer.get(value);
+    if (writer === undefined || this.#readCommitted.has(value)) return true;
+    return writer.outcome === 'ok' || (writer.outcome === 'unknown' && !writer.transaction);
   }
 
   #orders(): Map<string, LogOrder> {
@@ -131,9 +149,11 @@ class Judge {
 
   #aborted(): void {
     for (const op of this.#history.ops) {
-      if (op.outcome !== 'failed') continue;
+      if (op.outcome !== 'failed' && op.outcome !== 'aborted') continue;
+      const read = op.outcome === 'failed' ? this.#read : this.#readCommitted;
       for (const step of op.steps) {
-        if (step.kind === 'send' && this.#read.has(step.value)) this.#note('G1a', `${step.value} was read but failed`);
+        if (step.kind !== 'send' || !read.has(step.value)) continue;
+        this.#note('G1a', `${op.process}: ${step.value} was read but is ${op.outcome}`);
       }
     }
     for (const value of this.#read) if (!this.#writer.has(value)) this.#note('G1a', `${value} was never written`);
@@ -158,7 +178,7 @@ class Judge {
     for (const op of inOrder(this.#history.ops)) {
       if (kind === 'send' && op.outcome !== 'ok') continue;
       const mine = entry(last, op.process, newMap<string, Seen>);
-      const first = new Map<string, Seen>();
+      const first = new Map<string, readonly [seen: Seen, uncommitted: boolean]>();
       const end = new Map<string, Seen>();
       for (const step of op.steps) {
         if (step.kind === 'moved' && kind === 'poll') {
@@ -169,11 +189,14 @@ class Judge {
           continue;
         }
         for (const seen of this.#seenIn(step, kind)) {
-          if (!first.has(seen.key) && mine.has(seen.key)) first.set(seen.key, seen);
+          const uncommitted = step.kind === 'poll' && step.uncommitted === true;
+          if (!first.has(seen.key) && mine.has(seen.key)) first.set(seen.key, [seen, uncommitted]);
           end.set(seen.key, seen);
         }
       }
-      for (const [key, seen] of first) this.#compare(kind, op, mine.get(key)!, seen, false);
+      for (const [key, [seen, uncommitted]] of first) {
+        this.#compare(kind, op, mine.get(key)!, seen, false, uncommitted);
+      }
       for (const [key, seen] of end) mine.set(key, seen);
     }
   }
@@ -191,7 +214,7 @@ class Judge {
       for (const seen of this.#seenIn(step, 'poll')) {
         if (own.has(seen.value)) this.#note('precommitted-read', `${op.process} read its own ${seen.value}`);
         const before = polled.get(seen.key);
-        if (before) this.#compare('poll', op, before, seen, true);
+        if (before) this.#compare('poll', op, before, seen, true, step.kind === 'poll' && step.uncommitted === true);
         polled.set(seen.key, seen);
       }
       if (step.kind === 'send') own.add(step.value);
@@ -216,8 +239,9 @@ class Judge {
   }
 
   /** Whether a transaction's sends are interleaved with others', which is no anomaly. */
-  #compare(kind: 'poll' | 'send', op: Op, before: Seen, after: Seen, inside: boolean): boolean {
-    const { rank, values } = this.#logs.get(after.key)!;
+  #compare(kind: 'poll' | 'send', op: Op, before: Seen, after: Seen, inside: boolean, uncommitted = false): boolean {
+    const logs = kind === 'poll' && !uncommitted ? this.#committed : this.#logs;
+    const { rank, values } = logs.get(after.key)!;
     const step = rank.get(after.value)! - rank.get(before.value)!;
     const where = `${op.process}, ${after.key}: ${before.value}@${before.offset} then ${after.value}@${after.offset}`;
     if (step <= 0) {
@@ -242,7 +266,7 @@ class Judge {
    * alone is wrong too. Other circles are among operations that ran at the same time, and writes are not isolated.
    */
   #circles(): void {
-    const ops = this.#history.ops.filter(({ outcome }) => outcome !== 'failed');
+    const ops = this.#history.ops.filter(({ outcome }) => outcome !== 'failed' && outcome !== 'aborted');
     const number = new Map(ops.map((op, at) => [op, at]));
     const ww: number[][] = ops.map(() => []);
     const wr: number[][] = ops.map(() => []);
@@ -255,7 +279,7 @@ class Judge {
       const known = from!.outcome === 'ok' && to!.outcome === 'ok';
       if (known && to!.end < from!.start) this.#note(anomaly, `${name(to!)} comes after ${name(from!)}`);
     };
-    for (const { values } of this.#logs.values()) {
+    for (const { values } of this.#committed.values()) {
       for (let at = 1; at < values.length; at++) {
         edge(ww, 'G0', this.#writer.get(values[at - 1]!), this.#writer.get(values[at]!));
       }
@@ -279,6 +303,23 @@ class Judge {
       if (!done) this.#note('no-progress', `${process} did nothing after ${healedAt}`);
     }
   }
+}
+
+function without(log: LogOrder, leaves: (value: Value) => boolean): LogOrder {
+  const offsets: number[] = [];
+  const values: Value[] = [];
+  const rank = new Map<Value, number>();
+  for (const [at, value] of log.values.entries()) {
+    if (leaves(value)) continue;
+    rank.set(value, values.length);
+    offsets.push(log.offsets[at]!);
+    values.push(value);
+  }
+  // Where one offset held two values, the second is where the first is.
+  for (const [value, at] of log.rank) {
+    if (!rank.has(value) && !leaves(value)) rank.set(value, rank.get(log.values[at]!) ?? 0);
+  }
+  return { offsets, values, rank, highestRead: log.highestRead };
 }
 
 /** Sends of one process count in the order in which they were begun. */

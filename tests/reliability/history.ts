@@ -20,6 +20,8 @@ export interface Seen {
 export interface Poll {
   readonly kind: 'poll';
   readonly records: readonly Seen[];
+  /** It also gives what is not committed, or was aborted (isolation level read_uncommitted). */
+  readonly uncommitted?: boolean;
 }
 
 /** The process may from here on read from elsewhere: it got other partitions, or sought on purpose. Without keys: anywhere. */
@@ -32,7 +34,7 @@ export type Step = Send | Poll | Moved;
 
 /**
  * What a client did as one: a transaction, a produced batch, a poll. `ok`: it was told that it happened (a transaction: that it
- * committed). `failed`: certainly nothing of it may be seen (aborted, or refused). `unknown`: it was told nothing.
+ * committed). `failed`: it was refused, nobody may see anything of it. `aborted`: only uncommitted polls may. `unknown`: it was told nothing.
  */
 export interface Op {
   /** One client whose reads and writes follow each other; operations of one process do not overlap, except produced batches in flight. */
@@ -40,9 +42,10 @@ export interface Op {
   /** Any clock that all processes share. */
   readonly start: number;
   readonly end: number;
-  readonly outcome: 'ok' | 'failed' | 'unknown';
+  readonly outcome: 'ok' | 'failed' | 'aborted' | 'unknown';
   /** All sends of one key are one record batch, which nothing may interleave. */
   readonly batch?: boolean;
+  readonly transaction?: boolean;
   readonly steps: readonly Step[];
 }
 

@@ -11,7 +11,7 @@ import { seededRandom } from '../support/fault-disk.ts';
 import { ServerProcess } from '../support/process.ts';
 
 /** Frames that nobody should send: HOSTILE_RUNS=20000 is a long run, HOSTILE_SEED=n begins elsewhere. */
-const RUNS = Number(process.env['HOSTILE_RUNS'] ?? 600);
+const RUNS = Number(process.env['HOSTILE_RUNS'] ?? 2000);
 const SEED = Number(process.env['HOSTILE_SEED'] ?? 1);
 const NAMES = Object.keys(APIS) as ApiName[];
 
