@@ -1,4 +1,5 @@
 import { asStreamError, StreamError } from '../lib/errors.ts';
+import type { Disk } from '../ports/disk.ts';
 import { type BatchHeader, readBatchHeader } from '../protocol/records.ts';
 import { decodeChecked, encodeChecked } from './checked-file.ts';
 import { TEMPORARY_SUFFIX } from './disk/node-disk.ts';
@@ -61,6 +62,7 @@ export async function openLog(
     const trusted = !last || clean ? await readSidecar(shared, path, link, sizeBytes) : undefined;
     let found: { summary: SegmentSummary; index: SegmentIndex } | undefined = trusted;
     if (!found) {
+      if (last && shared.distrustCache) await writeAgain(disk, path);
       const file = await disk.open(path, last ? 'append' : 'read');
       try {
         const scan = await rebuild(file, header, sizeBytes, true, transactions);
@@ -131,6 +133,34 @@ async function redo(
   });
   segment.plannedBytes = segment.summary.sizeBytes;
   shared.log.info('restored from the write-ahead log', { path: segment.path, from, to: segment.summary.endOffset });
+}
+
+/** Bytes copied at a time. */
+const COPY_BYTES = 8 << 20;
+
+/** Puts a durable copy in a file's place. */
+async function writeAgain(disk: Disk, path: string): Promise<void> {
+  const copyPath = `${path}${TEMPORARY_SUFFIX}`;
+  const file = await disk.open(path, 'read');
+  try {
+    const copy = await disk.open(copyPath, 'create');
+    try {
+      for (let at = 0; at < file.size; ) {
+        const chunk = Buffer.allocUnsafe(Math.min(COPY_BYTES, file.size - at));
+        const bytes = await file.read(chunk, at);
+        if (bytes === 0) break;
+        await copy.append([chunk.subarray(0, bytes)]);
+        at += bytes;
+      }
+      await copy.sync();
+    } finally {
+      await copy.close();
+    }
+  } finally {
+    await file.close();
+  }
+  await disk.rename(copyPath, path);
+  await disk.syncDirectory(path.slice(0, path.lastIndexOf('/')));
 }
 
 /** Makes the first offset that may be read durable, before any file below it goes. */

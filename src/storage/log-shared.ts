@@ -35,6 +35,11 @@ export class LogShared {
   wal: Wal | undefined;
   /** Logs with records that are durable in the write-ahead log only. */
   readonly unsynced = new Set<LogWriter>();
+  /**
+   * While starting after a failed sync: what a file shows may be in the kernel's cache only, counted as clean, so that a sync
+   * would succeed and prove nothing. It has to be written again.
+   */
+  distrustCache = false;
   /** Why nothing can be appended any more, once that is so. */
   failure: StreamError | undefined;
   readonly #changed: (topic: string) => void;

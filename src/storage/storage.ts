@@ -17,6 +17,8 @@ import { checkTopicConfig, TOPIC_CONFIG, type TopicConfigRow, topicSettings } fr
 import { readWal, Wal } from './wal.ts';
 
 const CLEAN_MARKER = 'clean-shutdown';
+/** There after a sync failed, until a start has written again what that one should have. */
+const FAILED_MARKER = 'storage-failed';
 const TOPICS = 'topics';
 const MOST_PARTITIONS = 10_000;
 /** Partitions opened at the same time: enough to keep two cores and the disk busy. */
@@ -103,6 +105,13 @@ export class Storage implements TopicLog {
     };
     const note = (topic: string) => this.#noteChange(topic);
     this.#shared = new LogShared(disk, options.clock ?? systemClock, options.log ?? silentLog, limits, note);
+    this.#shared.onFailure((failure) => {
+      disk
+        .replaceFile(FAILED_MARKER, encodeChecked('storage-failed', 1, `${failure.message}\n`))
+        .catch((error: unknown) => {
+          this.#shared.log.error('the failure could not be marked', { file: FAILED_MARKER, reason: String(error) });
+        });
+    });
     this.#metadata = metadata;
     this.#lock = lock;
     this.#defaults = options.topicDefaults ?? {};
@@ -307,8 +316,14 @@ export class Storage implements TopicLog {
       if (known === undefined) this.#committed.set(key, [payload]);
       else known.push(payload);
     }
+    this.#shared.distrustCache = await disk.exists(FAILED_MARKER);
     for (const row of this.#metadata.current.topics) await this.#openTopic(row, clean);
     this.#committed.clear();
+    if (this.#shared.distrustCache) {
+      await disk.remove(FAILED_MARKER);
+      await disk.syncDirectory('.');
+      this.#shared.distrustCache = false;
+    }
     if (wal !== undefined && isDurable(disk)) {
       const checkpoint = () => this.#shared.checkpoint();
       this.#shared.wal = new Wal(disk, { fileBytes: this.#walFileBytes, generation: wal.nextGeneration, checkpoint });

@@ -16,6 +16,8 @@ class Inode {
   /** Changes ever made, and how many of those are durable: syncs may overlap and end in any order. */
   made = 0;
   synced = 0;
+  /** Ranges that are readable but not on the disk, and that no sync puts there. */
+  dropped: { readonly from: number; readonly to: number }[] = [];
 
   constructor(content: Buffer) {
     this.durable = content;
@@ -25,11 +27,26 @@ class Inode {
   change(change: Change): void {
     this.changes.push(change);
     this.made++;
+    if (this.dropped.length > 0) this.dropped = this.dropped.flatMap((range) => outside(range, change));
+  }
+
+  /** As a kernel does whose write-back failed: what was to be synced stays readable, counts as clean, and is never written. */
+  drop(made: number): void {
+    if (made <= this.synced) return;
+    for (const change of this.changes.splice(0, made - this.synced)) {
+      if (change.kind === 'write') this.dropped.push({ from: change.at, to: change.at + change.data.length });
+      else this.durable = resized(this.durable, change.size);
+    }
+    this.synced = made;
   }
 
   becomesDurable(content: Buffer, made: number): void {
     if (made <= this.synced) return;
-    this.durable = content;
+    const before = this.durable;
+    this.durable = this.dropped.length === 0 ? content : Buffer.from(content);
+    for (const { from, to } of this.dropped) {
+      for (let at = from; at < Math.min(to, content.length); at++) this.durable[at] = before[at] ?? 0;
+    }
     this.changes.splice(0, made - this.synced);
     this.synced = made;
   }
@@ -50,6 +67,8 @@ export class FaultDisk implements DurableDisk {
   fault: (operation: Exclude<Operation, 'other'>, path: string) => 'EIO' | 'ENOSPC' | undefined = () => undefined;
   /** Whether holes that a crash leaves may hold what lay there before, instead of zeros. */
   garbage = false;
+  /** Whether a failed sync drops what it was to write, as Linux does, instead of trying again with the next. */
+  dropsAtFailedSync = false;
   /** How long an operation takes, when a simulator keeps the time; else a few turns of the event loop. */
   pace: ((operation: Operation) => Promise<void>) | undefined;
   readonly #random: () => number;
@@ -251,7 +270,11 @@ export class FaultDisk implements DurableDisk {
   async sync(path: string, inode: Inode): Promise<void> {
     const [content, made] = [inode.live, inode.made];
     await this.#turn('sync');
-    this.#fail('sync', path);
+    if (this.dropsAtFailedSync && this.fault('sync', path) !== undefined) {
+      inode.drop(made);
+      throw failure('EIO', path);
+    }
+    if (!this.dropsAtFailedSync) this.#fail('sync', path);
     inode.becomesDurable(content, made);
   }
 
@@ -362,6 +385,14 @@ export function seededRandom(seed: number): () => number {
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
   };
+}
+
+/** What is left of a range that a write goes over or a truncation cuts. */
+function outside({ from, to }: { from: number; to: number }, change: Change): { from: number; to: number }[] {
+  const [start, end] = change.kind === 'write' ? [change.at, change.at + change.data.length] : [change.size, to];
+  const left = { from, to: Math.min(to, start) };
+  const right = { from: Math.max(from, end), to };
+  return [left, right].filter((range) => range.from < range.to);
 }
 
 function resized(content: Buffer, size: number): Buffer {

@@ -70,6 +70,7 @@ export class Machine {
       broker: undefined,
     };
     disk.garbage = true;
+    disk.dropsAtFailedSync = true;
     this.#life = life;
     this.lives++;
     this.#spoil?.(disk, () => life.broker === undefined);

@@ -11,7 +11,7 @@ const FAULTS = {
   'connections stand still': 4,
   'half-open connections': 3,
   'bad weather': 3,
-  'fsync fails': 2,
+  'fsync fails': 3,
   'writes fail': 1,
   'reads fail': 1,
   'disk full': 2,
@@ -102,7 +102,9 @@ export class Nemesis {
   async #diskFault(what: 'sync' | 'append'): Promise<void> {
     const world = this.#world;
     let left = world.between(1, 3);
-    this.#machine.disk.fault = (operation) => (operation === what && left-- > 0 ? 'EIO' : undefined);
+    // The directory still takes the small file that says so: without it nobody could know after a restart.
+    this.#machine.disk.fault = (operation, path) =>
+      operation === what && path !== 'storage-failed' && left-- > 0 ? 'EIO' : undefined;
     await world.sleep(world.between(50, 400));
     this.#machine.disk.fault = () => undefined;
     if (!this.#machine.storage?.failure) return;
