@@ -1,5 +1,7 @@
 import type { ApiName } from '../protocol/protocol.ts';
 import type { Handler } from './context.ts';
+import { addOffsetsToTxn } from './handlers/add-offsets-to-txn.ts';
+import { addPartitionsToTxn } from './handlers/add-partitions-to-txn.ts';
 import { apiVersions } from './handlers/api-versions.ts';
 import { createPartitions } from './handlers/create-partitions.ts';
 import { createTopics } from './handlers/create-topics.ts';
@@ -9,7 +11,10 @@ import { deleteTopics } from './handlers/delete-topics.ts';
 import { describeCluster } from './handlers/describe-cluster.ts';
 import { describeConfigs } from './handlers/describe-configs.ts';
 import { describeGroups } from './handlers/describe-groups.ts';
+import { describeProducers } from './handlers/describe-producers.ts';
 import { describeTopicPartitions } from './handlers/describe-topic-partitions.ts';
+import { describeTransactions } from './handlers/describe-transactions.ts';
+import { endTxn } from './handlers/end-txn.ts';
 import { fetch } from './handlers/fetch.ts';
 import { findCoordinator } from './handlers/find-coordinator.ts';
 import { heartbeat } from './handlers/heartbeat.ts';
@@ -19,6 +24,7 @@ import { joinGroup } from './handlers/join-group.ts';
 import { leaveGroup } from './handlers/leave-group.ts';
 import { listGroups } from './handlers/list-groups.ts';
 import { listOffsets } from './handlers/list-offsets.ts';
+import { listTransactions } from './handlers/list-transactions.ts';
 import { metadata } from './handlers/metadata.ts';
 import { offsetCommit } from './handlers/offset-commit.ts';
 import { offsetDelete } from './handlers/offset-delete.ts';
@@ -26,6 +32,8 @@ import { offsetFetch } from './handlers/offset-fetch.ts';
 import { offsetForLeaderEpoch } from './handlers/offset-for-leader-epoch.ts';
 import { produce } from './handlers/produce.ts';
 import { syncGroup } from './handlers/sync-group.ts';
+import { txnOffsetCommit } from './handlers/txn-offset-commit.ts';
+import { writeTxnMarkers } from './handlers/write-txn-markers.ts';
 
 /** One handler per API that the protocol has a table for: what is advertised is exactly this. */
 export const HANDLERS: { readonly [A in ApiName]: Handler<A> } = {
@@ -55,4 +63,12 @@ export const HANDLERS: { readonly [A in ApiName]: Handler<A> } = {
   offsetForLeaderEpoch,
   produce,
   syncGroup,
+  addPartitionsToTxn,
+  addOffsetsToTxn,
+  endTxn,
+  writeTxnMarkers,
+  txnOffsetCommit,
+  describeProducers,
+  describeTransactions,
+  listTransactions,
 };

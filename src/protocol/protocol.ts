@@ -3,6 +3,8 @@
  * with the notation of `schema.ts` and turned into code by `codec.ts`; `records.ts` holds the record batches inside.
  */
 import { codecOf } from './codec.ts';
+import { addOffsetsToTxn } from './messages/add-offsets-to-txn.ts';
+import { addPartitionsToTxn } from './messages/add-partitions-to-txn.ts';
 import { apiVersions } from './messages/api-versions.ts';
 import { createPartitions } from './messages/create-partitions.ts';
 import { createTopics } from './messages/create-topics.ts';
@@ -12,7 +14,10 @@ import { deleteTopics } from './messages/delete-topics.ts';
 import { describeCluster } from './messages/describe-cluster.ts';
 import { describeConfigs } from './messages/describe-configs.ts';
 import { describeGroups } from './messages/describe-groups.ts';
+import { describeProducers } from './messages/describe-producers.ts';
 import { describeTopicPartitions } from './messages/describe-topic-partitions.ts';
+import { describeTransactions } from './messages/describe-transactions.ts';
+import { endTxn } from './messages/end-txn.ts';
 import { fetch } from './messages/fetch.ts';
 import { findCoordinator } from './messages/find-coordinator.ts';
 import { heartbeat } from './messages/heartbeat.ts';
@@ -22,6 +27,7 @@ import { joinGroup } from './messages/join-group.ts';
 import { leaveGroup } from './messages/leave-group.ts';
 import { listGroups } from './messages/list-groups.ts';
 import { listOffsets } from './messages/list-offsets.ts';
+import { listTransactions } from './messages/list-transactions.ts';
 import { metadata } from './messages/metadata.ts';
 import { offsetCommit } from './messages/offset-commit.ts';
 import { offsetDelete } from './messages/offset-delete.ts';
@@ -29,6 +35,8 @@ import { offsetFetch } from './messages/offset-fetch.ts';
 import { offsetForLeaderEpoch } from './messages/offset-for-leader-epoch.ts';
 import { produce } from './messages/produce.ts';
 import { syncGroup } from './messages/sync-group.ts';
+import { txnOffsetCommit } from './messages/txn-offset-commit.ts';
+import { writeTxnMarkers } from './messages/write-txn-markers.ts';
 import { ProtocolError } from './protocol-error.ts';
 import { type ApiSchema, type Input, inRange, type Value } from './schema.ts';
 import { WireReader } from './wire-reader.ts';
@@ -55,12 +63,20 @@ export const APIS = {
   deleteRecords,
   initProducerId,
   offsetForLeaderEpoch,
+  addPartitionsToTxn,
+  addOffsetsToTxn,
+  endTxn,
+  writeTxnMarkers,
+  txnOffsetCommit,
   describeConfigs,
   createPartitions,
   deleteGroups,
   incrementalAlterConfigs,
   offsetDelete,
   describeCluster,
+  describeProducers,
+  describeTransactions,
+  listTransactions,
   describeTopicPartitions,
 } as const;
 

@@ -8,6 +8,7 @@ import {
 } from '../../src/protocol/coordinator-records.ts';
 import { APIS, advertisedVersions } from '../../src/protocol/protocol.ts';
 import { type Fields, inRange, type MessageSchema, versionRange } from '../../src/protocol/schema.ts';
+import { transactionLogKey, transactionLogValue } from '../../src/protocol/transaction-records.ts';
 import { loadDefinition, wireFieldsOfDefinition, wireFieldsOfTable } from './definitions.ts';
 
 /** The ranges of Kafka 4.3.1. */
@@ -31,6 +32,14 @@ const KAFKA_4_3: Readonly<Record<string, string>> = {
   DeleteRecords: '0-2',
   InitProducerId: '0-5',
   OffsetForLeaderEpoch: '2-4',
+  AddPartitionsToTxn: '0-5',
+  AddOffsetsToTxn: '0-4',
+  EndTxn: '0-5',
+  WriteTxnMarkers: '1-2',
+  TxnOffsetCommit: '0-5',
+  DescribeProducers: '0',
+  DescribeTransactions: '0',
+  ListTransactions: '0-1',
   DescribeConfigs: '1-4',
   CreatePartitions: '0-3',
   DeleteGroups: '0-2',
@@ -63,6 +72,8 @@ test.each([
   offsetCommitValue,
   groupMetadataKey,
   groupMetadataValue,
+  transactionLogKey,
+  transactionLogValue,
   consumerProtocolSubscription,
   consumerProtocolAssignment,
 ] as MessageSchema<Fields>[])('$name agrees with its definition in every version', agrees);
