@@ -12,6 +12,10 @@ export interface BrokerSettings {
   readonly groupMaxSessionTimeoutMs: number;
   /** offsets.retention.minutes, but in ms */
   readonly offsetsRetentionMs: number;
+  /** The longest transaction timeout a producer may ask for (transaction.max.timeout.ms). */
+  readonly transactionMaxTimeoutMs: number;
+  /** A transactional id without a transaction for this long is forgotten (transactional.id.expiration.ms). */
+  readonly transactionalIdExpirationMs: number;
   /** Largest request (socket.request.max.bytes). */
   readonly maxRequestBytes: number;
   /** Connections at the same time; more are closed at once (max.connections). */
@@ -36,6 +40,8 @@ export const BROKER_DEFAULTS: BrokerSettings = {
   groupMinSessionTimeoutMs: 6000,
   groupMaxSessionTimeoutMs: 1_800_000,
   offsetsRetentionMs: 604_800_000,
+  transactionMaxTimeoutMs: 900_000,
+  transactionalIdExpirationMs: 604_800_000,
   maxRequestBytes: 104_857_600,
   maxConnections: 10_000,
   maxConnectionsPerIp: 2_147_483_647,
@@ -89,6 +95,18 @@ export const BROKER_CONFIG: readonly {
     unit: 60_000,
     type: 'int',
     doc: 'How long the offsets of a group without members are kept, in minutes.',
+  },
+  {
+    name: 'transaction.max.timeout.ms',
+    setting: 'transactionMaxTimeoutMs',
+    type: 'int',
+    doc: 'The longest transaction timeout that a producer may ask for, in milliseconds.',
+  },
+  {
+    name: 'transactional.id.expiration.ms',
+    setting: 'transactionalIdExpirationMs',
+    type: 'int',
+    doc: 'How long a transactional id without a transaction is remembered, in milliseconds.',
   },
   { name: 'socket.request.max.bytes', setting: 'maxRequestBytes', type: 'int', doc: 'Largest request, in bytes.' },
   { name: 'max.connections', setting: 'maxConnections', type: 'int', doc: 'Connections at the same time.' },

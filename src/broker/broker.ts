@@ -1,6 +1,6 @@
 /**
  * The Kafka side of the process: a TCP listener (listener.ts, connection.ts), one handler per API (handlers/, listed in
- * apis.ts), the group coordinator over `__consumer_offsets` and producer ids over `__producer_ids`. All records live in
+ * apis.ts), the group coordinator over `__consumer_offsets`, transactions over `__transaction_state` and producer ids over `__producer_ids`. All records live in
  * Storage; whoever appends there, through Kafka or not, wakes waiting fetches.
  */
 import { GroupCoordinator } from '../consumer/group-coordinator.ts';
@@ -17,6 +17,7 @@ import {
 } from '../protocol/protocol.ts';
 import { ProtocolError } from '../protocol/protocol-error.ts';
 import type { Storage } from '../storage/storage.ts';
+import { TransactionCoordinator } from '../transaction/transaction-coordinator.ts';
 import { HANDLERS } from './apis.ts';
 import { BROKER_DEFAULTS, type BrokerSettings } from './broker-settings.ts';
 import type { Connection } from './connection.ts';
@@ -27,6 +28,8 @@ import { Listener } from './listener.ts';
 import { type Network, nodeNetwork } from './network.ts';
 import { OffsetsTopic } from './offsets-topic.ts';
 import { openProducerIds } from './producer-id-topic.ts';
+import { PartitionMarkers } from './transaction-markers.ts';
+import { TransactionsTopic } from './transactions-topic.ts';
 
 export interface BrokerOptions {
   readonly storage: Storage;
@@ -86,6 +89,19 @@ export class Broker {
       },
     });
     groups.load(journal.records(), (topic) => storage.describeTopic(topic)?.id);
+    const transactionsTopic = await TransactionsTopic.open(storage, log);
+    const markers = new PartitionMarkers(storage, groups, log);
+    const transactions = new TransactionCoordinator({
+      clock,
+      journal: transactionsTopic,
+      markers,
+      producerIds,
+      settings: {
+        maxTimeoutMs: settings.transactionMaxTimeoutMs,
+        idExpirationMs: settings.transactionalIdExpirationMs,
+      },
+    });
+    transactions.load(transactionsTopic.records());
     const waiters = new FetchWaiters();
     const stopListening = followTopics(storage, groups, waiters);
     let closing = false;
@@ -94,11 +110,24 @@ export class Broker {
       stopListening();
       waiters.wakeAll();
       groups.close();
+      transactions.close();
     };
     const requests: Record<string, number> = {};
     const advertised = { host: '', port: 0 };
     const isClosing = (): boolean => closing;
-    const context = { storage, clock, log, groups, producerIds, waiters, settings, advertised, isClosing };
+    const context = {
+      storage,
+      clock,
+      log,
+      groups,
+      producerIds,
+      transactions,
+      markers,
+      waiters,
+      settings,
+      advertised,
+      isClosing,
+    };
     const serve = (frame: Buffer, connection: Connection): Promise<Buffer[] | null> =>
       serveFrame(frame, connection, context, requests);
     const opening = Listener.open(options.network ?? nodeNetwork, listen, { serve, log, ...settings });

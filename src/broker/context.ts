@@ -5,8 +5,10 @@ import type { Log } from '../lib/log.ts';
 import type { ApiName, RequestBody, ResponseInput } from '../protocol/protocol.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { ProducerIds } from '../transaction/producer-ids.ts';
+import type { TransactionCoordinator } from '../transaction/transaction-coordinator.ts';
 import type { BrokerSettings } from './broker-settings.ts';
 import type { FetchWaiters } from './fetch-waiters.ts';
+import type { PartitionMarkers } from './transaction-markers.ts';
 
 /** The one broker of this cluster: leader of everything, coordinator of everything, controller. */
 export const NODE_ID = 1;
@@ -18,6 +20,8 @@ export interface BrokerContext {
   readonly log: Log;
   readonly groups: GroupCoordinator;
   readonly producerIds: ProducerIds;
+  readonly transactions: TransactionCoordinator;
+  readonly markers: PartitionMarkers;
   readonly waiters: FetchWaiters;
   readonly settings: BrokerSettings;
   /** Where clients are told to connect. */

@@ -1,4 +1,4 @@
-import type { GroupJournal, GroupRecord } from '../consumer/journal.ts';
+import type { GroupJournal, GroupRecord, Producer } from '../consumer/journal.ts';
 import type { Log } from '../lib/log.ts';
 import { OFFSETS_TOPIC } from '../ports/internal-topics.ts';
 import {
@@ -18,6 +18,12 @@ interface Entry {
   readonly value: Buffer;
 }
 
+/** What a producer's open transaction has committed. */
+interface Pending {
+  readonly producer: Producer;
+  readonly entries: Entry[];
+}
+
 /** The log is rewritten when it holds at least so many records and so many times those that still count. */
 const REWRITE_RECORDS = 20_000;
 const REWRITE_RATIO = 4;
@@ -32,16 +38,21 @@ export class OffsetsTopic implements GroupJournal {
   readonly #log: InternalLog;
   readonly #logger: Log;
   readonly #live = new Map<string, Entry>();
+  /** By producer id. */
+  readonly #pending = new Map<number, Pending>();
   /** Records in the log. */
   #count = 0;
   #rewriting = false;
 
   static async open(storage: Storage, logger: Log): Promise<OffsetsTopic> {
     const topic = new OffsetsTopic(new InternalLog(storage, OFFSETS_TOPIC), logger);
-    await topic.#log.scan((key, value) => {
+    const visit = (key: Buffer, value: Buffer | null, producer: Producer | undefined): void => {
       topic.#count++;
-      topic.#keep(Buffer.from(key), value === null ? null : Buffer.from(value));
-    });
+      const entry = { key: Buffer.from(key), value: value === null ? null : Buffer.from(value) };
+      if (producer === undefined) topic.#keep(entry.key, entry.value);
+      else if (entry.value !== null) topic.#hold(producer, [{ key: entry.key, value: entry.value }]);
+    };
+    await topic.#log.scan(visit, (producerId, committed) => topic.#end(producerId, committed));
     return topic;
   }
 
@@ -52,28 +63,53 @@ export class OffsetsTopic implements GroupJournal {
 
   /** What counts now. Records that cannot be read are logged and left out. */
   *records(): IterableIterator<GroupRecord> {
-    for (const { key, value } of this.#live.values()) {
-      let record: GroupRecord | undefined;
-      try {
-        record = decode(key, value);
-      } catch (thrown) {
-        this.#logger.error('offsets.record_unreadable', { reason: String(thrown) });
-      }
+    for (const entry of this.#live.values()) {
+      const record = this.#read(entry);
       if (record !== undefined) yield record;
+    }
+    for (const { producer, entries } of this.#pending.values()) {
+      for (const entry of entries) {
+        const record = this.#read(entry);
+        if (record?.kind === 'offset') yield { ...record, producerId: producer.producerId };
+      }
     }
   }
 
-  write(records: readonly GroupRecord[], done: (ok: boolean) => void): void {
+  #read({ key, value }: Entry): GroupRecord | undefined {
+    try {
+      return decode(key, value);
+    } catch (thrown) {
+      this.#logger.error('offsets.record_unreadable', { reason: String(thrown) });
+      return undefined;
+    }
+  }
+
+  write(records: readonly GroupRecord[], done: (ok: boolean) => void, producer?: Producer): void {
     const entries = records.map(encode);
-    for (const { key, value } of entries) this.#keep(key, value);
+    if (producer === undefined) for (const { key, value } of entries) this.#keep(key, value);
+    else this.#hold(producer, entries.filter(hasValue));
     this.#count += entries.length;
-    this.#log.append(entries).then(
+    this.#await(this.#log.append(entries, producer), done);
+    this.#rewriteIfLong();
+  }
+
+  endTransaction(producer: Producer, committed: boolean, done: (ok: boolean) => void): void {
+    this.#end(producer.producerId, committed);
+    this.#count++;
+    this.#await(this.#log.endTransaction(producer, committed), done);
+  }
+
+  #await(written: Promise<void>, done: (ok: boolean) => void): void {
+    written.then(
       () => done(true),
       (thrown: unknown) => {
         this.#logger.error('offsets.write_failed', { reason: String(thrown) });
         done(false);
       },
     );
+  }
+
+  #rewriteIfLong(): void {
     if (this.#count >= REWRITE_RECORDS && this.#count >= REWRITE_RATIO * this.#live.size) void this.#rewrite();
   }
 
@@ -81,6 +117,18 @@ export class OffsetsTopic implements GroupJournal {
     const name = key.toString('latin1');
     if (value === null) this.#live.delete(name);
     else this.#live.set(name, { key, value });
+  }
+
+  #hold(producer: Producer, entries: readonly Entry[]): void {
+    const held = this.#pending.get(producer.producerId);
+    if (held === undefined) this.#pending.set(producer.producerId, { producer, entries: [...entries] });
+    else held.entries.push(...entries);
+  }
+
+  #end(producerId: number, committed: boolean): void {
+    const held = this.#pending.get(producerId);
+    this.#pending.delete(producerId);
+    if (committed) for (const { key, value } of held?.entries ?? []) this.#keep(key, value);
   }
 
   async #rewrite(): Promise<void> {
@@ -94,6 +142,9 @@ export class OffsetsTopic implements GroupJournal {
       for (let at = 0; at < live.length; at += BATCH_RECORDS) {
         writes.push(this.#log.append(live.slice(at, at + BATCH_RECORDS)));
       }
+      for (const { producer, entries } of this.#pending.values()) {
+        if (entries.length > 0) writes.push(this.#log.append(entries, producer));
+      }
       this.#count = live.length;
       await Promise.all(writes);
       await this.#log.dropBefore(from);
@@ -104,6 +155,8 @@ export class OffsetsTopic implements GroupJournal {
     }
   }
 }
+
+const hasValue = (entry: { key: Buffer; value: Buffer | null }): entry is Entry => entry.value !== null;
 
 function encode(record: GroupRecord): { key: Buffer; value: Buffer | null } {
   const { group } = record;

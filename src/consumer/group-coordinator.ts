@@ -9,9 +9,10 @@ import { decodeConsumerSubscription } from '../protocol/consumer-protocol.ts';
 import { ERROR_CODES as E } from '../protocol/error-codes.ts';
 import { type Group, type JoinResult, NOTHING, type SyncResult } from './group.ts';
 import { GROUP_DEFAULTS, type GroupSettings } from './group-settings.ts';
-import type { GroupJournal, GroupRecord } from './journal.ts';
+import type { GroupJournal, GroupRecord, Producer } from './journal.ts';
 import { isGroupId, type JoinRequest, Membership, type SyncRequest } from './membership.ts';
 import type { CommittedOffset } from './offsets.ts';
+import { type PendingOffset, PendingOffsets } from './pending-offsets.ts';
 
 export interface OffsetCommit {
   readonly topic: string;
@@ -31,6 +32,8 @@ export interface CommitRequest {
   readonly instanceId: string | null;
   readonly generation: number;
   readonly offsets: readonly OffsetCommit[];
+  /** Set when the offsets count with the end of this producer's transaction. */
+  readonly producer?: Producer;
 }
 
 export interface GroupDescription {
@@ -55,6 +58,7 @@ export class GroupCoordinator {
   readonly #settings: GroupSettings;
   readonly #journal: GroupJournal;
   readonly #membership: Membership;
+  readonly #pending = new PendingOffsets();
   #expiry: Timer | null = null;
 
   constructor(options: {
@@ -82,6 +86,13 @@ export class GroupCoordinator {
         continue;
       }
       const topicId = topicIdOf(record.topic);
+      if (record.producerId !== undefined) {
+        if (record.value === null || topicId === undefined) continue;
+        const committed = { ...record.value, topicId };
+        const { group, topic, partition } = record;
+        this.#pending.add(record.producerId, [{ group, topic, partition, committed }]);
+        continue;
+      }
       const { offsets } = this.#membership.obtain(record.group);
       if (record.value === null || topicId === undefined) offsets.delete(record.topic, record.partition);
       else offsets.set(record.topic, record.partition, { ...record.value, topicId });
@@ -117,18 +128,24 @@ export class GroupCoordinator {
 
   /** Replies with an error code per offset, in order, once what was taken is durable and to be seen by `committed`. */
   commit(request: CommitRequest, reply: (errors: readonly number[]) => void) {
-    const { groupId, generation, offsets } = request;
+    const { groupId, generation, offsets, producer } = request;
     const refuse = (error: number): void => reply(offsets.map((offset) => offset.error ?? error));
     const known = this.#membership.groups.get(groupId);
     if (!isGroupId(groupId)) return refuse(E.INVALID_GROUP_ID);
     if (known === undefined && generation >= 0) return refuse(E.ILLEGAL_GENERATION);
     const group = known ?? this.#membership.obtain(groupId);
-    const error = this.#membership.checkCommit(group, request.memberId, request.instanceId, generation);
+    const error = this.#membership.checkCommit(
+      group,
+      request.memberId,
+      request.instanceId,
+      generation,
+      producer !== undefined,
+    );
     if (error !== E.NONE) return refuse(error);
     const commitTimestampMs = this.#clock.nowMs();
     const errors: number[] = [];
     const records: GroupRecord[] = [];
-    const taken: { topic: string; partition: number; committed: CommittedOffset }[] = [];
+    const taken: PendingOffset[] = [];
     for (const { topic, topicId, partition, offset, leaderEpoch, metadata: note, error } of offsets) {
       const metadata = note ?? '';
       if (error !== undefined) errors.push(error);
@@ -137,18 +154,53 @@ export class GroupCoordinator {
       else {
         errors.push(E.NONE);
         const value = { offset, leaderEpoch, metadata, commitTimestampMs };
-        taken.push({ topic, partition, committed: { ...value, topicId } });
+        taken.push({ group: groupId, topic, partition, committed: { ...value, topicId } });
         records.push({ kind: 'offset', group: groupId, topic, partition, value });
       }
     }
     if (records.length === 0) return reply(errors);
+    const failed = (): void => {
+      reply(errors.map((error) => (error === E.NONE ? E.COORDINATOR_NOT_AVAILABLE : error)));
+    };
+    if (producer !== undefined) {
+      // At once: the transaction may end before this is durable, and its end comes after it in the journal.
+      this.#pending.add(producer.producerId, taken);
+      const done = (ok: boolean) => {
+        if (ok) return reply(errors);
+        this.#pending.remove(producer.producerId, taken);
+        failed();
+      };
+      return this.#journal.write(records, done, producer);
+    }
     this.#journal.write(records, (ok) => {
-      if (!ok) return reply(errors.map((error) => (error === E.NONE ? E.COORDINATOR_NOT_AVAILABLE : error)));
-      // A group that was deleted meanwhile comes back with what was committed after it.
-      const target = this.#membership.obtain(groupId);
-      for (const { topic, partition, committed } of taken) target.offsets.set(topic, partition, committed);
+      if (!ok) return failed();
+      this.#apply(taken);
       reply(errors);
     });
+  }
+
+  /** The producer's transaction is over: its offsets count, or are forgotten. `done` when that is durable and to be seen by `committed`. */
+  endTransaction(producer: Producer, committed: boolean, done: (ok: boolean) => void): void {
+    const ended = [...this.#pending.of(producer.producerId)];
+    this.#journal.endTransaction(producer, committed, (ok) => {
+      if (ok) {
+        this.#pending.remove(producer.producerId, ended);
+        if (committed) this.#apply(ended);
+      }
+      done(ok);
+    });
+  }
+
+  /** Whether an open transaction has committed an offset for the partition (OffsetFetch with require_stable). */
+  isUnstable(groupId: string, topic: string, partition: number): boolean {
+    return this.#pending.has(groupId, topic, partition);
+  }
+
+  /** A group that was deleted meanwhile comes back with what was committed after it. */
+  #apply(offsets: readonly PendingOffset[]): void {
+    for (const { group, topic, partition, committed } of offsets) {
+      this.#membership.obtain(group).offsets.set(topic, partition, committed);
+    }
   }
 
   committed(groupId: string, topic: string, partition: number): CommittedOffset | undefined {

@@ -34,13 +34,23 @@ export type GroupRecord =
       readonly partition: number;
       /** Without the topic's id, which the record does not hold. */
       readonly value: Omit<CommittedOffset, 'topicId'> | null;
+      /** Set while the record waits for the end of this producer's transaction. */
+      readonly producerId?: number;
     };
+
+export interface Producer {
+  readonly producerId: number;
+  readonly producerEpoch: number;
+}
 
 /** Where the coordinator writes down what it must not forget. */
 export interface GroupJournal {
   /**
    * Appends the records as one unit; `done` is called once, later, in the order of the calls: with true when they are durable,
-   * with false when they could not be written, in which case they may or may not come back after a restart.
+   * with false when they could not be written, in which case they may or may not come back after a restart. With `producer` they count
+   * once its transaction is committed.
    */
-  write(records: readonly GroupRecord[], done: (ok: boolean) => void): void;
+  write(records: readonly GroupRecord[], done: (ok: boolean) => void, producer?: Producer): void;
+  /** Appends the end of the producer's transaction; `done` as above. Nothing is lost by a repetition. */
+  endTransaction(producer: Producer, committed: boolean, done: (ok: boolean) => void): void;
 }

@@ -182,7 +182,15 @@ export class Membership {
   }
 
   /** Whether a commit may be taken: an error code. Generation −1 without a member is a commit from outside the group. */
-  checkCommit(group: Group, memberId: string, instanceId: string | null, generation: number): number {
+  checkCommit(
+    group: Group,
+    memberId: string,
+    instanceId: string | null,
+    generation: number,
+    transactional = false,
+  ): number {
+    // A producer that does not say for whom it commits is fenced by its epoch (before KIP-447).
+    if (transactional && generation < 0 && memberId === '' && instanceId === null) return E.NONE;
     if (generation < 0 && memberId === '' && instanceId === null) {
       return group.state === 'Empty' ? E.NONE : E.UNKNOWN_MEMBER_ID;
     }
@@ -190,7 +198,7 @@ export class Membership {
     const member = this.#find(group, memberId, instanceId);
     if (typeof member === 'number') return member;
     if (generation !== group.generation) return E.ILLEGAL_GENERATION;
-    if (group.state === 'CompletingRebalance') return E.REBALANCE_IN_PROGRESS;
+    if (group.state === 'CompletingRebalance' && !transactional) return E.REBALANCE_IN_PROGRESS;
     this.touch(group, member);
     return E.NONE;
   }

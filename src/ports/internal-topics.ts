@@ -1,7 +1,8 @@
 /** Topics of our own: shown only when they are asked for, closed to producers, not to be created or deleted by anybody. */
 export const OFFSETS_TOPIC = '__consumer_offsets';
+export const TRANSACTIONS_TOPIC = '__transaction_state';
 export const PRODUCER_IDS_TOPIC = '__producer_ids';
 
-const INTERNAL: ReadonlySet<string> = new Set([OFFSETS_TOPIC, PRODUCER_IDS_TOPIC]);
+const INTERNAL: ReadonlySet<string> = new Set([OFFSETS_TOPIC, TRANSACTIONS_TOPIC, PRODUCER_IDS_TOPIC]);
 
 export const isInternalTopic = (topic: string): boolean => INTERNAL.has(topic);

@@ -1,7 +1,7 @@
 import type { JoinResult, SyncResult } from '../../src/consumer/group.ts';
 import { GroupCoordinator, type OffsetCommit } from '../../src/consumer/group-coordinator.ts';
 import type { GroupSettings } from '../../src/consumer/group-settings.ts';
-import type { GroupJournal, GroupRecord } from '../../src/consumer/journal.ts';
+import type { GroupJournal, GroupRecord, Producer } from '../../src/consumer/journal.ts';
 import type { JoinRequest } from '../../src/consumer/membership.ts';
 import { FakeClock } from './fake-clock.ts';
 
@@ -11,9 +11,32 @@ export class FakeJournal implements GroupJournal {
   held: (() => void)[] | undefined;
   failing = false;
 
-  write(records: readonly GroupRecord[], done: (ok: boolean) => void): void {
+  write(records: readonly GroupRecord[], done: (ok: boolean) => void, producer?: Producer): void {
+    const { producerId } = producer ?? {};
+    this.#change(done, () => {
+      for (const record of records) {
+        this.records.push(producerId === undefined || record.kind !== 'offset' ? record : { ...record, producerId });
+      }
+    });
+  }
+
+  endTransaction({ producerId }: Producer, committed: boolean, done: (ok: boolean) => void): void {
+    this.#change(done, () => {
+      const all = this.records.splice(0);
+      for (const record of all) {
+        if (record.kind !== 'offset' || record.producerId !== producerId) this.records.push(record);
+      }
+      for (const record of all) {
+        if (!committed || record.kind !== 'offset' || record.producerId !== producerId) continue;
+        const { producerId: _, ...decided } = record;
+        this.records.push(decided);
+      }
+    });
+  }
+
+  #change(done: (ok: boolean) => void, change: () => void): void {
     const ok = !this.failing;
-    if (ok) this.records.push(...records);
+    if (ok) change();
     if (this.held === undefined) done(ok);
     else this.held.push(() => done(ok));
   }

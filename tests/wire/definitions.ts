@@ -14,7 +14,7 @@ export interface WireField {
 interface JsonField {
   readonly name: string;
   readonly type: string;
-  readonly versions: string;
+  readonly versions?: string;
   readonly nullableVersions?: string;
   readonly taggedVersions?: string;
   readonly tag?: number;
@@ -44,7 +44,7 @@ export function wireFieldsOfDefinition(definition: Definition, version: number):
   const out: WireField[] = [];
   const walk = (fields: readonly JsonField[], prefix: string): void => {
     for (const field of fields) {
-      if (!inRange(versionRange(field.versions), version)) continue;
+      if (!inRange(versionRange(field.versions ?? field.taggedVersions ?? 'none'), version)) continue;
       const element = field.type.replace(/^\[\]/, '');
       const isStruct = /^[A-Z]/.test(element);
       const path = prefix + lowerFirst(field.name);

@@ -5,7 +5,7 @@ import { NO_ERROR } from '../kafka-error.ts';
 const GROUP = 0;
 const TRANSACTION = 1;
 
-/** This broker coordinates everything; whether it has transactions InitProducerId tells. */
+/** This broker coordinates everything. */
 export const findCoordinator: Handler<'findCoordinator'> = (request, call, { advertised: { host, port } }) => {
   const known = request.keyType === GROUP || request.keyType === TRANSACTION;
   const found = known

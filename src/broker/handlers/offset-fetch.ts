@@ -15,12 +15,12 @@ export const offsetFetch: Handler<'offsetFetch'> = (request, call, broker) => {
   if (call.version < 8) {
     const topics = request.topics?.map((topic) => ({ ...topic, topicId: ZERO_UUID as string })) ?? null;
     if (request.groupId === '') return { errorCode: E.INVALID_GROUP_ID, topics: [] };
-    return { topics: committedOf(broker, request.groupId, topics, false) };
+    return { topics: committedOf(broker, request.groupId, topics, false, request.requireStable) };
   }
   return {
     groups: request.groups.map(({ groupId, topics }) => {
       if (groupId === '') return { groupId, errorCode: E.INVALID_GROUP_ID, topics: [] };
-      return { groupId, topics: committedOf(broker, groupId, topics, call.version >= 10) };
+      return { groupId, topics: committedOf(broker, groupId, topics, call.version >= 10, request.requireStable) };
     }),
   };
 };
@@ -30,12 +30,16 @@ function committedOf(
   groupId: string,
   wanted: readonly WantedTopic[] | null,
   byId: boolean,
+  stable: boolean,
 ) {
   if (wanted === null) {
     const topics = new Map<string, { name: string; topicId: string; partitions: ReturnType<typeof answer>[] }>();
     for (const { topic, partition, committed } of groups.allCommitted(groupId)) {
       const known = topics.get(topic) ?? { name: topic, topicId: committed.topicId, partitions: [] };
-      known.partitions.push(answer(partition, committed));
+      const unstable = stable && groups.isUnstable(groupId, topic, partition);
+      known.partitions.push(
+        unstable ? answer(partition, undefined, E.UNSTABLE_OFFSET_COMMIT) : answer(partition, committed),
+      );
       topics.set(topic, known);
     }
     return [...topics.values()];
@@ -44,7 +48,11 @@ function committedOf(
     const topic = byId ? findTopic(storage, true, name, topicId) : name;
     const partitions = partitionIndexes.map((partition) => {
       if (typeof topic === 'number') return answer(partition, undefined, topic);
-      return answer(partition, groups.committed(groupId, typeof topic === 'string' ? topic : topic.name, partition));
+      const of = typeof topic === 'string' ? topic : topic.name;
+      if (stable && groups.isUnstable(groupId, of, partition)) {
+        return answer(partition, undefined, E.UNSTABLE_OFFSET_COMMIT);
+      }
+      return answer(partition, groups.committed(groupId, of, partition));
     });
     return { name, topicId, partitions };
   });

@@ -1,8 +1,10 @@
 import { isInternalTopic } from '../../ports/internal-topics.ts';
 import type { TopicInfo } from '../../ports/topic-log.ts';
 import { ERROR_CODES as E, errorName } from '../../protocol/error-codes.ts';
+import type { RequestBody } from '../../protocol/protocol.ts';
 import { ProtocolError } from '../../protocol/protocol-error.ts';
-import { validateBatch } from '../../protocol/records.ts';
+import { ATTRIBUTE_TRANSACTIONAL, readBatchHeader, validateBatch } from '../../protocol/records.ts';
+import type { AppendOrigin, PartitionLog } from '../../storage/partition-log.ts';
 import type { BrokerContext, Handler } from '../context.ts';
 import { kafkaError } from '../kafka-error.ts';
 import { findTopic } from '../topics.ts';
@@ -31,13 +33,17 @@ export const produce: Handler<'produce'> = (request, call, broker) => {
   const responses = request.topicData.map(({ name, topicId, partitionData }) => {
     const topic = findTopic(broker.storage, byId, name, topicId);
     const partitionResponses = partitionData.map(({ index, records }) => {
-      let refused = refusal(request.transactionalId, acks, topic);
+      let refused = refusal(acks, topic);
       if (typeof topic === 'number') refused = topic;
-      const answer: PartitionAnswer =
-        refused !== E.NONE || typeof topic === 'number'
-          ? failed(index, refused)
-          : append(broker, topic.name, index, records, acks, waits);
-      return answer;
+      if (refused !== E.NONE || typeof topic === 'number') return failed(index, refused);
+      const log = broker.storage.partition(topic.name, index);
+      if (log === undefined) return failed(index, E.UNKNOWN_TOPIC_OR_PARTITION);
+      if (records === null) return failed(index, E.INVALID_RECORD);
+      const invalid = validateBatch(records);
+      if (invalid !== E.NONE) return failed(index, invalid);
+      return isTransactional(records)
+        ? appendInTransaction(broker, request, call.version, log, records, waits)
+        : append(log, records, acks, waits, 'client');
     });
     return { name, topicId, partitionResponses };
   });
@@ -51,27 +57,65 @@ export const produce: Handler<'produce'> = (request, call, broker) => {
   return Promise.all(waits).then(() => ({ responses }));
 };
 
-function refusal(transactionalId: string | null, acks: number, topic: TopicInfo | number): number {
+function refusal(acks: number, topic: TopicInfo | number): number {
   if (acks < -1 || acks > 1) return E.INVALID_REQUIRED_ACKS;
-  // There is no transaction coordinator that could have begun one.
-  if (transactionalId !== null) return E.INVALID_TXN_STATE;
   return typeof topic !== 'number' && isInternalTopic(topic.name) ? E.INVALID_TOPIC_EXCEPTION : E.NONE;
 }
 
-function append(
-  broker: BrokerContext,
-  topic: string,
-  index: number,
-  records: Buffer | null,
-  acks: number,
+/** From this version on the first batch to a partition adds it to the transaction (KIP-890); before, AddPartitionsToTxn must have done it. */
+const ADDS_PARTITION_SINCE = 12;
+const ABORTABLE_SINCE = 11;
+
+const isTransactional = (batch: Buffer): boolean => (batch.readInt16BE(21) & ATTRIBUTE_TRANSACTIONAL) !== 0;
+
+/**
+ * Appends when the coordinator knows that the partition takes part in the producer's transaction, so that none is left open that nobody would
+ * end. If it must first be written down that it does, batches wait for that in their order.
+ */
+function appendInTransaction(
+  { transactions }: BrokerContext,
+  { transactionalId, acks }: Pick<RequestBody<'produce'>, 'transactionalId' | 'acks'>,
+  version: number,
+  log: PartitionLog,
+  records: Buffer,
   waits: Promise<void>[],
 ): PartitionAnswer {
-  const log = broker.storage.partition(topic, index);
-  if (log === undefined) return failed(index, E.UNKNOWN_TOPIC_OR_PARTITION);
-  if (records === null) return failed(index, E.INVALID_RECORD);
-  const invalid = validateBatch(records);
-  if (invalid !== E.NONE) return failed(index, invalid);
-  const { baseOffset, lastOffset, logAppendTimeMs, error } = log.append(records);
+  const index = log.partition;
+  if (transactionalId === null) return failed(index, E.INVALID_TXN_STATE);
+  if (acks === NO_ACK) return failed(index, E.INVALID_REQUIRED_ACKS);
+  const { producerId, producerEpoch } = readBatchHeader(records);
+  const who = { transactionalId, producerId, producerEpoch };
+  const told = (error: number): number =>
+    error === E.TRANSACTION_ABORTABLE && version < ABORTABLE_SINCE ? E.INVALID_TXN_STATE : error;
+  const verdict = transactions.admit(who, log.topic, index, version >= ADDS_PARTITION_SINCE);
+  if (verdict === E.NONE) return append(log, records, ALL_REPLICAS, waits, 'transaction');
+  if (typeof verdict === 'number') return failed(index, told(verdict));
+  const answer = failed(index, E.NONE);
+  waits.push(
+    verdict.then(async (added) => {
+      const now = added === E.NONE ? transactions.admit(who, log.topic, index, false) : added;
+      if (now !== E.NONE) {
+        Object.assign(answer, failed(index, typeof now === 'number' ? told(now) : E.CONCURRENT_TRANSACTIONS));
+        return;
+      }
+      const more: Promise<void>[] = [];
+      const appended = append(log, records, ALL_REPLICAS, more, 'transaction');
+      await Promise.all(more);
+      Object.assign(answer, appended);
+    }),
+  );
+  return answer;
+}
+
+function append(
+  log: PartitionLog,
+  records: Buffer,
+  acks: number,
+  waits: Promise<void>[],
+  origin: AppendOrigin,
+): PartitionAnswer {
+  const index = log.partition;
+  const { baseOffset, lastOffset, logAppendTimeMs, error } = log.append(records, { origin });
   if (error !== undefined) return failed(index, error);
   const answer: PartitionAnswer = {
     index,

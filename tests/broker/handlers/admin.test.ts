@@ -242,7 +242,7 @@ test('the cluster is this broker', async () => {
   }
 });
 
-test('producer ids are never given twice; transactional ids are refused for what they are', async () => {
+test('producer ids are never given twice', async () => {
   const ids = new Set<number>();
   for (const version of versions('initProducerId')) {
     const answer = await client.call('initProducerId', version, { transactionalId: null, transactionTimeoutMs: 1 });
@@ -250,6 +250,4 @@ test('producer ids are never given twice; transactional ids are refused for what
     ids.add(answer.producerId);
   }
   expect(ids.size).toBe(versions('initProducerId').length);
-  const refused = await client.call('initProducerId', 5, { transactionalId: 'tx', transactionTimeoutMs: 1000 });
-  expect(refused).toMatchObject({ errorCode: E.UNSUPPORTED_VERSION, producerId: -1 });
 });

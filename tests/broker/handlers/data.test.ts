@@ -120,7 +120,6 @@ describe('Produce', () => {
       return responses[0]!.partitionResponses[0]!.errorCode;
     };
     expect(await ask({ acks: 2 })).toBe(E.INVALID_REQUIRED_ACKS);
-    expect(await ask({ transactionalId: 'tx' })).toBe(E.INVALID_TXN_STATE);
     await client.call('initProducerId', 4, { transactionalId: null, transactionTimeoutMs: 1000 });
     expect(await ask(produceBody('__producer_ids', ['x']))).toBe(E.INVALID_TOPIC_EXCEPTION);
   });
