@@ -65,7 +65,9 @@ test('what was acknowledged before a power loss is there after it: records, offs
   for (let seed = 1; seed <= 8; seed++) {
     let disk = new FaultDisk(seed);
     const promised: Promised = { values: new Map(), committed: -1, producerIds: new Set() };
-    for (let life = 0; life < 4; life++) {
+    const least = () => Math.min(promised.values.size, promised.committed, promised.producerIds.size);
+    // On a busy machine a life may be too short for anything.
+    for (let life = 0; life < 4 || (least() <= 0 && life < 40); life++) {
       const rig = await startBroker(QUICK, { disk });
       if (life === 0) await rig.storage.createTopic('t', { partitions: 1 });
       await check(rig, promised);
@@ -77,6 +79,6 @@ test('what was acknowledged before a power loss is there after it: records, offs
       await rig.close().catch(() => {});
       await working;
     }
-    expect(Math.min(promised.values.size, promised.committed, promised.producerIds.size)).toBeGreaterThan(0);
+    expect(least()).toBeGreaterThan(0);
   }
 });
