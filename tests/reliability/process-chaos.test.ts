@@ -99,6 +99,7 @@ test(
       productionOver: false,
       over: false,
       sessionMs: 6000,
+      transactionMs: 1500,
       nowMs: () => Date.now(),
       pad: () => ` ${'.'.repeat(world.between(0, 100))}`,
     };

@@ -10,6 +10,7 @@ import { type Lab, type Place, placeName } from './lab.ts';
 import { lost } from './producers.ts';
 import { readRecords } from './read-records.ts';
 
+const READ_COMMITTED = 1;
 const FETCH_VERSIONS = [4, 11, 12] as const;
 
 /** Positions of a consumer and one Fetch after another from there. */
@@ -25,6 +26,10 @@ class Reader {
     this.#client = client;
     this.#isolationLevel = isolationLevel;
     this.#version = lab.world.pick(FETCH_VERSIONS);
+  }
+
+  get uncommitted(): boolean {
+    return this.#isolationLevel !== READ_COMMITTED;
   }
 
   /** The records of one Fetch; undefined when it was lost. */
@@ -93,7 +98,7 @@ export class DirectConsumer {
       if (records === undefined) await world.sleep(world.between(5, 100));
       else {
         for (const { value } of records) this.seen.add(value);
-        recorder.end(open, 'ok', [{ kind: 'poll', records }]);
+        recorder.end(open, 'ok', [{ kind: 'poll', records, uncommitted: this.#reader.uncommitted }]);
         await world.sleep(world.between(0, 40));
       }
     }
@@ -221,7 +226,7 @@ export class GroupMember {
 
   async #consume(places: readonly Place[]): Promise<void> {
     const { world, recorder } = this.#lab;
-    const reader = new Reader(this.#lab, this.#client, world.between(0, 1));
+    const reader = new Reader(this.#lab, this.#client, READ_COMMITTED);
     recorder.end(recorder.begin(this.#process), 'ok', [{ kind: 'moved' }]);
     while (!(await this.#positions(places, reader.positions))) {
       if (this.#lab.over) return;

@@ -22,6 +22,8 @@ export interface Lab {
   over: boolean;
   /** Session timeout of group members. */
   readonly sessionMs: number;
+  /** After so long the coordinator aborts a transaction. */
+  readonly transactionMs: number;
   /** Time by the clients' clocks. */
   readonly nowMs: () => number;
   /** Behind a value: a blank and bytes that make it longer. */

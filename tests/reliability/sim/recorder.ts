@@ -25,8 +25,14 @@ export class Recorder {
     return { process, start: this.tick() };
   }
 
-  end({ process, start }: Open, outcome: Op['outcome'], steps: readonly Step[], batch = false): void {
-    this.ops.push({ process, start, end: this.tick(), outcome, steps, batch });
+  end(
+    { process, start }: Open,
+    outcome: Op['outcome'],
+    steps: readonly Step[],
+    batch = false,
+    transaction = false,
+  ): void {
+    this.ops.push({ process, start, end: this.tick(), outcome, steps, batch, transaction });
   }
 
   error(what: string): void {

@@ -41,6 +41,7 @@ export async function simulate(seed: number, spoil?: Spoil): Promise<Outcome> {
     productionOver: false,
     over: false,
     sessionMs: 800,
+    transactionMs: 700,
     nowMs: () => 1_767_225_600_000 + Math.floor(world.now),
     pad: () => ` ${'.'.repeat(Math.floor(world.random() * (padBytes + 1)))}`,
   };

@@ -2,6 +2,7 @@ import { ANOMALIES, type Anomaly, check } from '../checker.ts';
 import { DirectConsumer, Group, GroupMember } from './consumers.ts';
 import type { Lab, Place } from './lab.ts';
 import { IdempotentProducer, PlainProducer } from './producers.ts';
+import { TransactionalProducer } from './transactions.ts';
 
 export const PLACES: readonly Place[] = [
   { topic: 'a', partition: 0 },
@@ -12,6 +13,8 @@ export const PLACES: readonly Place[] = [
 /** How long producers go on after the last fault at least; how long readers may take to catch up. */
 const PRODUCE_ON_MS = 600;
 const CATCH_UP_MS = 30_000;
+
+type Producer = IdempotentProducer | PlainProducer | TransactionalProducer;
 
 export interface Judgement {
   /** Anomalies and complaints in words; empty when all is well. */
@@ -24,7 +27,7 @@ export interface Judgement {
 export class Workload {
   readonly #lab: Lab;
   readonly #group: Group;
-  readonly #producers: readonly (IdempotentProducer | PlainProducer)[];
+  readonly #producers: readonly Producer[];
   readonly #direct: readonly DirectConsumer[];
   readonly #members: readonly GroupMember[];
   #producing: Promise<unknown> = Promise.resolve();
@@ -37,6 +40,8 @@ export class Workload {
     this.#producers = [
       new IdempotentProducer(lab, 'i1'),
       new IdempotentProducer(lab, 'i2'),
+      new TransactionalProducer(lab, 't1'),
+      new TransactionalProducer(lab, 't2'),
       new PlainProducer(lab, 'p1', -1),
       new PlainProducer(lab, 'p2', world.pick([0, 1] as const)),
     ];
@@ -83,8 +88,8 @@ export class Workload {
   }
 
   /** Those who are told when they got something done. */
-  #hopeful(): (IdempotentProducer | PlainProducer)[] {
-    return this.#producers.filter((one) => one instanceof IdempotentProducer || one.acks === -1);
+  #hopeful(): Producer[] {
+    return this.#producers.filter((one) => !(one instanceof PlainProducer) || one.acks === -1);
   }
 
   async #finish(): Promise<void> {
