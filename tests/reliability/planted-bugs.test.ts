@@ -8,6 +8,8 @@ import { simulate } from './sim/simulate.ts';
 
 const MOST_SEEDS = 60;
 
+vi.setConfig({ testTimeout: 120_000 });
+
 afterEach(() => {
   vi.restoreAllMocks();
 });
@@ -107,5 +109,19 @@ test('producer ids given before their reservation is durable', async () => {
     append.call(this, records).catch(() => {});
   });
   const words = /producer id .* was given to|the committed offset of/;
+  expect(await found(words)).toMatch(words);
+});
+
+test('readers of committed records that see open transactions', async () => {
+  vi.spyOn(PartitionLog.prototype, 'lastStableOffset', 'get').mockImplementation(function (this: PartitionLog) {
+    return this.highWatermark;
+  });
+  const words = /d1: (G1a|int-poll-skip|poll-skip)|everybody: G1a/;
+  expect(await found(words)).toMatch(words);
+});
+
+test('aborted transactions that readers are not told of', async () => {
+  vi.spyOn(PartitionLog.prototype, 'abortedTransactions').mockReturnValue([]);
+  const words = /G1a/;
   expect(await found(words)).toMatch(words);
 });

@@ -19,8 +19,8 @@ const AGAIN = new Set<number>([
 ]);
 
 /**
- * A producer with a transactional id, by the first transaction protocol: begins an identity (InitProducerId), adds partitions, produces
- * to some, then commits or aborts. What goes wrong before the end is aborted; after a lost answer it begins a new
+ * A producer with a transactional id: begins an identity (InitProducerId), produces to some partitions, then commits or aborts. By the
+ * first transaction protocol it adds each partition before; by the second (KIP-890) produce does that, and each end gives a new epoch. What goes wrong before the end is aborted; after a lost answer it begins a new
  * epoch, so that what is still under way is fenced. Now and then it vanishes in the middle and comes back.
  */
 export class TransactionalProducer {
@@ -28,6 +28,7 @@ export class TransactionalProducer {
   okSinceHealed = 0;
   readonly #lab: Lab;
   readonly #transactionalId: string;
+  readonly #protocol: 1 | 2;
   #client: SimClient;
   #producerId = -1;
   #producerEpoch = -1;
@@ -38,6 +39,7 @@ export class TransactionalProducer {
     this.#lab = lab;
     this.name = name;
     this.#transactionalId = `tx-${name}`;
+    this.#protocol = lab.world.pick([1, 2]);
     this.#client = new SimClient(lab.network, name);
   }
 
@@ -121,16 +123,7 @@ export class TransactionalProducer {
 
   async #produce(place: Place, steps: Step[]): Promise<void> {
     const { world, nowMs, pad } = this.#lab;
-    const identity = { transactionalId: this.#transactionalId, producerId: this.#producerId };
-    await this.#persist('add', async () => {
-      const answer = await this.#client.call('addPartitionsToTxn', 3, {
-        v3AndBelowTransactionalId: identity.transactionalId,
-        v3AndBelowProducerId: identity.producerId,
-        v3AndBelowProducerEpoch: this.#producerEpoch,
-        v3AndBelowTopics: [{ name: place.topic, partitions: [place.partition] }],
-      });
-      return answer.resultsByTopicV3AndBelow[0]!.resultsByPartition[0]!.partitionErrorCode;
-    });
+    if (this.#protocol === 1) await this.#add(place);
     const key = placeName(place);
     const values = Array.from({ length: world.between(1, 3) }, () => `${this.name}.${++this.#count}`);
     const baseSequence = this.#sequences.get(key) ?? 0;
@@ -143,8 +136,8 @@ export class TransactionalProducer {
     steps.push(...sends);
     let baseOffset = -1;
     await this.#persist('produce', async () => {
-      const answer = await this.#client.call('produce', 9, {
-        transactionalId: identity.transactionalId,
+      const answer = await this.#client.call('produce', this.#protocol === 1 ? 9 : 12, {
+        transactionalId: this.#transactionalId,
         acks: -1,
         timeoutMs: 1000,
         topicData: [{ name: place.topic, partitionData: [{ index: place.partition, records: Buffer.from(records) }] }],
@@ -160,14 +153,31 @@ export class TransactionalProducer {
     );
   }
 
+  async #add(place: Place): Promise<void> {
+    await this.#persist('add', async () => {
+      const answer = await this.#client.call('addPartitionsToTxn', 3, {
+        v3AndBelowTransactionalId: this.#transactionalId,
+        v3AndBelowProducerId: this.#producerId,
+        v3AndBelowProducerEpoch: this.#producerEpoch,
+        v3AndBelowTopics: [{ name: place.topic, partitions: [place.partition] }],
+      });
+      return answer.resultsByTopicV3AndBelow[0]!.resultsByPartition[0]!.partitionErrorCode;
+    });
+  }
+
   async #end(committed: boolean): Promise<void> {
     await this.#persist('end', async () => {
-      const answer = await this.#client.call('endTxn', 3, {
+      const answer = await this.#client.call('endTxn', this.#protocol === 1 ? 3 : 5, {
         transactionalId: this.#transactionalId,
         producerId: this.#producerId,
         producerEpoch: this.#producerEpoch,
         committed,
       });
+      if (this.#protocol === 2 && answer.errorCode === E.NONE) {
+        this.#producerId = answer.producerId;
+        this.#producerEpoch = answer.producerEpoch;
+        this.#sequences.clear();
+      }
       return answer.errorCode;
     });
   }
