@@ -20,7 +20,7 @@ export interface ScanResult {
 
 /**
  * Walks the batches of a segment from `from` (a batch start) to `to` and stops at the first that is torn, fails its
- * CRC (when `verify`) or does not continue the offsets, or when `visit` returns false. Reads ahead one chunk while it works
+ * CRC (when `verify`) or does not continue the offsets (with `gaps`, steps back), or when `visit` returns false. Reads ahead one chunk while it works
  * on another.
  */
 export async function scanBatches(
@@ -29,6 +29,7 @@ export async function scanBatches(
   to: number,
   startOffset: number,
   verify: boolean,
+  gaps: boolean,
   visit: (header: BatchHeader, position: number) => unknown,
 ): Promise<ScanResult> {
   let position = from;
@@ -67,11 +68,12 @@ export async function scanBatches(
       } catch (error) {
         return stop(asStreamError(error).message);
       }
-      if (header.baseOffset !== offset) return stop(`a batch has offset ${header.baseOffset} where ${offset} belongs`);
+      if (gaps ? header.baseOffset < offset : header.baseOffset !== offset)
+        return stop(`a batch has offset ${header.baseOffset} where ${offset} belongs`);
       if (header.lastOffsetDelta < 0) return stop(`a batch has the last offset delta ${header.lastOffsetDelta}`);
       if (verify && !batchCrcMatches(chunk, at, size)) return stop('a batch fails its CRC');
       if (visit(header, position) === false) return stop();
-      offset += header.lastOffsetDelta + 1;
+      offset = header.lastOffset + 1;
       position += size;
       at += size;
     }

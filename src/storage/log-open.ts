@@ -6,7 +6,7 @@ import { TEMPORARY_SUFFIX } from './disk/node-disk.ts';
 import type { LogShared } from './log-shared.ts';
 import { ProducerState } from './producer-state.ts';
 import { offsetName, rebuild, SEGMENT_SUFFIX, Segment, SIDECAR_SUFFIX } from './segment.ts';
-import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from './segment-header.ts';
+import { decodeSegmentHeader, linkOf, SEGMENT_HEADER_BYTES, type SegmentHeader } from './segment-header.ts';
 import { decodeSidecar, type SegmentIndex, type SegmentSummary } from './segment-index.ts';
 import { TransactionIndex } from './transaction-index.ts';
 
@@ -227,7 +227,7 @@ async function readHeaders(shared: LogShared, identity: LogIdentity, names: stri
         `segment ${path} belongs to topic ${header.topicId}, partition ${header.partition}: was it moved here?`,
       );
     }
-    files.push({ path, header, link: bytes.readUInt32BE(60), sizeBytes: file.size });
+    files.push({ path, header, link: linkOf(bytes), sizeBytes: file.size });
   }
   return files;
 }

@@ -2,6 +2,7 @@ import { assert } from '../lib/assert.ts';
 import { StreamError } from '../lib/errors.ts';
 import { ERROR_CODES } from '../protocol/error-codes.ts';
 import { type BatchHeader, encodeBatch, readBatchHeader } from '../protocol/records.ts';
+import { Cleaner } from './cleaner.ts';
 import { type LogIdentity, type OpenedLog, openLog, writeLogStart } from './log-open.ts';
 import type { LogShared } from './log-shared.ts';
 import { LogWriter } from './log-writer.ts';
@@ -67,6 +68,7 @@ export class PartitionLog {
   readonly #epochs: EpochStart[];
   #maintenance: Promise<unknown> = Promise.resolve();
   #closed = false;
+  #cleaner: Cleaner | undefined;
   #unreadableAt = -1;
   #logStart: number;
 
@@ -277,6 +279,7 @@ export class PartitionLog {
     return this.#maintain(async () => {
       const now = this.#shared.clock.nowMs();
       this.#writer.producers.expire(now);
+      if (!this.settings.deletes) return 0;
       const active = this.#segments.at(-1)!;
       if (this.#expired(active, now)) await this.#writer.roll(now);
       let excess = this.settings.retentionBytes < 0 ? 0 : this.sizeBytes - this.settings.retentionBytes;
@@ -290,6 +293,36 @@ export class PartitionLog {
       }
       if (drop > 0) await this.#moveLogStart(Math.max(this.#logStart, this.#segments[drop]!.baseOffset));
       return drop;
+    });
+  }
+
+  /** Log compaction, if cleanup.policy asks for it and enough has come. Returns the bytes that went. */
+  compact(): Promise<number> {
+    return this.#maintain(async () => {
+      const { settings } = this;
+      if (!settings.compacts || this.#closed) return 0;
+      const now = this.#shared.clock.nowMs();
+      const active = this.#segments.at(-1)!;
+      if (
+        !active.empty &&
+        now - active.header.createdAtMs >= Math.min(settings.segmentMs, settings.maxCompactionLagMs)
+      ) {
+        await this.#writer.roll(now);
+      }
+      const cleanable: Segment[] = [];
+      for (const segment of this.#segments.slice(0, -1)) {
+        const { endOffset, maxTimestampMs } = segment.summary;
+        if (!segment.sealed || endOffset > this.lastStableOffset || now - maxTimestampMs < settings.minCompactionLagMs)
+          break;
+        cleanable.push(segment);
+      }
+      if (cleanable.length === 0) return 0;
+      this.#cleaner ??= new Cleaner(this.#shared, this.#directory);
+      return this.#cleaner.clean(cleanable, settings, this.#logStart, (old, by) => {
+        this.#segments[this.#segments.indexOf(old)] = by;
+        this.#shared.openSegments.forget(old);
+        void old.retire();
+      });
     });
   }
 

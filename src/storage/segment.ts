@@ -128,6 +128,9 @@ export class Segment {
 
   /** The open file; for an unsealed segment it can be appended to. */
   file(): Promise<DiskFile> {
+    if (this.#deleted && this.#file === undefined) {
+      return Promise.reject(new StreamError('STORAGE_FAILED', `segment ${this.path} was replaced; read again`));
+    }
     this.#file ??= this.#disk.open(this.path, this.sealed ? 'read' : 'append');
     this.#file.catch(() => {
       this.#file = undefined;
@@ -142,8 +145,9 @@ export class Segment {
   }
 
   /** Writes the sidecar: what is derived, so that the next start need not scan. */
-  async writeSidecar(): Promise<void> {
-    await this.#disk.replaceFile(this.sidecarPath, encodeSidecar(this.link, this.summary, await this.index()));
+  async writeSidecar(index?: SegmentIndex): Promise<void> {
+    const content = encodeSidecar(this.link, this.summary, index ?? (await this.index()));
+    await this.#disk.replaceFile(this.sidecarPath, content);
   }
 
   index(): Promise<SegmentIndex> | SegmentIndex {
@@ -177,7 +181,8 @@ export class Segment {
         const size = this.#batchSize(data, start, position);
         const first = firstOffset(data, start);
         // A base offset lies outside its batch's checksum, so a wrong one would mislead the reader without a word.
-        if (first > offset) throw this.#damaged(`offset ${first} at byte ${position + start} where ${offset} belongs`);
+        if (first > offset && !this.header.compacted)
+          throw this.#damaged(`offset ${first} at byte ${position + start} where ${offset} belongs`);
         if (position + start + size > limit) throw this.#damaged(`the batch at ${position + start} passes ${limit}`);
         if (start + size > data.length) return this.#bytes(file, position + start, position + start + size);
         return data.subarray(start, wholeBatchesEnd(data, start, start + maxBytes, maxOffset));
@@ -204,7 +209,15 @@ export class Segment {
       const first = Buffer.alloc(8);
       if ((await file.read(first, from)) < 8) return 0;
       const { sizeBytes } = this.summary;
-      const { position, problem } = await scanBatches(file, from, sizeBytes, readInt64(first, 0), false, visit);
+      const { position, problem } = await scanBatches(
+        file,
+        from,
+        sizeBytes,
+        readInt64(first, 0),
+        false,
+        this.header.compacted === true,
+        visit,
+      );
       if (problem)
         throw new StreamError('STORAGE_FAILED', `segment ${this.path} is damaged at byte ${position}: ${problem}`);
       return position - from;
@@ -237,9 +250,14 @@ export class Segment {
 
   /** Removes the files. Reads under way finish. */
   async delete(): Promise<void> {
-    this.#deleted = true;
     await this.#disk.remove(this.sidecarPath);
     await this.#disk.remove(this.path);
+    await this.retire();
+  }
+
+  /** Another file stands at the path now, or none: reads under way finish on the old one. */
+  async retire(): Promise<void> {
+    this.#deleted = true;
     if (this.#users === 0) await this.release();
   }
 
@@ -327,7 +345,15 @@ export async function rebuild(
     noteBatch(summary, index, header.baseOffset, batch);
     transactions?.take(batch, summary.aborted);
   };
-  const { problem } = await scanBatches(file, SEGMENT_HEADER_BYTES, sizeBytes, header.baseOffset, verify, take);
+  const { problem } = await scanBatches(
+    file,
+    SEGMENT_HEADER_BYTES,
+    sizeBytes,
+    header.baseOffset,
+    verify,
+    header.compacted === true,
+    take,
+  );
   return { summary, index, problem };
 }
 

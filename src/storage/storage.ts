@@ -42,6 +42,8 @@ export interface StorageOptions {
   readonly pendingBytes?: number;
   /** How often retention is applied. */
   readonly retentionCheckMs?: number;
+  /** How often compacted topics are looked at (log.cleaner.backoff.ms). */
+  readonly compactionCheckMs?: number;
   /** Size of each of the two files of the write-ahead log. */
   readonly walFileBytes?: number;
 }
@@ -73,11 +75,13 @@ export class Storage implements TopicLog {
   readonly #listeners = new Set<(topic: string) => void>();
   readonly #changed = new Set<string>();
   readonly #retentionCheckMs: number;
+  readonly #compactionCheckMs: number;
   readonly #walFileBytes: number;
   /** What the write-ahead log holds of each partition while the logs are opened after a crash. */
   readonly #committed = new Map<string, Buffer[]>();
   readonly #newId: () => string;
   #retention: Timer | undefined;
+  #compaction: Timer | undefined;
   #closing: Promise<void> | undefined;
 
   /** DATA_DIR_LOCKED; STORAGE_FAILED naming the file when what is there is damaged beyond what recovery may repair. */
@@ -116,6 +120,7 @@ export class Storage implements TopicLog {
     this.#lock = lock;
     this.#defaults = options.topicDefaults ?? {};
     this.#retentionCheckMs = options.retentionCheckMs ?? 300_000;
+    this.#compactionCheckMs = options.compactionCheckMs ?? 15_000;
     this.#walFileBytes = options.walFileBytes ?? 32 << 20;
     this.#newId = options.newId ?? randomUUID;
   }
@@ -275,6 +280,11 @@ export class Storage implements TopicLog {
     for (const log of this.#logs()) await log.applyRetention();
   }
 
+  /** Compacts the topics whose cleanup.policy asks for it, one partition after another. */
+  async applyCompaction(): Promise<void> {
+    for (const log of this.#logs()) await log.compact();
+  }
+
   /** Writes and syncs what is queued and marks the shutdown as clean. Appends are refused from now on. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -283,6 +293,7 @@ export class Storage implements TopicLog {
 
   async #close(): Promise<void> {
     this.#retention?.cancel();
+    this.#compaction?.cancel();
     try {
       const results = await Promise.allSettled(this.#logs().map((log) => log.close()));
       for (const result of results) {
@@ -329,6 +340,7 @@ export class Storage implements TopicLog {
       this.#shared.wal = new Wal(disk, { fileBytes: this.#walFileBytes, generation: wal.nextGeneration, checkpoint });
     }
     this.#armRetention();
+    this.#armCompaction();
     const { leaderEpoch } = this.#metadata.current;
     log.info('storage opened', { clean, topics: this.#topics.size, leaderEpoch, ms: clock.monotonicMs() - began });
   }
@@ -386,6 +398,16 @@ export class Storage implements TopicLog {
           if (!this.#closing) this.#armRetention();
         });
     }, this.#retentionCheckMs);
+  }
+
+  #armCompaction(): void {
+    this.#compaction = this.#shared.clock.setTimeout(() => {
+      this.applyCompaction()
+        .catch((error: unknown) => this.#shared.log.error('compaction failed', { reason: String(error) }))
+        .finally(() => {
+          if (!this.#closing) this.#armCompaction();
+        });
+    }, this.#compactionCheckMs);
   }
 
   /** Tells listeners once per turn of the event loop and topic. */

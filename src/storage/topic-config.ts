@@ -13,6 +13,14 @@ export interface TopicSettings {
   readonly timestampAfterMaxMs: number;
   readonly fsync: FsyncPolicy;
   readonly flushMs: number;
+  /** cleanup.policy names `compact`, `delete`, or both. */
+  readonly compacts: boolean;
+  readonly deletes: boolean;
+  readonly minCleanableDirtyRatio: number;
+  readonly minCompactionLagMs: number;
+  readonly maxCompactionLagMs: number;
+  /** How long tombstones stay in what was compacted. */
+  readonly deleteRetentionMs: number;
 }
 
 /**
@@ -23,7 +31,7 @@ export type FsyncPolicy = 'always' | 'interval' | 'os';
 
 export interface TopicConfigRow {
   readonly name: string;
-  readonly type: 'int' | 'long' | 'string' | 'list';
+  readonly type: 'int' | 'long' | 'double' | 'string' | 'list';
   readonly default: string;
   readonly doc: string;
   /** What the value may be, as an error message goes on after "must be". */
@@ -53,8 +61,8 @@ export const TOPIC_CONFIG: readonly TopicConfigRow[] = [
     name: 'cleanup.policy',
     type: 'list',
     default: 'delete',
-    doc: 'What happens to old records: they are deleted by retention.ms and retention.bytes.',
-    ...oneOf('delete'),
+    doc: 'What happens to old records: delete = they go by retention.ms and retention.bytes; compact = of each key the newest stays; or both.',
+    ...oneOf('delete', 'compact', 'compact,delete', 'delete,compact'),
   },
   {
     name: 'compression.type',
@@ -64,11 +72,25 @@ export const TOPIC_CONFIG: readonly TopicConfigRow[] = [
     ...oneOf('producer'),
   },
   {
+    name: 'delete.retention.ms',
+    type: 'long',
+    default: '86400000',
+    doc: 'How long a tombstone stays after compaction first met it, in milliseconds.',
+    ...whole(0n, LARGEST_LONG),
+  },
+  {
     name: 'flush.ms',
     type: 'long',
     default: '1000',
     doc: 'Longest time before appended data is synced under streamline.fsync=interval, in milliseconds.',
     ...whole(1n, 86_400_000n),
+  },
+  {
+    name: 'max.compaction.lag.ms',
+    type: 'long',
+    default: '9223372036854775807',
+    doc: 'Records of a compacted topic older than this are compacted however little is dirty, in milliseconds.',
+    ...whole(1n, LARGEST_LONG),
   },
   {
     name: 'max.message.bytes',
@@ -90,6 +112,21 @@ export const TOPIC_CONFIG: readonly TopicConfigRow[] = [
     default: 'CreateTime',
     doc: "Whether records keep the producer's timestamp or get the time they are appended at.",
     ...oneOf('CreateTime', 'LogAppendTime'),
+  },
+  {
+    name: 'min.cleanable.dirty.ratio',
+    type: 'double',
+    default: '0.5',
+    doc: 'Share of a compacted partition that has to be dirty before it is compacted.',
+    allowed: 'a number from 0 to 1',
+    valid: (value) => /^[\d.]+$/.test(value) && Number(value) >= 0 && Number(value) <= 1,
+  },
+  {
+    name: 'min.compaction.lag.ms',
+    type: 'long',
+    default: '0',
+    doc: 'Records of a compacted topic younger than this are not compacted, in milliseconds.',
+    ...whole(0n, LARGEST_LONG),
   },
   {
     name: 'min.insync.replicas',
@@ -179,5 +216,11 @@ export function topicSettings(
     timestampAfterMaxMs: number('message.timestamp.after.max.ms'),
     fsync: text('streamline.fsync') as FsyncPolicy,
     flushMs: number('flush.ms'),
+    compacts: text('cleanup.policy').includes('compact'),
+    deletes: text('cleanup.policy').includes('delete'),
+    minCleanableDirtyRatio: number('min.cleanable.dirty.ratio'),
+    minCompactionLagMs: number('min.compaction.lag.ms'),
+    maxCompactionLagMs: number('max.compaction.lag.ms'),
+    deleteRetentionMs: number('delete.retention.ms'),
   };
 }

@@ -8,7 +8,7 @@ import { NO_ERROR } from '../kafka-error.ts';
 export const RESOURCE = { topic: 2, broker: 4 } as const;
 /** Kafka's ConfigSource for where a value is set. */
 export const CONFIG_SOURCE = { topic: 1, server: 4, default: 5 } as const;
-const CONFIG_TYPE = { boolean: 1, string: 2, int: 3, long: 5, list: 7 } as const;
+const CONFIG_TYPE = { boolean: 1, string: 2, int: 3, long: 5, double: 6, list: 7 } as const;
 
 interface Row {
   readonly name: string;

@@ -1,0 +1,200 @@
+import { assert } from '../lib/assert.ts';
+import { type BatchHeader, readBatchHeader } from '../protocol/records.ts';
+import { decodeChecked, encodeChecked } from './checked-file.ts';
+import { filterBatch, LatestOffsets, type RawRecord, rawRecords } from './compaction.ts';
+import { TEMPORARY_SUFFIX } from './disk/node-disk.ts';
+import type { LogShared } from './log-shared.ts';
+import { rebuild, Segment } from './segment.ts';
+import { encodeSegmentHeader } from './segment-header.ts';
+import type { TopicSettings } from './topic-config.ts';
+
+const CLEANER_FILE = 'cleaner';
+const READ_BYTES = 4 << 20;
+/** Memory for the keys of one pass, as log.cleaner.dedupe.buffer.size of Kafka. */
+const KEY_BYTES = 128 << 20;
+
+/** What earlier passes did. Kept beside the segments, so that a restart goes on. */
+interface CleanerState {
+  /** Keys below this offset were compared with each other. */
+  cleanEnd: number;
+  /** By base offset of a segment: when it was first cleaned, if tombstones may still be in it. */
+  tombstonesSinceMs: Record<string, number>;
+}
+
+/**
+ * Log compaction of one partition (Kafka's documentation, "Log Compaction"): of each key the newest record stays, at its offset. Only sealed
+ * segments below the last stable offset are touched, each is written anew and renamed over the old one, so that a crash leaves the one or
+ * the other whole. Transactional batches stay as they are and supersede nothing. Time is linear in the bytes that
+ * are cleaned; memory is bound by KEY_BYTES, beyond which a pass stops and the next goes on.
+ */
+export class Cleaner {
+  readonly #shared: LogShared;
+  readonly #directory: string;
+  #state: CleanerState | undefined;
+
+  constructor(shared: LogShared, directory: string) {
+    this.#shared = shared;
+    this.#directory = directory;
+  }
+
+  /**
+   * Cleans if enough is dirty, or too old, or tombstones are due. `replaced` is called in the moment a segment's file has
+   * given way to that of another one. Nothing below `logStart` is kept. Returns the bytes that went.
+   */
+  async clean(
+    cleanable: readonly Segment[],
+    settings: TopicSettings,
+    logStart: number,
+    replaced: (old: Segment, by: Segment) => void,
+  ): Promise<number> {
+    this.#state ??= await this.#readState();
+    const state = this.#state;
+    const nowMs = this.#shared.clock.nowMs();
+    if (!this.#isDue(cleanable, settings, nowMs)) return 0;
+    const { latest, end } = await this.#latestOffsets(cleanable, Math.max(state.cleanEnd, logStart));
+    let freedBytes = 0;
+    const tombstones: Record<string, number> = {};
+    for (const segment of cleanable) {
+      if (segment.baseOffset >= end) break;
+      const sinceMs = state.tombstonesSinceMs[segment.baseOffset];
+      const dropTombstones = sinceMs !== undefined && nowMs - sinceMs >= settings.deleteRetentionMs;
+      const keep = ({ offset, key, isTombstone }: RawRecord): boolean => {
+        if (offset < logStart) return false;
+        if (offset >= end || key === null) return true;
+        return !latest.isSuperseded(key, offset) && !(isTombstone && dropTombstones);
+      };
+      const { by, hasTombstones } = await this.#rewrite(segment, keep, replaced);
+      if (hasTombstones) tombstones[segment.baseOffset] = sinceMs ?? nowMs;
+      if (by === undefined) continue;
+      freedBytes += segment.summary.sizeBytes - by.summary.sizeBytes;
+    }
+    this.#state = { cleanEnd: Math.max(end, state.cleanEnd), tombstonesSinceMs: tombstones };
+    await this.#shared.disk.replaceFile(
+      `${this.#directory}/${CLEANER_FILE}`,
+      encodeChecked('cleaner', 1, JSON.stringify(this.#state)),
+    );
+    if (freedBytes > 0) this.#shared.log.info('compacted', { directory: this.#directory, freedBytes, to: end });
+    return freedBytes;
+  }
+
+  #isDue(cleanable: readonly Segment[], settings: TopicSettings, nowMs: number): boolean {
+    const { cleanEnd, tombstonesSinceMs } = this.#state as CleanerState;
+    let cleanBytes = 0;
+    let dirtyBytes = 0;
+    let oldestDirtyMs = Number.POSITIVE_INFINITY;
+    for (const { summary, header } of cleanable) {
+      if (summary.endOffset <= cleanEnd) cleanBytes += summary.sizeBytes;
+      else {
+        dirtyBytes += summary.sizeBytes;
+        oldestDirtyMs = Math.min(oldestDirtyMs, header.createdAtMs);
+      }
+    }
+    if (dirtyBytes > 0 && dirtyBytes / (dirtyBytes + cleanBytes) >= settings.minCleanableDirtyRatio) return true;
+    if (nowMs - oldestDirtyMs >= settings.maxCompactionLagMs) return true;
+    return Object.values(tombstonesSinceMs).some((sinceMs) => nowMs - sinceMs >= settings.deleteRetentionMs);
+  }
+
+  /** The keys from `from` to the end of what is cleanable, or to where memory ends. */
+  async #latestOffsets(cleanable: readonly Segment[], from: number): Promise<{ latest: LatestOffsets; end: number }> {
+    const latest = new LatestOffsets(KEY_BYTES);
+    let end = from;
+    for (const segment of cleanable) {
+      if (segment.summary.endOffset <= from) continue;
+      for await (const { batch, header } of batchesOf(segment)) {
+        if (header.lastOffset < from) continue;
+        if (latest.full) return { latest, end };
+        if (!header.isTransactional && !header.isControl) {
+          for (const { key, offset } of rawRecords(batch, header))
+            if (key !== null && offset >= from) latest.note(key, offset);
+        }
+        end = header.lastOffset + 1;
+      }
+    }
+    return { latest, end };
+  }
+
+  /** The segment with only what `keep` wants, in place of the old file; undefined when nothing goes. */
+  async #rewrite(
+    segment: Segment,
+    keep: (record: RawRecord) => boolean,
+    replaced: (old: Segment, by: Segment) => void,
+  ): Promise<{ by: Segment | undefined; hasTombstones: boolean }> {
+    // The last batch of a producer carries the sequence that its next one continues, and the last of all the end offset.
+    const lastOfProducer = new Map<number, number>();
+    for await (const { header } of batchesOf(segment)) lastOfProducer.set(header.producerId, header.baseOffset);
+    const { disk } = this.#shared;
+    const temporary = `${segment.path}${TEMPORARY_SUFFIX}`;
+    const header = { ...segment.header, compacted: true };
+    const file = await disk.open(temporary, 'create');
+    let hasTombstones = false;
+    let changed = false;
+    try {
+      await file.append([encodeSegmentHeader(header)]);
+      for await (const { batch, header } of batchesOf(segment)) {
+        const isLast = header.lastOffset + 1 === segment.summary.endOffset;
+        const mustStay =
+          isLast || (header.producerId >= 0 && lastOfProducer.get(header.producerId) === header.baseOffset);
+        let out: Buffer | undefined = batch;
+        if (!header.isTransactional && !header.isControl) {
+          out = filterBatch(
+            batch,
+            header,
+            (record) => {
+              const kept = keep(record);
+              if (kept && record.isTombstone) hasTombstones = true;
+              return kept;
+            },
+            mustStay,
+          );
+        }
+        changed ||= out?.length !== batch.length;
+        if (out !== undefined) await file.append([out]);
+      }
+      if (!changed) return { by: undefined, hasTombstones };
+      await file.sync();
+      const { summary, index } = await rebuild(file, header, file.size, false);
+      // What is known of transactions needs the segments before; their batches did not change.
+      const { aborted, open } = segment.summary;
+      const by = Segment.existing(disk, this.#directory, header, { ...summary, aborted, open }, undefined);
+      assert(summary.endOffset === segment.summary.endOffset, 'compaction keeps where a segment ends');
+      await disk.remove(segment.sidecarPath);
+      await disk.syncDirectory(this.#directory);
+      // Whoever reads the old segment meanwhile has its file and its index, which belong together.
+      await segment.use(async () => {
+        await segment.file();
+        await segment.index();
+        await disk.rename(temporary, segment.path);
+        replaced(segment, by);
+      });
+      await disk.syncDirectory(this.#directory);
+      await by.writeSidecar(index).catch((error: unknown) => {
+        this.#shared.log.warn('no sidecar', { path: by.path, reason: String(error) });
+      });
+      return { by, hasTombstones };
+    } finally {
+      await file.close();
+      await disk.remove(temporary);
+    }
+  }
+
+  async #readState(): Promise<CleanerState> {
+    const path = `${this.#directory}/${CLEANER_FILE}`;
+    if (!(await this.#shared.disk.exists(path))) return { cleanEnd: 0, tombstonesSinceMs: {} };
+    return JSON.parse(
+      String(decodeChecked('cleaner', 1, await this.#shared.disk.readFile(path), path)),
+    ) as CleanerState;
+  }
+}
+
+async function* batchesOf(segment: Segment): AsyncGenerator<{ batch: Buffer; header: BatchHeader }> {
+  const { endOffset, sizeBytes } = segment.summary;
+  for (let offset = segment.baseOffset; offset < endOffset; ) {
+    const data = await segment.read(offset, READ_BYTES, sizeBytes, endOffset);
+    for (let at = 0; at < data.length; ) {
+      const header = readBatchHeader(data, at);
+      yield { batch: data.subarray(at, at + header.sizeBytes), header };
+      at += header.sizeBytes;
+      offset = header.lastOffset + 1;
+    }
+  }
+}
