@@ -293,7 +293,7 @@ function checkDistinctNames(columns: readonly ColumnSchema[], owner: Name): void
   }
 }
 
-/** Returns whether the topic was made now. A table's topic keeps its records for ever: they are the table. */
+/** Returns whether the topic was made now. A table's topic is compacted: the newest record of each key is the table. */
 async function ensureTopic(
   context: SqlContext,
   topic: string,
@@ -302,7 +302,7 @@ async function ensureTopic(
 ): Promise<boolean> {
   if (context.log.describeTopic(topic) !== undefined) return false;
   refuseInternal(topic);
-  const config = keepForever ? { 'retention.ms': '-1', 'retention.bytes': '-1' } : undefined;
+  const config = keepForever ? { 'cleanup.policy': 'compact' } : undefined;
   await context.log.createTopic(topic, { partitions, ...(config ? { config } : {}) });
   return true;
 }

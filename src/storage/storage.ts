@@ -258,6 +258,9 @@ export class Storage implements TopicLog {
 
   async append(topic: string, partition: number, records: readonly NewRecord[]): Promise<number> {
     const log = this.#log(topic, partition);
+    if (log.settings.compacts && records.some(({ key }) => key === null)) {
+      throw new StreamError('REQUEST_INVALID', `a record of the compacted topic ${topic} needs a key`);
+    }
     const { baseOffset, lastOffset, error } = log.append(
       encodeRecordSet(records, this.#shared.clock.nowMs(), log.settings.maxMessageBytes),
     );

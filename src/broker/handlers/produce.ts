@@ -3,7 +3,7 @@ import type { TopicInfo } from '../../ports/topic-log.ts';
 import { ERROR_CODES as E, errorName } from '../../protocol/error-codes.ts';
 import type { RequestBody } from '../../protocol/protocol.ts';
 import { ProtocolError } from '../../protocol/protocol-error.ts';
-import { ATTRIBUTE_TRANSACTIONAL, readBatchHeader, validateBatch } from '../../protocol/records.ts';
+import { ATTRIBUTE_TRANSACTIONAL, RecordCursor, readBatchHeader, validateBatch } from '../../protocol/records.ts';
 import type { AppendOrigin, PartitionLog } from '../../storage/partition-log.ts';
 import type { BrokerContext, Handler } from '../context.ts';
 import { kafkaError } from '../kafka-error.ts';
@@ -19,6 +19,7 @@ interface PartitionAnswer {
   logAppendTimeMs: number;
   logStartOffset: number;
   errorMessage: string | null;
+  recordErrors?: { batchIndex: number; batchIndexErrorMessage: string }[];
 }
 
 /**
@@ -115,6 +116,11 @@ function append(
   origin: AppendOrigin,
 ): PartitionAnswer {
   const index = log.partition;
+  if (log.settings.compacts) {
+    const keyless = keylessRecords(records);
+    if (keyless === undefined) return failed(index, E.CORRUPT_MESSAGE);
+    if (keyless.length > 0) return withoutKeys(index, keyless);
+  }
   const { baseOffset, lastOffset, logAppendTimeMs, error } = log.append(records, { origin });
   if (error !== undefined) return failed(index, error);
   const answer: PartitionAnswer = {
@@ -131,6 +137,28 @@ function append(
   });
   if (acks !== NO_ACK) waits.push(settled);
   return answer;
+}
+
+/** Positions in the batch; undefined when its records cannot be read. */
+function keylessRecords(records: Buffer): number[] | undefined {
+  const found: number[] = [];
+  try {
+    const cursor = new RecordCursor(records);
+    for (let position = 0; cursor.next(); position++) if (cursor.keyEnd < 0) found.push(position);
+  } catch {
+    return undefined;
+  }
+  return found;
+}
+
+/** KIP-467: which records of the batch are why it is refused. Without a key compaction could not tell what a record replaces. */
+function withoutKeys(index: number, positions: readonly number[]): PartitionAnswer {
+  const reason = 'a record of a compacted topic needs a key';
+  return {
+    ...failed(index, E.INVALID_RECORD),
+    errorMessage: `${positions.length} records have no key: ${reason}`,
+    recordErrors: positions.map((batchIndex) => ({ batchIndex, batchIndexErrorMessage: reason })),
+  };
 }
 
 const failed = (index: number, errorCode: number): PartitionAnswer => ({

@@ -124,6 +124,36 @@ describe('Produce', () => {
     expect(await ask(produceBody('__producer_ids', ['x']))).toBe(E.INVALID_TOPIC_EXCEPTION);
   });
 
+  test('a compacted topic takes no record without a key and says which had none (KIP-467)', async () => {
+    await rig.storage.createTopic('compacted', { partitions: 1, config: { 'cleanup.policy': 'compact' } });
+    const value = Buffer.from('v');
+    for (const codec of ['none', 'lz4'] as const) {
+      const records = encodeBatch(
+        [
+          { key: value, value },
+          { key: null, value },
+          { key: value, value },
+          { key: null, value },
+        ],
+        { codec },
+      );
+      const answer = await client.call('produce', 8, {
+        acks: -1,
+        timeoutMs: 1000,
+        topicData: [{ name: 'compacted', partitionData: [{ index: 0, records }] }],
+      });
+      const [partition] = answer.responses[0]!.partitionResponses;
+      expect(partition).toMatchObject({ errorCode: E.INVALID_RECORD, baseOffset: -1 });
+      expect(partition!.recordErrors.map(({ batchIndex }) => batchIndex)).toEqual([1, 3]);
+    }
+    const good = await client.call('produce', 8, {
+      acks: -1,
+      timeoutMs: 1000,
+      topicData: [{ name: 'compacted', partitionData: [{ index: 0, records: encodeBatch([{ key: value, value }]) }] }],
+    });
+    expect(good.responses[0]!.partitionResponses[0]).toMatchObject({ errorCode: 0, baseOffset: 0 });
+  });
+
   test('an idempotent producer: repeats are recognised, gaps and old epochs refused', async () => {
     const { producerId } = await client.call('initProducerId', 4, { transactionalId: null, transactionTimeoutMs: 1 });
     const { id } = await rig.storage.createTopic('idem', { partitions: 1 });
