@@ -226,7 +226,7 @@ test('topic settings: each default is valid, and what has no effect is refused',
     expect(() => checkTopicConfig({ [row.name]: 'nonsense' })).toThrow(row.name);
   }
   const refused: Record<string, string>[] = [
-    { 'cleanup.policy': 'compact' },
+    { 'cleanup.policy': 'shrink' },
     { 'min.insync.replicas': '2' },
     { 'compression.type': 'gzip' },
     { 'segment.bytes': '10' },
