@@ -34,7 +34,7 @@ export class TransactionsTopic implements TransactionJournal {
     const topic = new TransactionsTopic(new InternalLog(storage, TRANSACTIONS_TOPIC), logger);
     await topic.#log.scan((key, value) => {
       topic.#count++;
-      const id = decodeTransactionLogKey(key);
+      const id = topic.#idOf(key);
       if (id !== undefined) topic.#keep(id, value === null ? null : Buffer.from(value));
     });
     return topic;
@@ -43,6 +43,15 @@ export class TransactionsTopic implements TransactionJournal {
   private constructor(log: InternalLog, logger: Log) {
     this.#log = log;
     this.#logger = logger;
+  }
+
+  #idOf(key: Buffer): string | undefined {
+    try {
+      return decodeTransactionLogKey(key);
+    } catch (thrown) {
+      this.#logger.error('transactions.record_unreadable', { reason: String(thrown) });
+      return undefined;
+    }
   }
 
   /** What counts now. Records that cannot be read are logged and left out. */

@@ -270,6 +270,7 @@ export class GroupCoordinator {
 
   /** A topic was deleted or re-created: what was committed for the topic of another id is gone. */
   topicChanged(topic: string, topicId: string | undefined): void {
+    this.#pending.topicChanged(topic, topicId);
     for (const group of this.#all()) {
       const gone: { topic: string; partition: number }[] = [];
       for (const [partition, committed] of group.offsets.partitions(topic)) {

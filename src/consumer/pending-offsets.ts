@@ -37,6 +37,16 @@ export class PendingOffsets {
     return this.#byProducer.get(producerId) ?? [];
   }
 
+  /** Lets go of what was committed for a topic that is gone or was made anew under another id. */
+  topicChanged(topic: string, topicId: string | undefined): void {
+    for (const [producerId, offsets] of this.#byProducer) {
+      this.remove(
+        producerId,
+        offsets.filter((offset) => offset.topic === topic && offset.committed.topicId !== topicId),
+      );
+    }
+  }
+
   has(group: string, topic: string, partition: number): boolean {
     return this.#counts.has(keyOf({ group, topic, partition }));
   }
