@@ -307,6 +307,8 @@ export class LogWriter {
     } catch (error) {
       throw this.#shared.fail(`syncing ${segment.path}`, error);
     }
+    // Another sync of the file may have failed while this one waited: then this one's success proves nothing.
+    if (this.#shared.failure) throw this.#shared.failure;
     this.#segmentsEnd = Math.max(this.#segmentsEnd, end);
     this.#tookSync(end);
   }
@@ -363,6 +365,7 @@ export class LogWriter {
         if (!segment || end <= this.#segmentsEnd) return;
         try {
           await segment.use(async () => (await segment.file()).sync());
+          if (this.#shared.failure) return;
           this.#segmentsEnd = Math.max(this.#segmentsEnd, end);
           this.#tookSync(end);
         } catch (error) {
