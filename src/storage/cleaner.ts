@@ -24,7 +24,7 @@ interface CleanerState {
 /**
  * Log compaction of one partition (Kafka's documentation, "Log Compaction"): of each key the newest record stays, at its offset. Only sealed
  * segments below the last stable offset are touched, each is written anew and renamed over the old one, so that a crash leaves the one or
- * the other whole. Transactional batches stay as they are and supersede nothing. Time is linear in the bytes that
+ * the other whole. Transactional batches stay as they are and supersede nothing, and tombstones after them stay too. Time is linear in the bytes that
  * are cleaned; memory is bound by KEY_BYTES, beyond which a pass stops and the next goes on.
  */
 export class Cleaner {
@@ -54,17 +54,22 @@ export class Cleaner {
     const { latest, end } = await this.#latestOffsets(cleanable, Math.max(state.cleanEnd, logStart));
     let freedBytes = 0;
     const tombstones: Record<string, number> = {};
+    const isDue = ({ baseOffset }: Segment): boolean =>
+      nowMs - (state.tombstonesSinceMs[baseOffset] ?? nowMs) >= settings.deleteRetentionMs;
+    const transactionsFrom = await firstTransaction(cleanable.slice(0, cleanable.findLastIndex(isDue) + 1));
     for (const segment of cleanable) {
       if (segment.baseOffset >= end) break;
       const sinceMs = state.tombstonesSinceMs[segment.baseOffset];
-      const dropTombstones = sinceMs !== undefined && nowMs - sinceMs >= settings.deleteRetentionMs;
+      const due = sinceMs !== undefined && isDue(segment);
+      // A transactional record is not superseded: without the tombstone after it its key would be back.
+      const dropTombstones = due && segment.summary.endOffset <= transactionsFrom;
       const keep = ({ offset, key, isTombstone }: RawRecord): boolean => {
         if (offset < logStart) return false;
         if (offset >= end || key === null) return true;
         return !latest.isSuperseded(key, offset) && !(isTombstone && dropTombstones);
       };
       const { by, hasTombstones } = await this.#rewrite(segment, keep, replaced);
-      if (hasTombstones) tombstones[segment.baseOffset] = sinceMs ?? nowMs;
+      if (hasTombstones) tombstones[segment.baseOffset] = due ? nowMs : (sinceMs ?? nowMs);
       if (by === undefined) continue;
       freedBytes += segment.summary.sizeBytes - by.summary.sizeBytes;
     }
@@ -184,6 +189,16 @@ export class Cleaner {
       String(decodeChecked('cleaner', 1, await this.#shared.disk.readFile(path), path)),
     ) as CleanerState;
   }
+}
+
+/** Where the first transactional record is; infinite when there is none. */
+async function firstTransaction(segments: readonly Segment[]): Promise<number> {
+  for (const segment of segments) {
+    for await (const { header } of batchesOf(segment)) {
+      if (header.isTransactional && !header.isControl) return header.baseOffset;
+    }
+  }
+  return Number.POSITIVE_INFINITY;
 }
 
 async function* batchesOf(segment: Segment): AsyncGenerator<{ batch: Buffer; header: BatchHeader }> {

@@ -78,6 +78,24 @@ describe('compaction', () => {
     expect((await readAll(storage)).filter(({ key }) => key === 'gone')).toEqual([]);
   });
 
+  test('a key that a transaction wrote and a tombstone deleted does not come back', async () => {
+    const storage = await compacted({ 'delete.retention.ms': '0' });
+    const log = storage.partition('t', 0)!;
+    const who = { producerId: 5, producerEpoch: 0 };
+    const written = encodeBatch([record('gone', 'v')], { ...who, baseSequence: 0, isTransactional: true });
+    log.append(written, { origin: 'transaction' });
+    log.endTransaction({ ...who, committed: true, coordinatorEpoch: 0 });
+    await log.flush();
+    for (let i = 0; i < 20; i++) await storage.append('t', 0, [record(`a${i % 2}`, '.'.repeat(60))]);
+    await storage.append('t', 0, [record('gone', null)]);
+    for (let i = 0; i < 40; i++) await storage.append('t', 0, [record(`k${i}`, '.'.repeat(60))]);
+    for (let pass = 0; pass < 3; pass++) {
+      await log.compact();
+      expect((await readAll(storage)).filter(({ key }) => key === 'gone').at(-1)).toMatchObject({ value: null });
+    }
+    expect(log.lastStableOffset).toBe(log.highWatermark);
+  });
+
   test('the last batch of a producer keeps its sequence, over a restart without its snapshot', async () => {
     const disk = new FaultDisk(3);
     const config = { 'cleanup.policy': 'compact', 'segment.bytes': '1024', 'min.cleanable.dirty.ratio': '0' };
