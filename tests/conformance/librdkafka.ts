@@ -115,13 +115,14 @@ async function runCase(sources: string, bootstrap: string, scenario: string, nam
   const env = {
     TESTS: name,
     LD_LIBRARY_PATH: `${sources}/src:${sources}/src-cpp`,
+    TEST_KAFKA_VERSION: '4.1.0.0',
     BROKERS: bootstrap,
     KAFKA_PATH: kafkaScripts(work.path),
   };
   const started = performance.now();
   const seconds = (): number => (performance.now() - started) / 1000;
   try {
-    const args = ['-p1', '-Q', '-L', '-s', scenario, '-V', '4.1.0.0'];
+    const args = ['-p1', '-Q', '-L', '-s', scenario];
     const out = await run(join(sources, 'tests/test-runner'), args, '', CASE_TIMEOUT_MS, { cwd: work.path, env });
     const line = new RegExp(`\\b${name}\\s+\\|\\s+(PASSED|SKIPPED|FAILED)`).exec(out);
     if (line?.[1] === 'PASSED') return { name, outcome: 'pass', seconds: seconds() };
