@@ -2,6 +2,7 @@ import type { ApiName } from '../protocol/protocol.ts';
 import type { Handler } from './context.ts';
 import { addOffsetsToTxn } from './handlers/add-offsets-to-txn.ts';
 import { addPartitionsToTxn } from './handlers/add-partitions-to-txn.ts';
+import { alterPartitionReassignments } from './handlers/alter-partition-reassignments.ts';
 import { apiVersions } from './handlers/api-versions.ts';
 import { createPartitions } from './handlers/create-partitions.ts';
 import { createTopics } from './handlers/create-topics.ts';
@@ -11,9 +12,11 @@ import { deleteTopics } from './handlers/delete-topics.ts';
 import { describeCluster } from './handlers/describe-cluster.ts';
 import { describeConfigs } from './handlers/describe-configs.ts';
 import { describeGroups } from './handlers/describe-groups.ts';
+import { describeLogDirs } from './handlers/describe-log-dirs.ts';
 import { describeProducers } from './handlers/describe-producers.ts';
 import { describeTopicPartitions } from './handlers/describe-topic-partitions.ts';
 import { describeTransactions } from './handlers/describe-transactions.ts';
+import { electLeaders } from './handlers/elect-leaders.ts';
 import { endTxn } from './handlers/end-txn.ts';
 import { fetch } from './handlers/fetch.ts';
 import { findCoordinator } from './handlers/find-coordinator.ts';
@@ -24,6 +27,7 @@ import { joinGroup } from './handlers/join-group.ts';
 import { leaveGroup } from './handlers/leave-group.ts';
 import { listGroups } from './handlers/list-groups.ts';
 import { listOffsets } from './handlers/list-offsets.ts';
+import { listPartitionReassignments } from './handlers/list-partition-reassignments.ts';
 import { listTransactions } from './handlers/list-transactions.ts';
 import { metadata } from './handlers/metadata.ts';
 import { offsetCommit } from './handlers/offset-commit.ts';
@@ -43,6 +47,10 @@ export const HANDLERS: { readonly [A in ApiName]: Handler<A> } = {
   deleteGroups,
   deleteRecords,
   deleteTopics,
+  describeLogDirs,
+  electLeaders,
+  alterPartitionReassignments,
+  listPartitionReassignments,
   describeCluster,
   describeConfigs,
   describeGroups,

@@ -5,6 +5,7 @@
 import { codecOf } from './codec.ts';
 import { addOffsetsToTxn } from './messages/add-offsets-to-txn.ts';
 import { addPartitionsToTxn } from './messages/add-partitions-to-txn.ts';
+import { alterPartitionReassignments } from './messages/alter-partition-reassignments.ts';
 import { apiVersions } from './messages/api-versions.ts';
 import { createPartitions } from './messages/create-partitions.ts';
 import { createTopics } from './messages/create-topics.ts';
@@ -14,9 +15,11 @@ import { deleteTopics } from './messages/delete-topics.ts';
 import { describeCluster } from './messages/describe-cluster.ts';
 import { describeConfigs } from './messages/describe-configs.ts';
 import { describeGroups } from './messages/describe-groups.ts';
+import { describeLogDirs } from './messages/describe-log-dirs.ts';
 import { describeProducers } from './messages/describe-producers.ts';
 import { describeTopicPartitions } from './messages/describe-topic-partitions.ts';
 import { describeTransactions } from './messages/describe-transactions.ts';
+import { electLeaders } from './messages/elect-leaders.ts';
 import { endTxn } from './messages/end-txn.ts';
 import { fetch } from './messages/fetch.ts';
 import { findCoordinator } from './messages/find-coordinator.ts';
@@ -27,6 +30,7 @@ import { joinGroup } from './messages/join-group.ts';
 import { leaveGroup } from './messages/leave-group.ts';
 import { listGroups } from './messages/list-groups.ts';
 import { listOffsets } from './messages/list-offsets.ts';
+import { listPartitionReassignments } from './messages/list-partition-reassignments.ts';
 import { listTransactions } from './messages/list-transactions.ts';
 import { metadata } from './messages/metadata.ts';
 import { offsetCommit } from './messages/offset-commit.ts';
@@ -73,6 +77,10 @@ export const APIS = {
   deleteGroups,
   incrementalAlterConfigs,
   offsetDelete,
+  describeLogDirs,
+  electLeaders,
+  alterPartitionReassignments,
+  listPartitionReassignments,
   describeCluster,
   describeProducers,
   describeTransactions,

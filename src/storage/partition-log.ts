@@ -1,4 +1,5 @@
 import { assert } from '../lib/assert.ts';
+import type { Timer } from '../lib/clock.ts';
 import { StreamError } from '../lib/errors.ts';
 import { ERROR_CODES } from '../protocol/error-codes.ts';
 import { type BatchHeader, encodeBatch, readBatchHeader } from '../protocol/records.ts';
@@ -68,6 +69,7 @@ export class PartitionLog {
   readonly #epochs: EpochStart[];
   #maintenance: Promise<unknown> = Promise.resolve();
   #closed = false;
+  readonly #deletions = new Map<Segment, Timer>();
   #cleaner: Cleaner | undefined;
   #unreadableAt = -1;
   #logStart: number;
@@ -330,6 +332,7 @@ export class PartitionLog {
   async close(): Promise<boolean> {
     if (this.#closed) return true;
     this.#closed = true;
+    this.#cancelDeletions();
     await this.#maintenance;
     return this.#writer.close();
   }
@@ -337,6 +340,7 @@ export class PartitionLog {
   /** Stops without keeping anything: the topic is being deleted. */
   async abandon(): Promise<void> {
     this.#closed = true;
+    this.#cancelDeletions();
     await this.#maintenance;
     await this.#writer.abandon(new StreamError('NOT_FOUND', `topic ${this.topic} was deleted`));
   }
@@ -391,8 +395,28 @@ export class PartitionLog {
     });
     for (const segment of this.#segments.splice(0, kept)) {
       this.#shared.openSegments.forget(segment);
-      await segment.delete();
+      if (this.settings.fileDeleteDelayMs === 0) await segment.delete();
+      else this.#deleteLater(segment);
     }
+  }
+
+  #deleteLater(segment: Segment): void {
+    const timer = this.#shared.clock.setTimeout(() => {
+      this.#deletions.delete(segment);
+      void this.#maintain(() => segment.delete()).catch((error: unknown) => {
+        this.#shared.log.warn('a segment was not removed', { path: segment.path, reason: String(error) });
+      });
+    }, this.settings.fileDeleteDelayMs);
+    this.#deletions.set(segment, timer);
+  }
+
+  /** What is still to be removed the next start removes: it lies below the log start. */
+  #cancelDeletions(): void {
+    for (const [segment, timer] of this.#deletions) {
+      timer.cancel();
+      void segment.retire();
+    }
+    this.#deletions.clear();
   }
 
   /** One maintenance step after another. */

@@ -118,12 +118,16 @@ export class Storage implements TopicLog {
     });
     this.#metadata = metadata;
     this.#lock = lock;
+    this.directory = options.dir ?? undefined;
     this.#defaults = options.topicDefaults ?? {};
     this.#retentionCheckMs = options.retentionCheckMs ?? 300_000;
     this.#compactionCheckMs = options.compactionCheckMs ?? 15_000;
     this.#walFileBytes = options.walFileBytes ?? 32 << 20;
     this.#newId = options.newId ?? randomUUID;
   }
+
+  /** The data directory; undefined in memory or on an injected disk. */
+  readonly directory: string | undefined;
 
   get clusterId(): string {
     return this.#metadata.current.clusterId;

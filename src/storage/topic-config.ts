@@ -21,6 +21,8 @@ export interface TopicSettings {
   readonly maxCompactionLagMs: number;
   /** How long tombstones stay in what was compacted. */
   readonly deleteRetentionMs: number;
+  /** Between the moment a segment is no longer part of the log and the one its file goes. */
+  readonly fileDeleteDelayMs: number;
 }
 
 /**
@@ -77,6 +79,13 @@ export const TOPIC_CONFIG: readonly TopicConfigRow[] = [
     default: '86400000',
     doc: 'How long a tombstone stays after compaction first met it, in milliseconds.',
     ...whole(0n, LARGEST_LONG),
+  },
+  {
+    name: 'file.delete.delay.ms',
+    type: 'long',
+    default: '0',
+    doc: 'How long the file of a segment that retention or DeleteRecords took out of the log stays on the disk, in milliseconds; a restart removes it at once.',
+    ...whole(0n, 86_400_000n),
   },
   {
     name: 'flush.ms',
@@ -222,5 +231,6 @@ export function topicSettings(
     minCompactionLagMs: number('min.compaction.lag.ms'),
     maxCompactionLagMs: number('max.compaction.lag.ms'),
     deleteRetentionMs: number('delete.retention.ms'),
+    fileDeleteDelayMs: number('file.delete.delay.ms'),
   };
 }

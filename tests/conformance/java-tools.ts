@@ -177,7 +177,7 @@ const CASES: readonly ToolCase[] = [
   {
     name: 'kafka-configs --describe (broker, all)',
     main: 'kafka.admin.ConfigCommand',
-    args: on('--describe', '--all', '--entity-type', 'brokers', '--entity-name', '0'),
+    args: on('--describe', '--all', '--entity-type', 'brokers', '--entity-name', '1'),
     shows: /num\.partitions=/,
   },
   {

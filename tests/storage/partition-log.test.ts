@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLog } from '../../src/lib/log.ts';
 import type { Disk } from '../../src/ports/disk.ts';
@@ -328,6 +328,23 @@ describe('deleting', () => {
     expect(await again.applyRetention()).toBe(0);
     expect(await readAll(again)).toHaveLength(1);
   });
+});
+
+test('file.delete.delay.ms keeps the files of what is no longer in the log, until a restart', async () => {
+  const disk = new MemoryDisk();
+  const files = async (): Promise<number> =>
+    (await disk.list('topics/t/0')).filter((name) => name.endsWith('.strm')).length;
+  const log = await open({ disk, config: { 'file.delete.delay.ms': '30', 'segment.bytes': '1024' } });
+  await fill(log, 40);
+  const before = await files();
+  expect(await log.deleteRecordsBefore(25)).toBe(25);
+  expect(await files()).toBe(before);
+  await vi.waitFor(async () => expect(await files()).toBeLessThan(before));
+  await log.deleteRecordsBefore(39);
+  await log.close();
+  const left = await files();
+  await open({ disk, clean: true });
+  expect(await files()).toBeLessThan(left);
 });
 
 describe('faults', () => {

@@ -47,6 +47,10 @@ const KAFKA_4_3: Readonly<Record<string, string>> = {
   OffsetDelete: '0',
   DescribeCluster: '0-2',
   DescribeTopicPartitions: '0',
+  DescribeLogDirs: '1-5',
+  ElectLeaders: '0-2',
+  AlterPartitionReassignments: '0-1',
+  ListPartitionReassignments: '0',
 };
 
 function agrees(schema: MessageSchema<Fields>): void {
