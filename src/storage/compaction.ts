@@ -100,15 +100,34 @@ export function filterBatch(
   // Zstd is read but not written; a batch without records needs no compression.
   const name = CODEC_NAMES[header.codec];
   const codec: WritableCodec = kept.length === 0 || name === 'zstd' || name === undefined ? 'none' : name;
-  const payload = compress(codec, Buffer.concat(kept));
+  const ownTimes = (header.attributes & ATTRIBUTE_LOG_APPEND_TIME) === 0;
+  return withRecords(batch, header, codec, Buffer.concat(kept), (out) => {
+    if (kept.length > 0 && ownTimes) writeInt64(out, newest, 35);
+    out.writeInt32BE(kept.length, 57);
+  });
+}
+
+/** The batch in another codec (compression.type); itself when it is in that one. ProtocolError when it cannot be inflated. */
+export function recompressBatch(batch: Buffer, header: BatchHeader, codec: WritableCodec): Buffer {
+  if (header.codec === CODECS[codec] || header.recordCount === 0) return batch;
+  const records = decompress(header.codec, batch.subarray(BATCH_HEADER_BYTES, header.sizeBytes), MOST_INFLATED_BYTES);
+  return withRecords(batch, header, codec, records, () => {});
+}
+
+function withRecords(
+  batch: Buffer,
+  header: BatchHeader,
+  codec: WritableCodec,
+  records: Buffer,
+  edit: (out: Buffer) => void,
+): Buffer {
+  const payload = compress(codec, records);
   const out = Buffer.allocUnsafe(BATCH_HEADER_BYTES + payload.length);
   batch.copy(out, 0, 0, BATCH_HEADER_BYTES);
   out.set(payload, BATCH_HEADER_BYTES);
   out.writeInt32BE(out.length - BATCH_PREFIX_BYTES, 8);
   out.writeInt16BE((header.attributes & ~ATTRIBUTE_CODEC) | CODECS[codec], 21);
-  const ownTimes = (header.attributes & ATTRIBUTE_LOG_APPEND_TIME) === 0;
-  if (kept.length > 0 && ownTimes) writeInt64(out, newest, 35);
-  out.writeInt32BE(kept.length, 57);
+  edit(out);
   sealBatch(out, 0, out.length);
   return out;
 }

@@ -1,9 +1,11 @@
 import { assert } from '../lib/assert.ts';
 import type { Timer } from '../lib/clock.ts';
 import { StreamError } from '../lib/errors.ts';
+import type { WritableCodec } from '../protocol/compression.ts';
 import { ERROR_CODES } from '../protocol/error-codes.ts';
 import { type BatchHeader, encodeBatch, readBatchHeader } from '../protocol/records.ts';
 import { Cleaner } from './cleaner.ts';
+import { recompressBatch } from './compaction.ts';
 import { type LogIdentity, type OpenedLog, openLog, writeLogStart } from './log-open.ts';
 import type { LogShared } from './log-shared.ts';
 import { LogWriter } from './log-writer.ts';
@@ -180,8 +182,17 @@ export class PartitionLog {
    * Appends one or more whole, validated record batches v2. The log owns the buffer from here on and patches base offset
    * and leader epoch into it. All batches or none. Call `written` or `durable` in the same turn of the event loop: after a failed write its offsets are given again.
    */
-  append(batches: Buffer, options: { leaderEpoch?: number; origin?: AppendOrigin } = {}): AppendResult {
+  append(produced: Buffer, options: { leaderEpoch?: number; origin?: AppendOrigin } = {}): AppendResult {
     const { clock, limits } = this.#shared;
+    const { codec } = this.settings;
+    let batches = produced;
+    if (codec !== undefined && options.origin !== 'coordinator') {
+      try {
+        batches = recompressed(produced, codec);
+      } catch {
+        return refused(ERROR_CODES.CORRUPT_MESSAGE);
+      }
+    }
     if (this.#shared.failure || this.#closed) return refused(ERROR_CODES.KAFKA_STORAGE_ERROR);
     if (options.leaderEpoch !== undefined && options.leaderEpoch !== this.leaderEpoch) {
       const older = options.leaderEpoch < this.leaderEpoch;
@@ -482,6 +493,17 @@ export class PartitionLog {
 
 function refused(error: number): AppendResult {
   return { baseOffset: -1, lastOffset: -1, logAppendTimeMs: -1, error };
+}
+
+/** Every batch in the topic's codec. ProtocolError when one cannot be inflated. */
+function recompressed(batches: Buffer, codec: WritableCodec): Buffer {
+  const out: Buffer[] = [];
+  for (let at = 0; at < batches.length; ) {
+    const header = readBatchHeader(batches, at);
+    out.push(recompressBatch(batches.subarray(at, at + header.sizeBytes), header, codec));
+    at += header.sizeBytes;
+  }
+  return out.length === 1 ? out[0]! : Buffer.concat(out);
 }
 
 /** A copy when keeping the buffer would keep a much larger one (a network frame) alive. */

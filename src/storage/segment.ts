@@ -185,7 +185,10 @@ export class Segment {
           throw this.#damaged(`offset ${first} at byte ${position + start} where ${offset} belongs`);
         if (position + start + size > limit) throw this.#damaged(`the batch at ${position + start} passes ${limit}`);
         if (start + size > data.length) return this.#bytes(file, position + start, position + start + size);
-        return data.subarray(start, wholeBatchesEnd(data, start, start + maxBytes, maxOffset));
+        return data.subarray(
+          start,
+          wholeBatchesEnd(data, start, start + maxBytes, maxOffset, this.header.compacted === true),
+        );
       }
     });
   }
@@ -300,14 +303,15 @@ function lastOffset(data: Buffer, at: number): number {
  * Where the batches of `data` end that begin with the one at `start`, are whole, end at or before `end` and hold offsets
  * below `maxOffset`. The first is always taken.
  */
-export function wholeBatchesEnd(data: Buffer, start: number, end: number, maxOffset: number): number {
+export function wholeBatchesEnd(data: Buffer, start: number, end: number, maxOffset: number, gaps: boolean): number {
   let at = start + batchSizeAt(data, start);
   let next = lastOffset(data, start) + 1;
   const last = Math.min(end, data.length);
   while (at + BATCH_HEADER_BYTES <= last) {
     const size = batchSizeAt(data, at);
     // What is damaged is told to whoever reads from there on.
-    if (size < BATCH_HEADER_BYTES || at + size > last || firstOffset(data, at) !== next) break;
+    if (size < BATCH_HEADER_BYTES || at + size > last) break;
+    if (gaps ? firstOffset(data, at) < next : firstOffset(data, at) !== next) break;
     next = lastOffset(data, at) + 1;
     if (next > maxOffset) break;
     at += size;

@@ -1,4 +1,5 @@
 import { StreamError } from '../lib/errors.ts';
+import type { WritableCodec } from '../protocol/compression.ts';
 
 /** The settings of a topic as its logs use them. */
 export interface TopicSettings {
@@ -13,6 +14,8 @@ export interface TopicSettings {
   readonly timestampAfterMaxMs: number;
   readonly fsync: FsyncPolicy;
   readonly flushMs: number;
+  /** What batches are stored in; undefined: as the producer sent them. */
+  readonly codec: WritableCodec | undefined;
   /** cleanup.policy names `compact`, `delete`, or both. */
   readonly compacts: boolean;
   readonly deletes: boolean;
@@ -70,8 +73,8 @@ export const TOPIC_CONFIG: readonly TopicConfigRow[] = [
     name: 'compression.type',
     type: 'string',
     default: 'producer',
-    doc: 'Batches are stored with the compression the producer chose.',
-    ...oneOf('producer'),
+    doc: 'What batches are stored in: producer = as the producer chose; another one recompresses those that came otherwise.',
+    ...oneOf('producer', 'uncompressed', 'gzip', 'snappy', 'lz4'),
   },
   {
     name: 'delete.retention.ms',
@@ -181,6 +184,13 @@ export const TOPIC_CONFIG: readonly TopicConfigRow[] = [
   },
 ];
 
+const CODEC_OF: Readonly<Record<string, WritableCodec>> = {
+  uncompressed: 'none',
+  gzip: 'gzip',
+  snappy: 'snappy',
+  lz4: 'lz4',
+};
+
 const ROWS = new Map(TOPIC_CONFIG.map((row) => [row.name, row]));
 
 /** OPTION_INVALID for an unknown setting, a value it cannot have, or one that would have no effect. */
@@ -225,6 +235,7 @@ export function topicSettings(
     timestampAfterMaxMs: number('message.timestamp.after.max.ms'),
     fsync: text('streamline.fsync') as FsyncPolicy,
     flushMs: number('flush.ms'),
+    codec: CODEC_OF[text('compression.type')],
     compacts: text('cleanup.policy').includes('compact'),
     deletes: text('cleanup.policy').includes('delete'),
     minCleanableDirtyRatio: number('min.cleanable.dirty.ratio'),

@@ -42,6 +42,34 @@ async function compacted(config: Record<string, string> = {}): Promise<Storage> 
   return storage;
 }
 
+test('compression.type recompresses what came otherwise, and nothing else of the batch changes', async () => {
+  const storage = await Storage.open({ disk: new FaultDisk(9), ...TIMERS });
+  const value = 'x'.repeat(500);
+  for (const [type, code] of [
+    ['gzip', 1],
+    ['snappy', 2],
+    ['lz4', 3],
+    ['uncompressed', 0],
+    ['producer', 3],
+  ] as const) {
+    await storage.createTopic(type, { partitions: 1, config: { 'compression.type': type } });
+    const log = storage.partition(type, 0)!;
+    const from = { producerId: 7, producerEpoch: 0, baseSequence: 0 };
+    const records = [record('a', value), record('b', value)];
+    await log.durable(log.append(encodeBatch(records, { codec: 'lz4', ...from })).lastOffset);
+    expect((await log.read(0, 1)).readInt16BE(21) & 7).toBe(code);
+    expect(await readAll(storage, type)).toEqual([
+      { offset: 0, key: 'a', value },
+      { offset: 1, key: 'b', value },
+    ]);
+    // The same batch again is the duplicate it is.
+    expect(log.append(encodeBatch(records, { codec: 'lz4', ...from })).duplicate).toBe(true);
+  }
+  const corrupt = encodeBatch([record('a', value)], { codec: 'lz4' });
+  corrupt.fill(0xff, 61);
+  expect(storage.partition('gzip', 0)!.append(corrupt).error).toBeDefined();
+});
+
 describe('compaction', () => {
   test('of each key the newest record stays, at its offset, in every codec', async () => {
     const storage = await compacted();
