@@ -99,6 +99,14 @@ export const SETTINGS = {
     doc: 'Partitions of a topic that is created without a number.',
     parse: parseInteger(1, 10_000),
   } as Setting<number>,
+  anyReplicationFactor: {
+    name: 'kafka.any_replication_factor',
+    flag: 'any-replication-factor',
+    env: 'STREAMLINE_ANY_REPLICATION_FACTOR',
+    default: false,
+    doc: 'Create topics with one replica whatever replication factor a client asks for; otherwise more than 1 is refused. For tools that insist on 3.',
+    parse: parseSwitch,
+  } as Setting<boolean>,
   groupInitialRebalanceDelayMs: {
     name: 'kafka.group_initial_rebalance_delay_ms',
     flag: 'group-initial-rebalance-delay-ms',

@@ -4,6 +4,8 @@ export interface BrokerSettings {
   readonly autoCreateTopics: boolean;
   /** Partitions of a topic created without a number (num.partitions). */
   readonly numPartitions: number;
+  /** Take any replication factor for 1, the only one there is, instead of refusing it. */
+  readonly anyReplicationFactor: boolean;
   /** group.initial.rebalance.delay.ms */
   readonly groupInitialRebalanceDelayMs: number;
   /** group.min.session.timeout.ms */
@@ -36,6 +38,7 @@ export interface BrokerSettings {
 export const BROKER_DEFAULTS: BrokerSettings = {
   autoCreateTopics: true,
   numPartitions: 1,
+  anyReplicationFactor: false,
   groupInitialRebalanceDelayMs: 3000,
   groupMinSessionTimeoutMs: 6000,
   groupMaxSessionTimeoutMs: 1_800_000,

@@ -56,7 +56,13 @@ export const librdkafka: Judge = {
     const sources = join(cache, 'librdkafka', SOURCES);
     const cases = casesOf(readFileSync(join(sources, 'tests/test.c'), 'utf8'));
     for (const scenario of ['default', 'noautocreate']) {
-      const args = ['--num-partitions', '4', '--auto-create-topics', String(scenario === 'default')];
+      const args = [
+        '--any-replication-factor',
+        '--num-partitions',
+        '4',
+        '--auto-create-topics',
+        String(scenario === 'default'),
+      ];
       const directory = temporaryDirectory();
       let server = await ServerProcess.start(directory.path, args);
       for (const name of cases.get(scenario) ?? []) {

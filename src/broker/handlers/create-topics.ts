@@ -16,7 +16,7 @@ export const createTopics: Handler<'createTopics'> = async (request, _call, brok
   const twice = repeated(request.topics.map(({ name }) => name));
   for (const wanted of request.topics) {
     const { name } = wanted;
-    const error = twice.has(name) ? fault(E.INVALID_REQUEST, 'the topic is named twice') : check(wanted);
+    const error = twice.has(name) ? fault(E.INVALID_REQUEST, 'the topic is named twice') : check(broker, wanted);
     topics.push(
       error === NO_ERROR ? await create(broker, wanted, request.validateOnly) : { name, ...error, configs: null },
     );
@@ -24,7 +24,8 @@ export const createTopics: Handler<'createTopics'> = async (request, _call, brok
   return { topics };
 };
 
-function check({ name, numPartitions, replicationFactor, assignments }: NewTopic): KafkaError {
+function check({ settings }: BrokerContext, wanted: NewTopic): KafkaError {
+  const { name, numPartitions, replicationFactor, assignments } = wanted;
   if (isInternalTopic(name)) return fault(E.INVALID_TOPIC_EXCEPTION, `${name} is kept for the broker`);
   if (assignments.length > 0) {
     if (numPartitions !== -1 || replicationFactor !== -1) {
@@ -43,7 +44,11 @@ function check({ name, numPartitions, replicationFactor, assignments }: NewTopic
       : fault(E.INVALID_REPLICA_ASSIGNMENT, `partitions count from 0, and each has the one replica ${NODE_ID}`);
   }
   if (numPartitions < 1 && numPartitions !== -1) return fault(E.INVALID_PARTITIONS, 'a topic has at least 1 partition');
-  if (replicationFactor !== 1 && replicationFactor !== -1) {
+  if (
+    replicationFactor !== 1 &&
+    replicationFactor !== -1 &&
+    !(settings.anyReplicationFactor && replicationFactor > 1)
+  ) {
     return fault(E.INVALID_REPLICATION_FACTOR, `there is 1 broker, so no replication factor of ${replicationFactor}`);
   }
   return NO_ERROR;

@@ -59,3 +59,16 @@ test('reassignments: none is under way, and there is no other broker', async () 
   expect(await ask([1, 2])).toBe(E.INVALID_REPLICA_ASSIGNMENT);
   expect(await ask(null)).toBe(E.NO_REASSIGNMENT_IN_PROGRESS);
 });
+
+test('a replication factor beyond the one broker is refused unless any is to be taken', async () => {
+  const ask = async (broker: WireClient, name: string): Promise<number> => {
+    const topics = [{ name, numPartitions: 1, replicationFactor: 3, assignments: [], configs: [] }];
+    return (await broker.call('createTopics', 7, { topics })).topics[0]!.errorCode;
+  };
+  expect(await ask(client, 'three')).toBe(E.INVALID_REPLICATION_FACTOR);
+  const lenient = await startBroker({ ...QUICK, anyReplicationFactor: true });
+  const other = await WireClient.connect(lenient.address);
+  expect(await ask(other, 'three')).toBe(E.NONE);
+  other.close();
+  await lenient.close();
+});
