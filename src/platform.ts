@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { startEngineWorker } from '../streamql/engine/worker/host.ts';
 import { Broker } from './broker/broker.ts';
+import { type TlsFiles, tlsNetwork } from './broker/tls-network.ts';
 import type { Catalog } from './catalog/catalog.ts';
 import type { SqlExecutor } from './catalog/executor.ts';
 import type { Settings } from './config.ts';
@@ -29,7 +30,8 @@ export interface Platform {
  * everything the catalogue holds, HTTP, and the playground if asked for. What was started is closed again when a later part fails.
  */
 export async function startPlatform(settings: Settings, version: string, log: Log): Promise<Platform> {
-  refuseOpenListener('kafka-listen', settings.kafkaListen);
+  const tls = kafkaTls(settings);
+  if (tls?.clientCa === undefined) refuseOpenListener('kafka-listen', settings.kafkaListen);
   refuseOpenListener('http-listen', settings.httpListen);
   refuseOpenListener('pg-listen', settings.pgListen);
   const clock = systemClock;
@@ -64,7 +66,14 @@ export async function startPlatform(settings: Settings, version: string, log: Lo
       },
     });
     starting.catch(() => undefined);
-    const broker = await Broker.start({ storage, clock, log, listen: settings.kafkaListen, settings });
+    const broker = await Broker.start({
+      storage,
+      clock,
+      log,
+      listen: settings.kafkaListen,
+      settings,
+      ...(tls === undefined ? {} : { network: tlsNetwork(tls, log) }),
+    });
     closers.push(() => broker.close());
     // The language and HTTP load while the engine's thread does; Kafka clients are served meanwhile.
     const { analytics, catalogs, ddl, executors, http: server, pg: pgServer, sinks } = await loadUpperLayers();
@@ -149,12 +158,33 @@ async function startPlayground(
   return () => playground.close();
 }
 
+/** The files of a Kafka listener that speaks TLS; OPTION_INVALID when they do not go together. */
+function kafkaTls(settings: Settings): TlsFiles | undefined {
+  const { kafkaTlsCertificate: certificate, kafkaTlsKey: key, kafkaTlsClientCa: clientCa } = settings;
+  if (certificate === '' && key === '' && clientCa === '') return undefined;
+  if (certificate === '' || key === '') {
+    throw new StreamError('OPTION_INVALID', 'TLS needs both --kafka-tls-certificate and --kafka-tls-key');
+  }
+  if (settings.playground) {
+    throw new StreamError('OPTION_INVALID', '--playground produces without TLS: start it without --kafka-tls-…');
+  }
+  const { host } = settings.kafkaListen;
+  if (host === '0.0.0.0' || host === '::') {
+    throw new StreamError(
+      'OPTION_INVALID',
+      `--kafka-listen: ${host} is no address that clients can be told to connect to`,
+      { hint: 'listen on the address itself that clients reach' },
+    );
+  }
+  return { certificate, key, ...(clientCa === '' ? {} : { clientCa }) };
+}
+
 /** DESIGN D16: without authentication only this machine may connect. */
 function refuseOpenListener(flag: string, { host }: HostPort): void {
   if (host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)) return;
   throw new StreamError(
     'OPTION_INVALID',
-    `--${flag}: ${host} is not a loopback address, and there is no authentication in this release`,
+    `--${flag}: ${host} is not a loopback address, and clients of this listener do not authenticate`,
     {
       hint: 'listen on 127.0.0.1 and put an authenticating proxy in front',
     },
