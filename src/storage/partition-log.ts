@@ -333,6 +333,7 @@ export class PartitionLog {
       this.#cleaner ??= new Cleaner(this.#shared, this.#directory);
       return this.#cleaner.clean(cleanable, settings, this.#logStart, (old, by) => {
         this.#segments[this.#segments.indexOf(old)] = by;
+        this.#writer.cache.dropBelow(by.summary.endOffset);
         this.#shared.openSegments.forget(old);
         void old.retire();
       });

@@ -105,6 +105,11 @@ export class TailCache {
     }
   }
 
+  /** Forgets what lies wholly below the offset: the log holds it in another form now. */
+  dropBelow(offset: number): void {
+    while (this.#head < this.#entries.length && this.#entries[this.#head]!.lastOffset < offset) this.dropFirst();
+  }
+
   clear(): void {
     this.dropFrom(0);
     this.#entries = [];

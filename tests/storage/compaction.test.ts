@@ -94,6 +94,17 @@ describe('compaction', () => {
     expect(await log.compact()).toBe(0);
   });
 
+  test('what was compacted is not read from memory as it was before', async () => {
+    const storage = await Storage.open({ disk: new FaultDisk(4), ...TIMERS, tailCacheBytes: 1 << 20 });
+    const config = { 'cleanup.policy': 'compact', 'segment.bytes': '1024', 'min.cleanable.dirty.ratio': '0' };
+    await storage.createTopic('t', { partitions: 1, config });
+    for (let i = 0; i < 40; i++) await storage.append('t', 0, [record('k', `v${i}${'.'.repeat(60)}`)]);
+    const log = storage.partition('t', 0)!;
+    expect(await readAll(storage)).toHaveLength(40);
+    await log.compact();
+    expect((await readAll(storage)).length).toBeLessThan(20);
+  });
+
   test('tombstones stay for delete.retention.ms, then go', async () => {
     const storage = await compacted({ 'delete.retention.ms': '0' });
     for (let i = 0; i < 40; i++) await storage.append('t', 0, [record('gone', `v${i}${'.'.repeat(60)}`)]);
