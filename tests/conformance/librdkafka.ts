@@ -17,6 +17,7 @@ const DEBIAN = [
   'libzstd-dev',
   'libsasl2-dev',
   'liblz4-dev',
+  'rapidjson-dev',
   'g++',
   'make',
 ];
@@ -130,10 +131,13 @@ async function runCase(sources: string, bootstrap: string, scenario: string, nam
   try {
     const args = ['-p1', '-Q', '-L', '-s', scenario];
     const out = await run(join(sources, 'tests/test-runner'), args, '', CASE_TIMEOUT_MS, { cwd: work.path, env });
-    const line = new RegExp(`\\b${name}\\s+\\|\\s+(PASSED|SKIPPED|FAILED)`).exec(out);
+    // Its summary has a line a case: | name | outcome | time | why it was skipped
+    const line = new RegExp(`\\b${name}\\s+\\|\\s+(PASSED|SKIPPED|FAILED)[^|]*\\|[^|]*\\|([^\\n]*)`).exec(
+      stripVTControlCharacters(out),
+    );
     if (line?.[1] === 'PASSED') return { name, outcome: 'pass', seconds: seconds() };
-    const why = /Test "[^"]+" skipped: (.*)|SKIPPING[^\n]*?: (.*)/i.exec(out);
-    return { name, outcome: line?.[1] === 'FAILED' ? 'fail' : 'skip', note: why?.[1] ?? why?.[2], seconds: seconds() };
+    const note = line?.[2].trim() || 'its summary does not name the case';
+    return { name, outcome: line?.[1] === 'FAILED' ? 'fail' : 'skip', note, seconds: seconds() };
   } catch (error) {
     const why = /### Test [^\n]*\n[^\n]*/.exec(String(error)) ?? [String(error).slice(-300)];
     return { name, outcome: 'fail', note: stripVTControlCharacters(why[0]), seconds: seconds() };
