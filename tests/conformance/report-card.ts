@@ -1,6 +1,12 @@
 import type { CaseResult, Judge } from './judge.ts';
 
-const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll(/\s+/g, ' ').trim();
+/** Without folders of the machine it ran on. */
+const cell = (text: string): string =>
+  text
+    .replaceAll(/\/[\w./-]*\/(?=[\w.-]+)/g, '')
+    .replaceAll('|', '\\|')
+    .replaceAll(/\s+/g, ' ')
+    .trim();
 
 /** docs/conformance.md: a row a judge, then a table of every case. */
 export function reportCard(
