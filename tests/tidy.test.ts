@@ -26,6 +26,7 @@ const LAYERS: readonly (readonly [prefix: string, layer: number])[] = [
   ['src/broker/', 3],
   ['sinks/', 3],
   ['streamql/', 2],
+  ['src/auth/', 2],
   ['src/protocol/', 2],
   ['src/storage/', 2],
   ['src/consumer/', 2],

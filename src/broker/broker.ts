@@ -204,6 +204,7 @@ async function serveFrame(
   const call = {
     version: apiVersion,
     clientId: header.clientId,
+    principal: connection.principal,
     clientHost: connection.clientHost,
     onClosed: (run: () => void) => connection.onClosed(run),
   };

@@ -1,3 +1,4 @@
+import { ANONYMOUS, type Principal } from '../auth/principal.ts';
 import type { Log } from '../lib/log.ts';
 import { apiOfKey } from '../protocol/protocol.ts';
 import { ProtocolError } from '../protocol/protocol-error.ts';
@@ -41,6 +42,8 @@ export class Connection {
   readonly peer: string;
   /** As Kafka names a client's host. */
   readonly clientHost: string;
+  /** Who the client is; authentication sets it. */
+  principal: Principal = ANONYMOUS;
   bytesIn = 0;
   bytesOut = 0;
   readonly #socket: ByteStream;

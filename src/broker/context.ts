@@ -1,3 +1,4 @@
+import type { Principal } from '../auth/principal.ts';
 import type { GroupCoordinator } from '../consumer/group-coordinator.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { HostPort } from '../lib/config-table.ts';
@@ -34,6 +35,8 @@ export interface BrokerContext {
 export interface Call {
   readonly version: number;
   readonly clientId: string | null;
+  /** Who asks. */
+  readonly principal: Principal;
   /** Address of the peer, as Kafka shows it: "/127.0.0.1". */
   readonly clientHost: string;
   /** Calls back when the connection is gone and no answer is wanted any more; returns the way to forget that. */
