@@ -63,6 +63,11 @@ write('http.md', [
   ...ROUTES.map((route) => `| \`${route.method} ${route.url}\` | ${cell(route.summary)} |`),
   '| `GET /graphql` | GraphQL queries, and subscriptions over server-sent events and graphql-ws. |',
   '| `POST /graphql` | GraphQL queries and mutations. |',
+  '',
+  'A GraphQL document may have 10,000 tokens, and it and its variables 100 levels; beyond it is refused (`SQL_LIMIT`).',
+  '',
+  'There is no password yet, so what a browser sends from a page of another address than this machine or the server itself is',
+  'refused (`ORIGIN_REFUSED`), WebSockets included. Clients that are no browsers send no `Origin` and are not concerned.',
 ]);
 const byName = [...FUNCTIONS.values()].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 write('functions.md', [

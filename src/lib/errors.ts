@@ -41,6 +41,12 @@ export const ERRORS = {
     retry: false,
     doc: 'The request does not have the shape that `/openapi.json` describes.',
   },
+  ORIGIN_REFUSED: {
+    fault: 'user',
+    http: 403,
+    retry: false,
+    doc: 'A browser sent the request from a page of another address, which may not; pages of this machine may.',
+  },
   NOT_FOUND: { fault: 'user', http: 404, retry: false, doc: 'There is nothing of that name.' },
   ALREADY_EXISTS: {
     fault: 'user',

@@ -3,6 +3,7 @@ import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import type { HostPort } from '../lib/config-table.ts';
 import { StreamError } from '../lib/errors.ts';
 import { openApi } from './openapi.ts';
+import { checkOrigin } from './origin.ts';
 import { sendProblem } from './problem.ts';
 import type { Route, Services } from './route.ts';
 import { operationRoutes } from './routes/operations.ts';
@@ -44,6 +45,7 @@ export async function startServer(services: Services, listen: HostPort): Promise
     ajv: { customOptions: { coerceTypes: true, removeAdditional: false } },
     forceCloseConnections: true,
   });
+  app.addHook('onRequest', async (request) => checkOrigin(request.headers));
   app.setErrorHandler((error: FastifyError, _request, reply) => sendProblem(reply, asProblemSource(error)));
   app.setNotFoundHandler((request, reply) =>
     sendProblem(

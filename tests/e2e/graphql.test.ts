@@ -2,6 +2,9 @@ import { createClient as createSseClient } from 'graphql-sse';
 import { createClient as createWsClient } from 'graphql-ws';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
+import { generateFields } from '../../src/server/graphql/generated.ts';
+import { batchOfRows } from '../../src/values/batch.ts';
+import { INTEGER } from '../../src/values/types.ts';
 import { ServerProcess } from '../support/process.ts';
 
 describe('GraphQL', () => {
@@ -78,6 +81,55 @@ describe('GraphQL', () => {
     expect(errors[0].extensions).toMatchObject({ code: 'SQL_SYNTAX', position: { line: 1, column: 1 } });
   });
 
+  test('names of views and columns that run together leave the schema whole', async () => {
+    await server.sql('CREATE TABLE v (id INT PRIMARY KEY, x_y INT); CREATE TABLE v_x (y INT PRIMARY KEY)');
+    expect(await ask('{ v(where: { x_y: { gt: 1 } }) { id } v_x(where: { y: { lt: 1 } }) { y } }')).toEqual({
+      data: { v: [], v_x: [] },
+    });
+    await server.sql('DROP TABLE v; DROP TABLE v_x');
+  });
+
+  test('JSON literals keep their numbers, and variables within them their values', async () => {
+    await ask('mutation { createTopic(name: "kept") { name } }');
+    await ask(
+      'mutation ($v: JSON, $none: JSON) { produce(topic: "kept", records: [{ value: { f: 1.5, i: 2, v: [$v], none: $none, n: null } }]) { offset } }',
+      { v: { deep: true } },
+    );
+    const { json } = await server.request('GET', '/api/v1/topics/kept/partitions/0/records?offset=0');
+    expect(JSON.parse(json.records[0].value)).toEqual({ f: 1.5, i: 2, v: [{ deep: true }], n: null });
+  });
+
+  test('documents and variables beyond the bounds are refused', async () => {
+    const code = async (query: string, variables = {}) => (await ask(query, variables)).errors[0].extensions.code;
+    expect(await code(`${'{a'.repeat(5000)}${'}'.repeat(5000)}`)).toBe('SQL_LIMIT');
+    expect(await code(`{ ${'topics { name } '.repeat(5000)} }`)).toBe('SQL_LIMIT');
+    let where = {};
+    for (let depth = 0; depth < 3000; depth++) where = { not: where };
+    expect(await code('query ($w: per_shop_where) { per_shop(where: $w) { n } }', { w: where })).toBe('SQL_LIMIT');
+    const client = createWsClient({ url: `ws://${server.http}/graphql`, webSocketImpl: WebSocket, retryAttempts: 0 });
+    const deep = client.iterate({ query: `subscription ${'{a'.repeat(200)}${'}'.repeat(200)}` });
+    await expect(deep.next()).rejects.toMatchObject([{ extensions: { code: 'SQL_LIMIT' } }]);
+    await client.dispose();
+  });
+
+  test('a page of somewhere else is refused, one of this machine is not', async () => {
+    const from = (origin: string) => server.request('POST', '/graphql', { query: '{ topics { name } }' }, { origin });
+    expect(await from('http://evil.example')).toMatchObject({ status: 403, json: { code: 'ORIGIN_REFUSED' } });
+    expect((await from('null')).status).toBe(403);
+    expect((await from('http://localhost.evil.example')).status).toBe(403);
+    expect((await from('http://localhost:3000')).status).toBe(200);
+    expect((await from(`http://${server.http}`)).status).toBe(200);
+    const preflight = await server.request('OPTIONS', '/graphql', undefined, {
+      origin: 'http://evil.example',
+      'access-control-request-method': 'POST',
+    });
+    expect(preflight.status).toBe(403);
+    const socket = new WebSocket(`ws://${server.http}/graphql`, 'graphql-transport-ws', {
+      origin: 'http://evil.example',
+    });
+    await expect(new Promise((done, fail) => socket.on('open', done).on('error', fail))).rejects.toThrow('403');
+  });
+
   const SUBSCRIPTION = 'subscription { per_shopChanges { epoch snapshot changes { diff row { shop total } } } }';
 
   async function follow(events: AsyncIterable<any>, amount: number): Promise<void> {
@@ -110,5 +162,46 @@ describe('GraphQL', () => {
     const client = createSseClient({ url: `http://${server.http}/graphql` });
     await follow(client.iterate({ query: SUBSCRIPTION }), 70);
     client.dispose();
+  });
+});
+
+describe('a GraphQL subscription', () => {
+  const column = { name: 'n', type: INTEGER, nullable: true, hidden: false };
+  const change = { epoch: 1, snapshot: false, batch: batchOfRows([INTEGER], [[1]]) };
+
+  /** The subscription of a view `v (n)`, and the engine's side of it. */
+  async function subscribed() {
+    const side = { closed: 0, send: (_change: unknown): void => {} };
+    const engine = {
+      subscribe: async (_id: string, _options: unknown, onChange: (change: unknown) => void) => {
+        side.send = onChange;
+        return { close: () => side.closed++ };
+      },
+    };
+    const view = { id: 'v', name: 'v', kind: 'view', columns: [column], key: null, query: 'SELECT 1' };
+    const { subscribe } = generateFields(view as never).subscription;
+    const services = { executor: { context: { engine } } };
+    const events = await (subscribe as any)(null, { snapshot: true }, services);
+    return { side, events: events[Symbol.asyncIterator]() as AsyncIterator<any> };
+  }
+
+  test('of a view at rest ends when the client leaves, without waiting for a change', async () => {
+    const { side, events } = await subscribed();
+    const pending = events.next();
+    await events.return?.();
+    expect(side.closed).toBe(1);
+    expect((await pending).done).toBe(true);
+  });
+
+  test('whose client does not read holds a bounded number of changes', async () => {
+    const { side, events } = await subscribed();
+    side.send(change);
+    expect((await events.next()).value.changes).toEqual([{ diff: 1, row: { n: 1 } }]);
+    for (let i = 0; i < 1000; i++) side.send(change);
+    expect(side.closed).toBe(0);
+    side.send(change);
+    expect(side.closed).toBeGreaterThan(0);
+    await expect(events.next()).rejects.toMatchObject({ code: 'OVERLOADED' });
+    expect((await events.next()).done).toBe(true);
   });
 });

@@ -2,6 +2,7 @@ import {
   GraphQLBoolean,
   GraphQLEnumType,
   type GraphQLFieldConfig,
+  GraphQLFloat,
   GraphQLInputObjectType,
   GraphQLInt,
   GraphQLList,
@@ -12,7 +13,7 @@ import {
 import type { CatalogObject } from '../../catalog/objects.ts';
 import { runPull } from '../../catalog/pull.ts';
 import { StreamError } from '../../lib/errors.ts';
-import type { ViewChange } from '../../ports/engine.ts';
+import type { Subscription, ViewChange } from '../../ports/engine.ts';
 import type { Services } from '../route.ts';
 import { DEFAULT_TIMEOUT_MS } from '../routes/sql.ts';
 import { rowJson } from '../rows.ts';
@@ -113,9 +114,7 @@ function whereType(name: string, fields: readonly FieldColumn[]): GraphQLInputOb
   const where: GraphQLInputObjectType = new GraphQLInputObjectType({
     name: `${name}_where`,
     fields: () => ({
-      ...Object.fromEntries(
-        fields.map(({ field, column }) => [field, { type: conditionType(name, field, column.type) }]),
-      ),
+      ...Object.fromEntries(fields.map(({ field, column }) => [field, { type: conditionType(column.type) }])),
       and: { type: new GraphQLList(new GraphQLNonNull(where)) },
       or: { type: new GraphQLList(new GraphQLNonNull(where)) },
       not: { type: where },
@@ -124,10 +123,16 @@ function whereType(name: string, fields: readonly FieldColumn[]): GraphQLInputOb
   return where;
 }
 
-function conditionType(name: string, field: string, type: FieldColumn['column']['type']): GraphQLInputObjectType {
+/** One type per operand, shared by all columns: names made of a view's and a column's could meet those of another pair. */
+const CONDITIONS = new Map<string, GraphQLInputObjectType>();
+
+function conditionType(type: FieldColumn['column']['type']): GraphQLInputObjectType {
   const operand = inputType(type);
-  return new GraphQLInputObjectType({
-    name: `${name}_${field}_condition`,
+  const name = `${String(operand).replace(/[^0-9A-Za-z]+/g, '_')}_condition`;
+  const known = CONDITIONS.get(name);
+  if (known !== undefined) return known;
+  const made = new GraphQLInputObjectType({
+    name,
     fields: {
       ...Object.fromEntries(COMPARISON_NAMES.map((comparison) => [comparison, { type: operand }])),
       in: { type: new GraphQLList(new GraphQLNonNull(operand)) },
@@ -135,6 +140,8 @@ function conditionType(name: string, field: string, type: FieldColumn['column'][
       isNull: { type: GraphQLBoolean },
     },
   });
+  CONDITIONS.set(name, made);
+  return made;
 }
 
 function orderType(name: string, fields: readonly FieldColumn[]): GraphQLInputObjectType {
@@ -164,7 +171,7 @@ function changesType(name: string, row: GraphQLObjectType): GraphQLObjectType {
   return new GraphQLObjectType({
     name: `${name}_changes`,
     fields: {
-      epoch: { type: new GraphQLNonNull(GraphQLInt) },
+      epoch: { type: new GraphQLNonNull(GraphQLFloat) },
       snapshot: {
         type: new GraphQLNonNull(GraphQLBoolean),
         description: 'Whether these are all rows as of the epoch.',
@@ -174,33 +181,67 @@ function changesType(name: string, row: GraphQLObjectType): GraphQLObjectType {
   });
 }
 
-async function* changes(services: Services, view: CatalogObject, fields: readonly FieldColumn[], snapshot: boolean) {
-  const queue: ViewChange[] = [];
+/**
+ * Not an async generator: the return() of one that waits for a change is only heard at the next change, so a client that left
+ * would stay subscribed to a view that rests. What a client that does not read leaves waiting is bounded as it arrives.
+ */
+async function changes(services: Services, view: CatalogObject, fields: readonly FieldColumn[], snapshot: boolean) {
+  let queue: ViewChange[] = [];
+  let failure: StreamError | undefined;
+  let done = false;
   let wake = (): void => {};
-  const subscription = await services.executor.context.engine.subscribe(view.id, { snapshot }, (change) => {
+  const end = (): void => {
+    done = true;
+    queue = [];
+    subscription?.close();
+    wake();
+  };
+  let subscription: Subscription | undefined;
+  subscription = await services.executor.context.engine.subscribe(view.id, { snapshot }, (change) => {
+    if (done) return;
     queue.push(change);
+    if (queue.length > MAX_QUEUED_CHANGES) {
+      failure = new StreamError('OVERLOADED', 'the subscriber reads too slowly', {
+        hint: 'subscribe again; a new snapshot follows',
+      });
+      end();
+    }
     wake();
   });
-  try {
+  if (done) subscription.close();
+  const next = async (): Promise<IteratorResult<ReturnType<typeof changeEvent>>> => {
     for (;;) {
       const change = queue.shift();
-      if (change === undefined) {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-      } else if (change.error !== undefined) {
+      if (change !== undefined) {
+        if (change.error === undefined) return { done: false, value: changeEvent(view, fields, change) };
+        end();
         throw new StreamError('CANCELLED', change.error.detail);
-      } else if (queue.length > MAX_QUEUED_CHANGES) {
-        throw new StreamError('OVERLOADED', 'the subscriber reads too slowly', {
-          hint: 'subscribe again; a new snapshot follows',
-        });
-      } else {
-        yield changeEvent(view, fields, change);
       }
+      if (failure !== undefined) {
+        const error = failure;
+        failure = undefined;
+        throw error;
+      }
+      if (done) return { done: true, value: undefined };
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
     }
-  } finally {
-    subscription.close();
-  }
+  };
+  return {
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    next,
+    async return() {
+      end();
+      return { done: true as const, value: undefined };
+    },
+    async throw(error: unknown): Promise<never> {
+      end();
+      throw error;
+    },
+  };
 }
 
 function changeEvent(view: CatalogObject, fields: readonly FieldColumn[], { epoch, snapshot, batch }: ViewChange) {

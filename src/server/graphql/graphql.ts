@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { GraphQLSchema } from 'graphql';
+import { checkOrigin } from '../origin.ts';
 import type { Services } from '../route.ts';
 
 /**
@@ -24,6 +25,12 @@ export async function graphqlPlugin(app: FastifyInstance, { services }: { servic
       socket.end('HTTP/1.1 404 Not Found\r\n\r\n');
       return;
     }
+    try {
+      checkOrigin(request.headers);
+    } catch {
+      socket.end('HTTP/1.1 403 Forbidden\r\n\r\n');
+      return;
+    }
     void loaded().then((ready) => ready.handleUpgrade(request, socket, head));
   });
   app.addHook('onClose', async () => {
@@ -32,13 +39,15 @@ export async function graphqlPlugin(app: FastifyInstance, { services }: { servic
 }
 
 async function load(services: Services) {
-  const [{ createYoga }, { buildSchema }, { toGraphqlError }, { WebSocketServer }, { useServer }] = await Promise.all([
-    import('graphql-yoga'),
-    import('./schema.ts'),
-    import('./graphql-error.ts'),
-    import('ws'),
-    import('graphql-ws/use/ws'),
-  ]);
+  const [{ createYoga }, { buildSchema }, { toGraphqlError }, { checkLimits }, { WebSocketServer }, { useServer }] =
+    await Promise.all([
+      import('graphql-yoga'),
+      import('./schema.ts'),
+      import('./graphql-error.ts'),
+      import('./limits.ts'),
+      import('ws'),
+      import('graphql-ws/use/ws'),
+    ]);
   let built: { version: number; schema: GraphQLSchema } | undefined;
   const schema = (): GraphQLSchema => {
     const { version } = services.executor.context.catalog;
@@ -52,12 +61,21 @@ async function load(services: Services) {
     landingPage: false,
     maskedErrors: { maskError: toGraphqlError },
     logging: false,
+    plugins: [{ onParams: ({ params }) => checkLimits(params.query, params.variables) }],
   });
   const sockets = new WebSocketServer({ noServer: true, maxPayload: 1 << 20 });
   const closer = useServer(
     {
       schema,
       context: () => services as never,
+      onSubscribe: (_context, _id, { query, variables }) => {
+        try {
+          checkLimits(query, variables);
+          return undefined;
+        } catch (thrown) {
+          return [toGraphqlError(thrown)];
+        }
+      },
       onNext: (_context, _id, _payload, _args, result) => ({
         ...result,
         ...(result.errors ? { errors: result.errors.map((error) => toGraphqlError(error)) } : {}),

@@ -12,17 +12,17 @@ import {
 import type { SqlType } from '../../values/types.ts';
 
 /** Values reach a scalar as JSON already (values/json.ts), so serialising is the identity; parsing is left to datumFromJson. */
-function passThrough(name: string, description: string): GraphQLScalarType {
+function passThrough(name: string, description: string, float: (text: string) => unknown = String): GraphQLScalarType {
   return new GraphQLScalarType({
     name,
     description,
     serialize: (value) => value,
     parseValue: (value) => value,
-    parseLiteral: literalJson,
+    parseLiteral: (node, variables) => literalJson(node, variables ?? {}, float),
   });
 }
 
-export const JsonScalar = passThrough('JSON', 'Any JSON value.');
+export const JsonScalar = passThrough('JSON', 'Any JSON value.', Number);
 const BigIntScalar = passThrough(
   'BigInt',
   '64-bit integer: a number while a double holds it exactly, a string beyond.',
@@ -36,26 +36,38 @@ const TimestampScalar = passThrough('Timestamp', 'ISO 8601, UTC, to the microsec
 const DateScalar = passThrough('Date', 'ISO 8601 date.');
 const TimeScalar = passThrough('Time', 'ISO 8601 time of day.');
 
-/** Number literals keep their text beyond 2^53, so that nothing is rounded on the way in. */
-export function literalJson(node: ValueNode): unknown {
+/**
+ * Whole numbers keep their text beyond 2^53, so that nothing is rounded on the way in; `float` says what others become. A variable
+ * that was not given is null, and its member of an object is left out, as in an input object.
+ */
+function literalJson(
+  node: ValueNode,
+  variables: Readonly<Record<string, unknown>>,
+  float: (text: string) => unknown,
+): unknown {
   switch (node.kind) {
     case Kind.INT: {
       const value = Number(node.value);
       return Number.isSafeInteger(value) ? value : node.value;
     }
     case Kind.FLOAT:
-      return node.value;
+      return float(node.value);
     case Kind.STRING:
     case Kind.BOOLEAN:
     case Kind.ENUM:
       return node.value;
     case Kind.NULL:
-    case Kind.VARIABLE:
       return null;
+    case Kind.VARIABLE:
+      return variables[node.name.value] ?? null;
     case Kind.LIST:
-      return node.values.map(literalJson);
+      return node.values.map((value) => literalJson(value, variables, float));
     case Kind.OBJECT:
-      return Object.fromEntries(node.fields.map((field) => [field.name.value, literalJson(field.value)]));
+      return Object.fromEntries(
+        node.fields
+          .filter(({ value }) => value.kind !== Kind.VARIABLE || variables[value.name.value] !== undefined)
+          .map(({ name, value }) => [name.value, literalJson(value, variables, float)]),
+      );
   }
 }
 

@@ -87,6 +87,8 @@ async function stream(request: FastifyRequest, reply: FastifyReply, subscribe: S
     }
   };
   for (const change of early) deliver(change);
+  // It may have closed while the subscription was made, when nobody heard it.
+  if (raw.destroyed || request.raw.socket.destroyed) close();
 }
 
 function eventOf(columns: Parameters<typeof columnsJson>[0], change: ViewChange): string {
