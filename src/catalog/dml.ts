@@ -95,6 +95,7 @@ async function append(
     columns.forEach((column, i) => {
       if (row[i] === null && !column.nullable) {
         throw new StreamError('VALUE_DOMAIN', `column "${column.name}" of "${object.name}" is NOT NULL`, {
+          sqlState: '23502',
           hint: 'nothing was written',
         });
       }

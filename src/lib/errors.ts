@@ -163,13 +163,20 @@ export class StreamError extends Error {
   readonly at: Position | undefined;
   /** The next step to take, as a sentence. */
   readonly hint: string | undefined;
+  /** SQLSTATE for the Postgres wire (PostgreSQL documentation, appendix A) where one code of ours covers several. */
+  readonly sqlState: string | undefined;
 
-  constructor(code: ErrorCode, detail: string, more: { at?: Position; hint?: string; cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    detail: string,
+    more: { at?: Position; hint?: string; cause?: unknown; sqlState?: string } = {},
+  ) {
     super(detail, more.cause === undefined ? undefined : { cause: more.cause });
     this.name = 'StreamError';
     this.code = code;
     this.at = more.at;
     this.hint = more.hint;
+    this.sqlState = more.sqlState;
   }
 
   /** Plain data that survives postMessage and JSON. */

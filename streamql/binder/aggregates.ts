@@ -60,6 +60,7 @@ export class Aggregation {
     if (type === undefined || type === null) {
       throw new StreamError('SQL_TYPE', `there is no ${fn}(${arg?.type.kind})`, {
         at: call.at,
+        sqlState: '42883',
         hint: 'CAST the argument',
       });
     }

@@ -19,10 +19,11 @@ export function bindCall(context: BindContext, name: string, given: readonly Exp
   const overloads = functionsNamed(name);
   const isOperator = !/^[a-z_]/.test(name);
   if (overloads.length === 0) {
-    if (isOperator) throw new StreamError('SQL_TYPE', `there is no operator ${name}`, { at });
+    if (isOperator) throw new StreamError('SQL_TYPE', `there is no operator ${name}`, { at, sqlState: '42883' });
     const names = new Set([...FUNCTIONS.values()].map((fn) => fn.name).filter((n) => /^[a-z]/.test(n)));
     throw new StreamError('SQL_BIND', `there is no function ${name}`, {
       at,
+      sqlState: '42883',
       hint: suggestion(name, names) ?? 'SHOW FUNCTIONS lists them',
     });
   }
@@ -123,6 +124,7 @@ function noOverload(
   const signatures = overloads.slice(0, 6).map((fn) => `${name}(${fn.args.join(', ')}${fn.variadic ? ' …' : ''})`);
   return new StreamError('SQL_TYPE', `there is no ${written}`, {
     at,
+    sqlState: '42883',
     hint: isOperator ? 'CAST a side to the type of the other' : `there is ${signatures.join(', ')}`,
   });
 }

@@ -66,6 +66,7 @@ function checkCount(given: number, wanted: number, { table, query }: Insert): vo
   if (given === wanted) return;
   throw new StreamError('SQL_BIND', `${given} values for ${wanted} columns of "${table.text}"`, {
     at: query.at,
+    sqlState: '42601',
     hint: given > wanted ? 'leave values out or name more columns' : 'name only the columns that get a value',
   });
 }

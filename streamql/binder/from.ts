@@ -60,6 +60,7 @@ export class FromBinder {
     if (relation === undefined) {
       throw new StreamError('SQL_BIND', `there is no source, table or view "${name.text}"`, {
         at,
+        sqlState: '42P01',
         hint:
           suggestion(name.text, this.#context.catalog.relationNames()) ??
           'SHOW SOURCES, SHOW TABLES and SHOW VIEWS list them',

@@ -65,6 +65,7 @@ export function parameterLiteral(params: readonly unknown[], index: number, at: 
   if (index > params.length) {
     throw new StreamError('SQL_BIND', `there is no value for $${index}`, {
       at,
+      sqlState: '42P02',
       hint: `${params.length} values were given in params`,
     });
   }

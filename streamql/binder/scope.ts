@@ -79,6 +79,7 @@ export class Scope {
     const tables = [...new Set(found.map((c) => c.table).filter((t) => t !== null))];
     throw new StreamError('SQL_BIND', `the column "${column.text}" is ambiguous`, {
       at: path[0].at,
+      sqlState: '42702',
       hint:
         tables.length > 1
           ? `write ${tables.map((t) => `${t}.${column.text}`).join(' or ')}`
@@ -95,6 +96,7 @@ export class Scope {
       const tables = new Set(this.columns.map((c) => c.table).filter((t) => t !== null));
       throw new StreamError('SQL_BIND', `there is no table "${first.text}" in FROM`, {
         at: first.at,
+        sqlState: '42P01',
         hint: suggestion(first.text, tables) ?? `FROM has: ${[...tables].join(', ') || 'nothing'}`,
       });
     }

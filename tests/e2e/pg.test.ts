@@ -85,3 +85,60 @@ test.runIf(psycopg)('psycopg reads the same values as text and in binary', async
   expect(text).toContain("Decimal('-12345678.9012')");
   await server.stop();
 });
+
+const SESSION = `
+import sys, threading, time, psycopg
+host, port = sys.argv[1].split(':')
+def connect(**more):
+    return psycopg.connect(host=host, port=port, user='any', dbname='any', autocommit=True, **more)
+def state(c, *args):
+    try:
+        c.execute(*args)
+        return 'no error'
+    except psycopg.Error as e:
+        return e.sqlstate
+LONG = "SELECT count(*) FROM big a CROSS JOIN big b CROSS JOIN big c"
+with connect() as c:
+    c.execute("INSERT INTO big SELECT * FROM (VALUES " + ",".join("(%d)" % i for i in range(3000)) + ") v")
+    c.execute("FLUSH")
+    threading.Timer(0.5, c.cancel).start()
+    begun = time.monotonic()
+    print('cancel', state(c, LONG), time.monotonic() - begun < 10)
+    c.execute("SET statement_timeout = '300ms'")
+    print('timeout', state(c, LONG))
+    c.execute("RESET statement_timeout")
+    print('after', c.execute("SELECT 1").fetchone())
+    for name, sql in (('function', 'SELECT nothing(1)'), ('column', 'SELECT nothing FROM big'), ('table', 'SELECT 1 FROM nothing'), ('syntax', 'SELEC 1'), ('null', 'INSERT INTO big VALUES (NULL)')):
+        print(name, state(c, sql))
+    try:
+        c.execute("SELECT 1 AS a; SET extra_float_digits = 3;\\n SELECT 'ü', nothing FROM big")
+    except psycopg.Error as e:
+        print('position', e.diag.statement_position, e.diag.message_primary)
+with connect(options='-c statement_timeout=300') as c:
+    print('option', state(c, LONG))
+try:
+    connect(options='-c nothing=1')
+except psycopg.OperationalError as e:
+    print('refused', 'there is no setting nothing' in str(e))
+`;
+
+test.runIf(psycopg)('cancel requests, statement_timeout, SQLSTATEs and positions', async () => {
+  const server = await ServerProcess.start(null);
+  await server.sql('CREATE TABLE big (id BIGINT PRIMARY KEY)');
+  const { stdout, stderr } = spawnSync('python3', ['-c', SESSION, server.pg], { encoding: 'utf8' });
+  expect(stderr).toBe('');
+  expect(stdout.trim().split('\n')).toEqual([
+    'cancel 57014 True',
+    'timeout 57014',
+    'after (1,)',
+    'function 42883',
+    'column 42703',
+    'table 42P01',
+    'syntax 42601',
+    'null 23502',
+    'position 57 there is no column "nothing" (line 2, column 14)',
+    'option 57014',
+    'refused True',
+  ]);
+  await server.stop();
+});

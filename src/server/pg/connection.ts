@@ -2,50 +2,25 @@ import type { Socket } from 'node:net';
 import type { Statement } from '../../../streamql/parser/ast.ts';
 import { parseStatements } from '../../../streamql/parser/parser.ts';
 import type { SqlResult } from '../../catalog/context.ts';
-import { asStreamError, type ErrorCode, StreamError } from '../../lib/errors.ts';
+import { asStreamError, StreamError } from '../../lib/errors.ts';
 import type { ColumnSchema } from '../../values/batch.ts';
-import { datumAt } from '../../values/column.ts';
-import { datumToText } from '../../values/text.ts';
 import type { Services } from '../route.ts';
-import { DEFAULT_MAX_ROWS, DEFAULT_TIMEOUT_MS } from '../routes/sql.ts';
-import { decodeBinary, encodeBinary } from './binary.ts';
+import { DEFAULT_MAX_ROWS } from '../routes/sql.ts';
+import { decodeBinary } from './binary.ts';
+import type { CancelRegistry } from './cancel.ts';
 import { FrameReader, FrameWriter, int16, int32, text } from './messages.ts';
-import { isAboutSession, PARAMETERS, PgSession, sessionColumns, sessionResult, splitStatements } from './session.ts';
-import { parameterValue, pgType } from './types.ts';
+import { errorFields, type Piece } from './pg-error.ts';
+import { dataRows, formatAt, rowDescription } from './result-frames.ts';
+import { isAboutSession, PARAMETERS, PgSession, type Prepared, sessionColumns, sessionResult } from './session.ts';
+import { bareText, highestParameter, splitStatements } from './sql-text.ts';
+import { parameterValue } from './types.ts';
 
 const SSL_REQUEST = 80877103;
 const GSS_REQUEST = 80877104;
 const CANCEL_REQUEST = 80877102;
+/** Version 3.0, the only minor version here. */
 const PROTOCOL_3 = 196608;
 const MAX_FRAME_BYTES = 16 << 20;
-
-/** SQLSTATE of our codes; what is not listed is XX000. */
-const SQLSTATES: Readonly<Partial<Record<ErrorCode, string>>> = {
-  SQL_SYNTAX: '42601',
-  SQL_BIND: '42703',
-  SQL_TYPE: '42804',
-  SQL_UNSUPPORTED: '0A000',
-  SQL_LIMIT: '54000',
-  OPTION_INVALID: '22023',
-  REQUEST_INVALID: '08P01',
-  NOT_FOUND: '42P01',
-  ALREADY_EXISTS: '42P07',
-  IN_USE: '2BP01',
-  TOO_LARGE: '54000',
-  TIMEOUT: '57014',
-  CANCELLED: '57014',
-  TRANSACTION_FAILED: '25P02',
-  OVERLOADED: '53300',
-  VALUE_OVERFLOW: '22003',
-  VALUE_DIVISION_BY_ZERO: '22012',
-  VALUE_CAST: '22P02',
-  VALUE_DOMAIN: '22023',
-};
-
-interface Prepared {
-  readonly sql: string;
-  readonly parameterOids: readonly number[];
-}
 
 interface Portal {
   readonly prepared: Prepared;
@@ -66,26 +41,30 @@ export class PgConnection {
   readonly #socket: Socket;
   readonly #services: Services;
   readonly #out = new FrameWriter();
-  readonly #prepared = new Map<string, Prepared>();
   readonly #portals = new Map<string, Portal>();
-  readonly #abort = new AbortController();
   readonly #session = new PgSession();
+  readonly #cancels: CancelRegistry;
+  /** Ends the statement that runs now. */
+  #running: AbortController | undefined;
+  /** What is worked on, for the positions in errors. */
+  #piece: Piece | undefined;
   #received: Buffer = Buffer.alloc(0);
   #started = false;
   #working = false;
   /** After an error in an extended query everything up to Sync is skipped. */
   #skipping = false;
 
-  constructor(socket: Socket, services: Services) {
+  constructor(socket: Socket, services: Services, cancels: CancelRegistry) {
     this.#socket = socket;
     this.#services = services;
+    this.#cancels = cancels;
     socket.setNoDelay(true);
     socket.on('data', (chunk) => {
       this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk]);
       void this.#work();
     });
     socket.on('error', () => socket.destroy());
-    socket.on('close', () => this.#abort.abort());
+    socket.on('close', () => this.#running?.abort());
   }
 
   async #work(): Promise<void> {
@@ -98,7 +77,7 @@ export class PgConnection {
       this.#services.log.warn('pg.protocol_error', {
         reason: thrown instanceof Error ? thrown.message : String(thrown),
       });
-      this.#error(new StreamError('REQUEST_INVALID', 'the message is not understood'));
+      this.#error(new StreamError('REQUEST_INVALID', 'the message is not understood'), 'FATAL');
       this.#flush();
       this.#socket.end();
     } finally {
@@ -128,23 +107,42 @@ export class PgConnection {
     if (code === SSL_REQUEST || code === GSS_REQUEST) {
       this.#socket.write('N');
     } else if (code === CANCEL_REQUEST) {
+      this.#cancels.cancel({ process: reader.int32(), secret: reader.int32() });
       this.#socket.end();
-    } else if (code === PROTOCOL_3) {
-      this.#started = true;
-      this.#out.frame('R', int32(0));
-      for (let name = reader.text(); name !== ''; name = reader.text()) {
-        const value = reader.text();
-        if (name === 'user') this.#session.user = this.#session.database = value;
-        if (name === 'database') this.#session.database = value;
-      }
-      for (const [name, { value, reported }] of Object.entries(PARAMETERS)) {
-        if (reported) this.#out.frame('S', text(name), text(value));
-      }
-      this.#out.frame('K', int32(process.pid), int32(0));
-      this.#ready();
+    } else if (code >>> 16 === PROTOCOL_3 >>> 16) {
+      this.#start(reader, code);
     } else {
       throw new RangeError(`protocol ${code}`);
     }
+  }
+
+  /** A newer minor version and options of the protocol itself are declined by NegotiateProtocolVersion, and it goes on without. */
+  #start(reader: FrameReader, version: number): void {
+    this.#started = true;
+    const declined: string[] = [];
+    try {
+      for (let name = reader.text(); name !== ''; name = reader.text()) {
+        const value = reader.text();
+        if (name.startsWith('_pq_.')) declined.push(name);
+        else this.#session.start(name, value);
+      }
+    } catch (thrown) {
+      if (thrown instanceof RangeError) throw thrown;
+      this.#error(thrown, 'FATAL');
+      this.#flush();
+      this.#socket.end();
+      return;
+    }
+    if (version !== PROTOCOL_3 || declined.length > 0)
+      this.#out.frame('v', int32(PROTOCOL_3), int32(declined.length), ...declined.map(text));
+    this.#out.frame('R', int32(0));
+    for (const [name, { value, reported }] of Object.entries(PARAMETERS)) {
+      if (reported) this.#out.frame('S', text(name), text(value));
+    }
+    const key = this.#cancels.add(() => this.#running?.abort());
+    this.#socket.once('close', () => this.#cancels.remove(key));
+    this.#out.frame('K', int32(key.process), int32(key.secret));
+    this.#ready();
   }
 
   async #message(type: string, reader: FrameReader): Promise<void> {
@@ -175,19 +173,19 @@ export class PgConnection {
 
   async #simple(sql: string): Promise<void> {
     try {
-      if (sql.trim().replaceAll(';', '').trim() === '') {
-        this.#out.frame('I');
-      } else {
-        // Positions in errors count from the first statement, so a text goes apart only when it has to.
-        const pieces = splitStatements(sql);
-        const apart = pieces.length > 1 && pieces.some((piece) => isAboutSession(piece));
-        for (const piece of apart ? pieces : [sql]) {
-          for (const result of await this.#execute(piece, [])) {
-            if (result.kind === 'rows') this.#rowDescription(result.columns);
-            this.#complete(result);
-          }
+      // Only what is about the session stands alone: the language takes the rest as one script.
+      const pieces = splitStatements(sql);
+      const apart = pieces.length > 1 && pieces.some((piece) => isAboutSession(piece.text));
+      let results = 0;
+      for (const { text: statement, from } of apart ? pieces : [{ text: sql, from: 0 }]) {
+        this.#piece = { whole: sql, from };
+        for (const result of await this.#execute(statement, [])) {
+          results++;
+          if (result.kind === 'rows') rowDescription(this.#out, result.columns);
+          this.#complete(result);
         }
       }
+      if (results === 0) this.#out.frame('I');
     } catch (thrown) {
       this.#error(thrown);
     }
@@ -200,9 +198,11 @@ export class PgConnection {
         const name = reader.text();
         const sql = reader.text();
         const parameterOids = Array.from({ length: reader.int16() }, () => reader.int32());
+        this.#piece = { whole: sql, from: 0 };
         if (!isAboutSession(sql) && parseStatements(sql).length > 1)
           throw new StreamError('SQL_SYNTAX', 'a prepared statement is one statement');
-        this.#prepared.set(name, { sql, parameterOids });
+        const parameters = Math.max(parameterOids.length, highestParameter(sql));
+        this.#session.prepared.set(name, { sql, parameterOids, parameters });
         this.#out.frame('1');
         return;
       }
@@ -217,6 +217,7 @@ export class PgConnection {
       case 'E': {
         const portal = this.#portal(reader.text());
         const most = reader.int32();
+        this.#piece = { whole: portal.prepared.sql, from: 0 };
         portal.result ??= (await this.#execute(portal.prepared.sql, portal.params))[0];
         if (portal.result === undefined) this.#out.frame('I');
         else this.#complete(portal.result, portal, most > 0 ? most : Number.POSITIVE_INFINITY);
@@ -224,7 +225,7 @@ export class PgConnection {
       }
       case 'C': {
         const kind = reader.byte();
-        (kind === 'S' ? this.#prepared : this.#portals).delete(reader.text());
+        (kind === 'S' ? this.#session.prepared : this.#portals).delete(reader.text());
         this.#out.frame('3');
         return;
       }
@@ -237,7 +238,14 @@ export class PgConnection {
     const portal = reader.text();
     const prepared = this.#statement(reader.text());
     const formats = Array.from({ length: reader.int16() }, () => reader.int16());
-    const params = Array.from({ length: reader.int16() }, (_, i) => {
+    const given = reader.int16();
+    if (given !== prepared.parameters) {
+      throw new StreamError(
+        'REQUEST_INVALID',
+        `${given} parameters for a statement that has ${prepared.parameters === 0 ? 'none' : prepared.parameters}`,
+      );
+    }
+    const params = Array.from({ length: given }, (_, i) => {
       const length = reader.int32();
       if (length === -1) return null;
       const bytes = reader.bytes(length);
@@ -253,9 +261,10 @@ export class PgConnection {
   async #describe(kind: string, name: string): Promise<void> {
     const portal = kind === 'P' ? this.#portal(name) : undefined;
     const prepared = portal?.prepared ?? this.#statement(name);
+    this.#piece = { whole: prepared.sql, from: 0 };
     const [statement] = isAboutSession(prepared.sql) ? [] : parseStatements(prepared.sql);
     if (kind === 'S') {
-      const count = Math.max(prepared.parameterOids.length, highestParameter(prepared.sql));
+      const count = prepared.parameters;
       const oids = Array.from({ length: count }, (_, i) => int32(prepared.parameterOids[i] || 25));
       this.#out.frame('t', int16(count), ...oids);
     }
@@ -263,7 +272,7 @@ export class PgConnection {
       ? sessionColumns(prepared.sql)
       : await this.#columnsOf(statement, prepared, portal);
     if (columns === undefined) this.#out.frame('n');
-    else this.#rowDescription(columns, portal?.formats);
+    else rowDescription(this.#out, columns, portal?.formats);
   }
 
   async #columnsOf(
@@ -273,7 +282,7 @@ export class PgConnection {
   ): Promise<readonly ColumnSchema[] | undefined> {
     if (statement === undefined) return undefined;
     if (statement.kind === 'query') {
-      const params = portal?.params ?? Array.from({ length: highestParameter(prepared.sql) }, () => null);
+      const params = portal?.params ?? Array.from({ length: prepared.parameters }, () => null);
       return this.#services.executor.describeQuery(statement.query, params);
     }
     if (statement.kind !== 'show' && statement.kind !== 'describe' && statement.kind !== 'explain') return undefined;
@@ -284,41 +293,36 @@ export class PgConnection {
   async #execute(sql: string, params: readonly unknown[]): Promise<SqlResult[]> {
     const answer = this.#session.answer(sql);
     if (answer !== undefined) return [sessionResult(answer)];
-    if (sql.trim() === '') return [];
-    return this.#services.executor.execute(sql, {
-      params,
-      timeoutMs: DEFAULT_TIMEOUT_MS,
-      maxRows: DEFAULT_MAX_ROWS,
-      signal: this.#abort.signal,
-    });
+    if (bareText(sql) === '') return [];
+    const running = new AbortController();
+    if (this.#socket.destroyed) running.abort();
+    this.#running = running;
+    try {
+      return await this.#services.executor.execute(sql, {
+        params,
+        timeoutMs: this.#session.statementTimeoutMs,
+        maxRows: DEFAULT_MAX_ROWS,
+        signal: running.signal,
+      });
+    } catch (thrown) {
+      if (!running.signal.aborted || asStreamError(thrown).code !== 'CANCELLED') throw thrown;
+      throw new StreamError('CANCELLED', 'the client cancelled the statement');
+    } finally {
+      this.#running = undefined;
+    }
   }
 
   #statement(name: string): Prepared {
-    const found = this.#prepared.get(name);
-    if (found === undefined) throw new StreamError('NOT_FOUND', `there is no prepared statement "${name}"`);
+    const found = this.#session.prepared.get(name);
+    if (found === undefined)
+      throw new StreamError('NOT_FOUND', `there is no prepared statement "${name}"`, { sqlState: '26000' });
     return found;
   }
 
   #portal(name: string): Portal {
     const found = this.#portals.get(name);
-    if (found === undefined) throw new StreamError('NOT_FOUND', `there is no portal "${name}"`);
+    if (found === undefined) throw new StreamError('NOT_FOUND', `there is no portal "${name}"`, { sqlState: '34000' });
     return found;
-  }
-
-  #rowDescription(columns: readonly ColumnSchema[], formats: readonly number[] = []): void {
-    const fields = columns.map((column, i) => {
-      const { oid, size } = pgType(column.type);
-      return Buffer.concat([
-        text(column.name),
-        int32(0),
-        int16(0),
-        int32(oid),
-        int16(size),
-        int32(-1),
-        int16(formatAt(formats, i)),
-      ]);
-    });
-    this.#out.frame('T', int16(columns.length), ...fields);
   }
 
   /** The rest of a result, or the next `most` rows of it: PortalSuspended then says that there are more. */
@@ -331,43 +335,16 @@ export class PgConnection {
       this.#out.frame('C', text(result.tag));
       return;
     }
-    let rows = 0;
-    let before = 0;
-    for (const batch of result.batches) {
-      const from = Math.max(0, portal.sent - before);
-      before += batch.length;
-      for (let i = from; i < batch.length && rows < most; i++, rows++) {
-        const fields = result.columns.map((column, c) => {
-          const datum = datumAt(batch.columns[c], i);
-          if (datum === null) return int32(-1);
-          const bytes =
-            formatAt(portal.formats, c) === 1
-              ? encodeBinary(datum, column.type)
-              : Buffer.from(datumToText(datum, column.type));
-          return Buffer.concat([int32(bytes.length), bytes]);
-        });
-        this.#out.frame('D', int16(fields.length), ...fields);
-      }
-      this.#flush();
-    }
+    const rows = dataRows(this.#out, result, portal.formats, portal.sent, most, () => this.#flush());
     portal.sent += rows;
-    if (portal.sent < before) this.#out.frame('s');
+    const all = result.batches.reduce((sum, batch) => sum + batch.length, 0);
+    if (portal.sent < all) this.#out.frame('s');
     else this.#out.frame('C', text(`SELECT ${rows}`));
   }
 
-  #error(thrown: unknown): void {
+  #error(thrown: unknown, severity: 'ERROR' | 'FATAL' = 'ERROR'): void {
     this.#session.failed();
-    const error = asStreamError(thrown);
-    const fields: [string, string][] = [
-      ['S', 'ERROR'],
-      ['V', 'ERROR'],
-      ['C', SQLSTATES[error.code] ?? 'XX000'],
-      [
-        'M',
-        error.at === undefined ? error.message : `${error.message} (line ${error.at.line}, column ${error.at.column})`,
-      ],
-    ];
-    if (error.hint !== undefined) fields.push(['H', error.hint]);
+    const fields = errorFields(thrown, severity, this.#piece);
     this.#out.frame('E', ...fields.map(([code, value]) => Buffer.concat([Buffer.from(code), text(value)])), [0]);
   }
 
@@ -379,14 +356,4 @@ export class PgConnection {
     const bytes = this.#out.take();
     if (bytes.length > 0 && !this.#socket.destroyed) this.#socket.write(bytes);
   }
-}
-
-/** One format counts for all, none means text. */
-const formatAt = (formats: readonly number[], i: number): number =>
-  (formats.length === 1 ? formats[0] : formats[i]) ?? 0;
-
-/** The highest n of $n outside of quotes. */
-function highestParameter(sql: string): number {
-  const bare = sql.replace(/'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*/g, '');
-  return Math.max(0, ...[...bare.matchAll(/\$(\d+)/g)].map((match) => Number(match[1])));
 }

@@ -3,6 +3,8 @@ import { StreamError } from '../../lib/errors.ts';
 import { batchOfRows, type ColumnSchema } from '../../values/batch.ts';
 import { VARCHAR } from '../../values/types.ts';
 import { VERSION } from '../../version.ts';
+import { DEFAULT_TIMEOUT_MS } from '../routes/sql.ts';
+import { bareText } from './sql-text.ts';
 
 /** What a client is told at its start, and may SHOW. SET takes the same value again and refuses any other. */
 export const PARAMETERS: Readonly<Record<string, { readonly value: string; readonly reported: boolean }>> = {
@@ -22,7 +24,18 @@ export const PARAMETERS: Readonly<Record<string, { readonly value: string; reado
 
 /** Settings of a client's own comfort that change no answer: SET takes any value. */
 const COMFORT =
-  /^(application_name|extra_float_digits|client_min_messages|statement_timeout|lock_timeout|idle_in_transaction_session_timeout)$/i;
+  /^(application_name|extra_float_digits|client_min_messages|lock_timeout|idle_in_transaction_session_timeout)$/i;
+
+/** What a setTimeout can hold: statement_timeout = 0 means none. */
+const NO_TIMEOUT_MS = 0x7fffffff;
+const UNIT_MS: Readonly<Record<string, number>> = { '': 1, ms: 1, s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** A statement that Parse named. `parameters` counts both declared and written ones. */
+export interface Prepared {
+  readonly sql: string;
+  readonly parameterOids: readonly number[];
+  readonly parameters: number;
+}
 
 export type SessionAnswer = { readonly tag: string } | { readonly column: string; readonly value: string };
 
@@ -53,9 +66,16 @@ const STATEMENTS: readonly SessionRow[] = [
   },
   {
     pattern: /^set\s+(?:session\s+|local\s+)?([\w.]+)\s*(?:=|\s+to\s+)\s*(.+)$/i,
-    run: (_, [, name, value]) => set(name, value),
+    run: (session, [, name, value]) =>
+      /^statement_timeout$/i.test(name) ? session.setTimeout(value) : set(name, value),
   },
-  { pattern: /^(reset\s+[\w.]+|discard\s+all)$/i, run: (_, [text]) => ({ tag: text.split(/\s/)[0].toUpperCase() }) },
+  { pattern: /^reset\s+([\w.]+)$/i, run: (session, [, name]) => session.reset(name) },
+  { pattern: /^discard\s+all$/i, run: (session) => session.discardAll() },
+  { pattern: /^deallocate\s+(?:prepare\s+)?(\w+|"[^"]+")$/i, run: (session, [, name]) => session.deallocate(name) },
+  {
+    pattern: /^show\s+statement_timeout$/i,
+    run: (session) => ({ column: 'statement_timeout', value: `${session.statementTimeoutMs}ms` }),
+  },
   { pattern: /^show\s+transaction\s+isolation\s+level$/i, run: constant('transaction_isolation', 'read committed') },
   { pattern: /^show\s+([a-z]+_\w+|datestyle|timezone|intervalstyle)$/i, run: (_, [, name]) => show(name) },
   {
@@ -83,12 +103,79 @@ const WRITES = /^\s*(insert|update|delete|create|drop)\b/i;
 export class PgSession {
   user = 'streamline';
   database = 'streamline';
+  /** How long a statement may take. */
+  statementTimeoutMs = DEFAULT_TIMEOUT_MS;
+  /** By name; '' is the unnamed one. */
+  readonly prepared = new Map<string, Prepared>();
   #block: 'none' | 'open' | 'failed' = 'none';
   #wrote = false;
 
   /** The state that ReadyForQuery tells. */
   get status(): 'I' | 'T' | 'E' {
     return this.#block === 'none' ? 'I' : this.#block === 'open' ? 'T' : 'E';
+  }
+
+  /**
+   * A parameter of StartupMessage. A time zone or date style that we do not have is answered by ParameterStatus with what holds (drivers send
+   * their own unasked); everything else is taken or refused as SET does.
+   */
+  start(name: string, value: string): void {
+    if (name === 'user') {
+      if (this.database === this.user) this.database = value;
+      this.user = value;
+    } else if (name === 'database') {
+      this.database = value;
+    } else if (name === 'options') {
+      for (const [, option, given] of value.matchAll(/(?:-c\s*|--)([\w.]+)=(\S+)/g)) this.start(option, given);
+    } else if (name === 'statement_timeout') {
+      this.setTimeout(value);
+    } else if (name === 'replication') {
+      if (!/^(false|off|no|0)$/i.test(value))
+        throw new StreamError('SQL_UNSUPPORTED', 'there is no replication over the Postgres wire', {
+          hint: 'SUBSCRIBE over HTTP, or read the topic with a Kafka client',
+        });
+    } else if (!/^(timezone|datestyle|intervalstyle)$/i.test(name)) {
+      set(name, value);
+    }
+  }
+
+  setTimeout(text: string): SessionAnswer {
+    const wanted = unquoted(text);
+    const match = /^(\d+)\s*(ms|s|min|h|d|)$/.exec(wanted);
+    if (/^default$/i.test(wanted)) {
+      this.statementTimeoutMs = DEFAULT_TIMEOUT_MS;
+    } else if (match === null) {
+      throw new StreamError('OPTION_INVALID', `statement_timeout cannot be ${wanted}`, {
+        hint: "a number of milliseconds, or a number with its unit such as '5s'; 0 is none",
+      });
+    } else {
+      const ms = Number(match[1]) * UNIT_MS[match[2]];
+      this.statementTimeoutMs = ms === 0 ? NO_TIMEOUT_MS : Math.min(ms, NO_TIMEOUT_MS);
+    }
+    return { tag: 'SET' };
+  }
+
+  reset(name: string): SessionAnswer {
+    if (/^(statement_timeout|all)$/i.test(name)) this.statementTimeoutMs = DEFAULT_TIMEOUT_MS;
+    else if (!COMFORT.test(name)) parameter(name);
+    return { tag: 'RESET' };
+  }
+
+  discardAll(): SessionAnswer {
+    this.prepared.clear();
+    this.reset('all');
+    return { tag: 'DISCARD ALL' };
+  }
+
+  deallocate(name: string): SessionAnswer {
+    if (/^all$/i.test(name)) {
+      this.prepared.clear();
+      return { tag: 'DEALLOCATE ALL' };
+    }
+    const bare = name.startsWith('"') ? name.slice(1, -1) : name;
+    if (!this.prepared.delete(bare))
+      throw new StreamError('NOT_FOUND', `there is no prepared statement "${bare}"`, { sqlState: '26000' });
+    return { tag: 'DEALLOCATE' };
   }
 
   /** The answer to a statement about the session; undefined for everything else. Refuses what a failed block may not run. */
@@ -167,22 +254,6 @@ export function sessionResult(answer: SessionAnswer): SqlResult {
   const columns: readonly ColumnSchema[] = [{ name: answer.column, type: VARCHAR, nullable: false }];
   return { kind: 'rows', columns, batches: [batchOfRows([VARCHAR], [[answer.value]])] };
 }
-
-/** The statements of a text, without their semicolons: those within quotes, dollar quotes and comments divide nothing. */
-export function splitStatements(sql: string): string[] {
-  const pieces: string[] = [];
-  let from = 0;
-  const tokens = /'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$[\s\S]*?\$\1\$|--[^\n]*|\/\*[\s\S]*?\*\/|;/g;
-  for (const { 0: token, index } of sql.matchAll(tokens)) {
-    if (token !== ';') continue;
-    pieces.push(sql.slice(from, index));
-    from = index + 1;
-  }
-  pieces.push(sql.slice(from));
-  return pieces.filter((piece) => piece.trim() !== '');
-}
-
-const bareText = (sql: string): string => sql.trim().replace(/;\s*$/, '').trim();
 
 const unquoted = (text: string): string => text.trim().replace(/^'(.*)'$/s, '$1');
 
