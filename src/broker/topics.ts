@@ -10,13 +10,14 @@ export function findTopic(storage: Storage, byId: boolean, name: string, id: str
   return storage.describeTopic(name) ?? E.UNKNOWN_TOPIC_OR_PARTITION;
 }
 
-/** Checks the leader epoch that a client believes in (KIP-320); −1: it does not say. An error code. */
+/** Checks that the partition can be used, and the leader epoch that a client believes in (KIP-320); −1: it does not say. An error code. */
 export function checkLeaderEpoch(log: PartitionLog, epoch: number): number {
+  if (log.offline !== undefined) return E.KAFKA_STORAGE_ERROR;
   if (epoch < 0 || epoch === log.leaderEpoch) return E.NONE;
   return epoch < log.leaderEpoch ? E.FENCED_LEADER_EPOCH : E.UNKNOWN_LEADER_EPOCH;
 }
 
-/** A partition as Metadata and DescribeTopicPartitions show it: one replica, here. */
+/** A partition as Metadata and DescribeTopicPartitions show it: one replica, here, or nowhere when its files are damaged. */
 export function describePartition(log: PartitionLog): {
   errorCode: number;
   partitionIndex: number;
@@ -26,14 +27,15 @@ export function describePartition(log: PartitionLog): {
   isrNodes: number[];
   offlineReplicas: number[];
 } {
+  const offline = log.offline !== undefined;
   return {
-    errorCode: E.NONE,
+    errorCode: offline ? E.LEADER_NOT_AVAILABLE : E.NONE,
     partitionIndex: log.partition,
-    leaderId: NODE_ID,
+    leaderId: offline ? -1 : NODE_ID,
     leaderEpoch: log.leaderEpoch,
     replicaNodes: [NODE_ID],
-    isrNodes: [NODE_ID],
-    offlineReplicas: [],
+    isrNodes: offline ? [] : [NODE_ID],
+    offlineReplicas: offline ? [NODE_ID] : [],
   };
 }
 

@@ -50,7 +50,8 @@ export async function readTopic(log: TopicLog, scan: Scan, onBatch: (batch: Batc
   const topic = scan.relation.slice(TOPIC_RELATION_PREFIX.length);
   const partitions = log.describeTopic(topic)?.partitions ?? 0;
   for (let partition = 0; partition < partitions; partition++) {
-    const { logStart, highWatermark } = log.bounds(topic, partition);
+    const { logStart, highWatermark, offline } = log.bounds(topic, partition);
+    if (offline !== undefined) throw new StreamError('STORAGE_FAILED', offline);
     let offset = logStart;
     while (offset < highWatermark) {
       const cursor = new RecordCursor(await log.read(topic, partition, offset, CHUNK_BYTES));

@@ -16,9 +16,9 @@ export interface TopicLog {
   deleteTopic(topic: string): Promise<void>;
   /**
    * First offset still there (log start) and the offset after the last readable record. Only what is committed is readable, so this end stays
-   * before the first transaction that is open (Kafka's last stable offset, without transactions its high watermark).
+   * before the first transaction that is open (Kafka's last stable offset, without transactions its high watermark). NOT_FOUND.
    */
-  bounds(topic: string, partition: number): { logStart: number; highWatermark: number };
+  bounds(topic: string, partition: number): PartitionBounds;
   /**
    * Whole record batches v2, back to back, beginning with the batch that contains `offset`; at least one batch when
    * there is one, else at most `maxBytes`. Empty at the high watermark. Batches of aborted transactions come without their records: offsets have gaps. NOT_FOUND; REQUEST_INVALID when out of range.
@@ -28,6 +28,13 @@ export interface TopicLog {
   append(topic: string, partition: number, records: readonly NewRecord[]): Promise<number>;
   /** Called after records became readable or the topic set changed; returns the unsubscribe. Calls may be merged. */
   onChange(listener: (topic: string) => void): () => void;
+}
+
+export interface PartitionBounds {
+  readonly logStart: number;
+  readonly highWatermark: number;
+  /** Why nothing of the partition can be read or appended: both offsets are 0 then and mean nothing. */
+  readonly offline?: string;
 }
 
 export interface TopicInfo {

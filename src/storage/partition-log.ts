@@ -9,12 +9,18 @@ import { recompressBatch } from './compaction.ts';
 import { type LogIdentity, type OpenedLog, openLog, writeLogStart } from './log-open.ts';
 import type { LogShared } from './log-shared.ts';
 import { LogWriter } from './log-writer.ts';
-import type { ProducerEntry } from './producer-state.ts';
+import { type ProducerEntry, ProducerState } from './producer-state.ts';
 import type { Segment } from './segment.ts';
 import type { EpochStart, SegmentSummary } from './segment-index.ts';
 import { firstAtOrAfter, firstOfLargest, type TimedOffset } from './time-lookup.ts';
 import type { TopicSettings } from './topic-config.ts';
-import { ABORT_MARKER, type AbortedTransaction, abortedBetween, COMMIT_MARKER } from './transaction-index.ts';
+import {
+  ABORT_MARKER,
+  type AbortedTransaction,
+  abortedBetween,
+  COMMIT_MARKER,
+  TransactionIndex,
+} from './transaction-index.ts';
 
 export interface AppendResult {
   /** −1 when refused. */
@@ -75,10 +81,22 @@ export class PartitionLog {
   #cleaner: Cleaner | undefined;
   #unreadableAt = -1;
   #logStart: number;
+  #offline: StreamError | undefined;
 
   static async open(shared: LogShared, options: PartitionLogOptions): Promise<PartitionLog> {
     const opened = await openLog(shared, options, options.clean, options.committed ?? []);
     return new PartitionLog(shared, options, opened);
+  }
+
+  /**
+   * One whose files are damaged: nothing of it is read, appended or deleted until somebody has mended them and started again, or has
+   * deleted the topic. The other partitions go on.
+   */
+  static offline(shared: LogShared, options: PartitionLogOptions, reason: StreamError): PartitionLog {
+    const nothing = { segments: [], producers: new ProducerState(), transactions: new TransactionIndex() };
+    const log = new PartitionLog(shared, options, { ...nothing, logStart: 0, logEnd: 0, scannedBytes: 0 });
+    log.#offline = reason;
+    return log;
   }
 
   private constructor(shared: LogShared, options: PartitionLogOptions, opened: OpenedLog) {
@@ -91,6 +109,11 @@ export class PartitionLog {
     this.#segments = this.#writer.segments;
     this.#logStart = opened.logStart;
     this.#epochs = this.#knownEpochs();
+  }
+
+  /** Why the partition cannot be used; undefined when it can. */
+  get offline(): StreamError | undefined {
+    return this.#offline;
   }
 
   /** First offset that can be read. */
@@ -193,7 +216,7 @@ export class PartitionLog {
         return refused(ERROR_CODES.CORRUPT_MESSAGE);
       }
     }
-    if (this.#shared.failure || this.#closed) return refused(ERROR_CODES.KAFKA_STORAGE_ERROR);
+    if (this.#shared.failure || this.#closed || this.#offline) return refused(ERROR_CODES.KAFKA_STORAGE_ERROR);
     if (options.leaderEpoch !== undefined && options.leaderEpoch !== this.leaderEpoch) {
       const older = options.leaderEpoch < this.leaderEpoch;
       return refused(older ? ERROR_CODES.FENCED_LEADER_EPOCH : ERROR_CODES.UNKNOWN_LEADER_EPOCH);
@@ -237,6 +260,7 @@ export class PartitionLog {
    * STORAGE_FAILED when the file cannot be read or is damaged.
    */
   async read(offset: number, maxBytes: number, options: { maxOffset?: number } = {}): Promise<Buffer> {
+    if (this.#offline) throw this.#offline;
     this.checkRange(offset);
     const end = Math.min(this.highWatermark, options.maxOffset ?? this.highWatermark);
     if (offset >= end) return NOTHING;
@@ -277,6 +301,7 @@ export class PartitionLog {
 
   /** Moves the log start up to `offset` (−1: the high watermark), durably, and deletes the segments below. Returns the log start. */
   deleteRecordsBefore(offset: number): Promise<number> {
+    if (this.#offline) throw this.#offline;
     const target = offset === -1 ? this.highWatermark : offset;
     if (target < 0 || target > this.highWatermark) {
       throw new StreamError('REQUEST_INVALID', `offset ${offset} is outside 0 to ${this.highWatermark}`);
@@ -292,7 +317,7 @@ export class PartitionLog {
     return this.#maintain(async () => {
       const now = this.#shared.clock.nowMs();
       this.#writer.producers.expire(now);
-      if (!this.settings.deletes) return 0;
+      if (!this.settings.deletes || this.#offline) return 0;
       const active = this.#segments.at(-1)!;
       if (this.#expired(active, now)) await this.#writer.roll(now);
       let excess = this.settings.retentionBytes < 0 ? 0 : this.sizeBytes - this.settings.retentionBytes;
@@ -313,7 +338,7 @@ export class PartitionLog {
   compact(): Promise<number> {
     return this.#maintain(async () => {
       const { settings } = this;
-      if (!settings.compacts || this.#closed) return 0;
+      if (!settings.compacts || this.#closed || this.#offline) return 0;
       const now = this.#shared.clock.nowMs();
       const active = this.#segments.at(-1)!;
       if (
@@ -346,7 +371,9 @@ export class PartitionLog {
     this.#closed = true;
     this.#cancelDeletions();
     await this.#maintenance;
-    return this.#writer.close();
+    const saved = await this.#writer.close();
+    // The next start must not take damaged files on trust.
+    return saved && this.#offline === undefined;
   }
 
   /** Stops without keeping anything: the topic is being deleted. */

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { type Clock, systemClock, type Timer } from '../lib/clock.ts';
-import { StreamError } from '../lib/errors.ts';
+import { asStreamError, StreamError } from '../lib/errors.ts';
 import { type Log, silentLog } from '../lib/log.ts';
 import type { Disk, DurableDisk } from '../ports/disk.ts';
-import type { NewRecord, TopicInfo, TopicLog } from '../ports/topic-log.ts';
+import { isInternalTopic } from '../ports/internal-topics.ts';
+import type { NewRecord, PartitionBounds, TopicInfo, TopicLog } from '../ports/topic-log.ts';
 import { encodeChecked } from './checked-file.ts';
 import { readCommitted } from './committed-read.ts';
 import { DataDirLock } from './data-dir-lock.ts';
@@ -20,6 +21,7 @@ const CLEAN_MARKER = 'clean-shutdown';
 /** There after a sync failed, until a start has written again what that one should have. */
 const FAILED_MARKER = 'storage-failed';
 const TOPICS = 'topics';
+const OFFLINE_HINT = 'restore the file from a copy and start again, or delete the topic';
 const MOST_PARTITIONS = 10_000;
 /** Partitions opened at the same time: enough to keep two cores and the disk busy. */
 const OPEN_AT_ONCE = 4;
@@ -84,7 +86,7 @@ export class Storage implements TopicLog {
   #compaction: Timer | undefined;
   #closing: Promise<void> | undefined;
 
-  /** DATA_DIR_LOCKED; STORAGE_FAILED naming the file when what is there is damaged beyond what recovery may repair. */
+  /** DATA_DIR_LOCKED; STORAGE_FAILED naming the file when what all topics need is damaged beyond what recovery may repair. */
   static async open(options: StorageOptions): Promise<Storage> {
     const lock = options.dir && !options.inMemory ? DataDirLock.acquire(options.dir) : undefined;
     try {
@@ -251,9 +253,9 @@ export class Storage implements TopicLog {
     this.#noteChange(name);
   }
 
-  bounds(topic: string, partition: number): { logStart: number; highWatermark: number } {
-    const { logStart, lastStableOffset } = this.#log(topic, partition);
-    return { logStart, highWatermark: lastStableOffset };
+  bounds(topic: string, partition: number): PartitionBounds {
+    const { logStart, lastStableOffset, offline } = this.#log(topic, partition);
+    return { logStart, highWatermark: lastStableOffset, ...(offline ? { offline: offline.message } : {}) };
   }
 
   async read(topic: string, partition: number, offset: number, maxBytes: number): Promise<Uint8Array> {
@@ -268,7 +270,7 @@ export class Storage implements TopicLog {
     const { baseOffset, lastOffset, error } = log.append(
       encodeRecordSet(records, this.#shared.clock.nowMs(), log.settings.maxMessageBytes),
     );
-    if (error !== undefined) throw this.#shared.failure ?? appendError(error, topic, partition);
+    if (error !== undefined) throw this.#shared.failure ?? log.offline ?? appendError(error, topic, partition);
     await log.durable(lastOffset);
     return baseOffset;
   }
@@ -365,8 +367,9 @@ export class Storage implements TopicLog {
     this.#byId.set(row.id, topic);
   }
 
-  #openLog(topic: Topic, partition: number, clean: boolean): Promise<PartitionLog> {
-    return PartitionLog.open(this.#shared, {
+  /** A partition whose files are damaged is offline, with a line in the log; one that the broker itself needs stops the start. */
+  async #openLog(topic: Topic, partition: number, clean: boolean): Promise<PartitionLog> {
+    const options = {
       directory: `${topic.directory}/${partition}`,
       topic: topic.row.name,
       topicId: topic.row.id,
@@ -375,7 +378,21 @@ export class Storage implements TopicLog {
       leaderEpoch: this.#metadata.current.leaderEpoch,
       clean,
       committed: this.#committed.get(`${topic.row.id}/${partition}`) ?? [],
-    });
+    };
+    try {
+      return await PartitionLog.open(this.#shared, options);
+    } catch (thrown) {
+      const error = asStreamError(thrown);
+      if (error.code !== 'STORAGE_FAILED' || isInternalTopic(options.topic)) throw thrown;
+      const { message: reason, hint } = error;
+      this.#shared.log.error('partition offline', {
+        topic: options.topic,
+        partition,
+        reason,
+        hint: hint ?? OFFLINE_HINT,
+      });
+      return PartitionLog.offline(this.#shared, options, error);
+    }
   }
 
   async #changeRow(topic: Topic, edit: (row: TopicRow) => TopicRow): Promise<void> {

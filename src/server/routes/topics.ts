@@ -203,7 +203,8 @@ export async function appendPosted(log: TopicLog, topic: TopicInfo, records: rea
 const READ_BYTES = 1 << 20;
 
 async function readRecords(log: TopicLog, topic: string, partition: number, from: number | undefined, limit: number) {
-  const { logStart, highWatermark } = log.bounds(topic, partition);
+  const { logStart, highWatermark, offline } = log.bounds(topic, partition);
+  if (offline !== undefined) throw new StreamError('STORAGE_FAILED', offline);
   const first = Math.max(logStart, from === undefined ? logStart : from < 0 ? highWatermark + from : from);
   const records: unknown[] = [];
   let offset = first;

@@ -1,11 +1,11 @@
-import type { TopicLog } from '../../../src/ports/topic-log.ts';
+import type { PartitionBounds, TopicLog } from '../../../src/ports/topic-log.ts';
 
 /** What is readable of a topic at some moment. */
 export interface TopicState {
   /** Stable; a re-created topic gets another. */
   readonly id: string;
   /** By partition number. */
-  readonly partitions: readonly { readonly logStart: number; readonly highWatermark: number }[];
+  readonly partitions: readonly PartitionBounds[];
 }
 
 /**

@@ -45,8 +45,9 @@ export async function readSource(
     const limit = (partition: number): number => state.partitions[partition].highWatermark;
     const unread = (): boolean =>
       state.partitions.some((_, partition) => (cursor.position(partition) ?? 0) < limit(partition));
-    while (unread()) {
+    for (;;) {
       if (failure !== null) throw failure;
+      if (!unread()) break;
       if (!cursor.readyBelow(limit)) {
         await new Promise<void>((resolve) => {
           news = resolve;

@@ -1,4 +1,4 @@
-import type { ErrorCode, StreamError } from '../../../src/lib/errors.ts';
+import { type ErrorCode, StreamError } from '../../../src/lib/errors.ts';
 import type { Log } from '../../../src/lib/log.ts';
 import type { SourceSpec } from '../../../src/ports/engine.ts';
 import { ProtocolError } from '../../../src/protocol/protocol-error.ts';
@@ -100,6 +100,12 @@ export class SourceCursor {
   /** Takes over news of the topic: more records, more partitions, older records gone, the topic made anew or deleted. */
   update(state: TopicState | undefined): void {
     if (state === undefined) return;
+    // A partition that cannot be read has no end to be compared with, and a view without its records would be wrong: all of it waits.
+    const offline = state.partitions.find((partition) => partition.offline !== undefined)?.offline;
+    if (offline !== undefined) {
+      this.#parts.onError(new StreamError('STORAGE_FAILED', offline));
+      return;
+    }
     if (this.#topicId !== null && this.#topicId !== state.id) {
       this.#parts.logger.warn('source.topic_recreated', { source: this.#spec.name, topic: this.#spec.topic });
       for (const partition of this.#partitions) partition.feed.stop();
