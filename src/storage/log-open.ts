@@ -52,6 +52,10 @@ export async function openLog(
     await disk.remove(path.slice(0, -SEGMENT_SUFFIX.length) + SIDECAR_SUFFIX);
     await disk.remove(path);
   }
+  for (const { path } of dropMerged(files)) {
+    await disk.remove(path.slice(0, -SEGMENT_SUFFIX.length) + SIDECAR_SUFFIX);
+    await disk.remove(path);
+  }
   checkLinks(files, start);
 
   const segments: Segment[] = [];
@@ -237,6 +241,18 @@ function superseded(files: readonly SegmentFile[], logStart: number): number {
   let count = 0;
   while (count + 1 < files.length && files[count + 1]!.header.baseOffset <= logStart) count++;
   return count;
+}
+
+/** Takes out what a crash left of segments whose records were merged into the one before them: that one knows whom the next refers to. */
+function dropMerged(files: SegmentFile[]): SegmentFile[] {
+  const dropped: SegmentFile[] = [];
+  for (let at = 0; at < files.length; at++) {
+    const { header, link } = files[at]!;
+    if (header.mergedLink === undefined) continue;
+    const next = files.findIndex((file, other) => other > at && file.header.previousLink === link);
+    if (next > at + 1) dropped.push(...files.splice(at + 1, next - at - 1));
+  }
+  return dropped;
 }
 
 /** The log start is made durable before a segment is deleted, so a gap is a loss. */

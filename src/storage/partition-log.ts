@@ -357,10 +357,12 @@ export class PartitionLog {
       if (cleanable.length === 0) return 0;
       this.#cleaner ??= new Cleaner(this.#shared, this.#directory);
       return this.#cleaner.clean(cleanable, settings, this.#logStart, (old, by) => {
-        this.#segments[this.#segments.indexOf(old)] = by;
+        this.#segments.splice(this.#segments.indexOf(old[0]!), old.length, by);
         this.#writer.cache.dropBelow(by.summary.endOffset);
-        this.#shared.openSegments.forget(old);
-        void old.retire();
+        for (const one of old) {
+          this.#shared.openSegments.forget(one);
+          void one.retire();
+        }
       });
     });
   }

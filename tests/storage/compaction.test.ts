@@ -105,6 +105,31 @@ describe('compaction', () => {
     expect((await readAll(storage)).length).toBeLessThan(20);
   });
 
+  test('small segments become one, which a start trusts and continues', async () => {
+    const disk = new FaultDisk(6);
+    const config = { 'cleanup.policy': 'compact', 'segment.bytes': '4096', 'min.cleanable.dirty.ratio': '0' };
+    const storage = await Storage.open({ disk, ...TIMERS });
+    await storage.createTopic('t', { partitions: 1, config });
+    for (let i = 0; i < 400; i++) await storage.append('t', 0, [record(`k${i % 5}`, `v${i}${'.'.repeat(80)}`)]);
+    const log = storage.partition('t', 0)!;
+    const before = log.segmentCount;
+    await log.compact();
+    expect(before).toBeGreaterThan(10);
+    expect(log.segmentCount).toBeLessThan(before / 3);
+    const seen = await readAll(storage);
+    expect(seen.filter(({ offset }) => offset < 395).length).toBeLessThan(60);
+    const found = await log.offsetForTimestamp(0);
+    expect(found?.offset).toBe(seen[0]!.offset);
+    const crashed = disk.crash();
+    for (let life = 0; life < 2; life++) {
+      const again = await Storage.open({ disk: crashed, ...TIMERS });
+      expect(again.partition('t', 0)!.offline).toBeUndefined();
+      expect((await readAll(again)).slice(0, seen.length)).toEqual(seen);
+      expect(await again.append('t', 0, [record('k0', 'more')])).toBe(400 + life);
+      await again.close();
+    }
+  });
+
   test('tombstones stay for delete.retention.ms, then go', async () => {
     const storage = await compacted({ 'delete.retention.ms': '0' });
     for (let i = 0; i < 40; i++) await storage.append('t', 0, [record('gone', `v${i}${'.'.repeat(60)}`)]);
