@@ -20,6 +20,15 @@ export const SETTINGS = {
     doc: 'Directory that holds everything durable. One process at a time.',
     parse: parseText,
   } as Setting<string>,
+  encryptionKeyFile: {
+    name: 'storage.encryption_key_file',
+    flag: 'encryption-key-file',
+    env: 'STREAMLINE_ENCRYPTION_KEY_FILE',
+    placeholder: 'FILE',
+    default: '',
+    doc: 'Keys for topics with `streamline.encryption`: lines of an id and 32 random bytes in base64. The highest id encrypts; the others stay for as long as something they encrypted is there.',
+    parse: parseText,
+  } as Setting<string>,
   kafkaListen: {
     name: 'kafka.listen',
     flag: 'kafka-listen',

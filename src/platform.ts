@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { startEngineWorker } from '../streamql/engine/worker/host.ts';
 import { Broker } from './broker/broker.ts';
@@ -15,6 +15,7 @@ import type { StreamEngine } from './ports/engine.ts';
 import type { RunningServer } from './server/server.ts';
 import { MemoryDisk } from './storage/disk/memory-disk.ts';
 import { NodeDisk } from './storage/disk/node-disk.ts';
+import { KeyRing } from './storage/encryption.ts';
 import { Storage } from './storage/storage.ts';
 
 export interface Platform {
@@ -53,6 +54,7 @@ export async function startPlatform(settings: Settings, version: string, log: Lo
       dir: settings.inMemory ? null : dataDir,
       clock,
       log,
+      ...readKeys(settings.encryptionKeyFile, log),
     });
     closers.push(() => storage.close());
     const starting = startEngineWorker({
@@ -113,6 +115,19 @@ export async function startPlatform(settings: Settings, version: string, log: Lo
   } catch (thrown) {
     await closeAll();
     throw thrown;
+  }
+}
+
+/** The keys of storage.encryption_key_file, if there is one. OPTION_INVALID when it cannot be used. */
+function readKeys(path: string, log: Log): { keys?: KeyRing } {
+  if (path === '') return {};
+  try {
+    if ((statSync(path).mode & 0o007) !== 0) log.warn('keys.readable_by_others', { path });
+    return { keys: KeyRing.parse(readFileSync(path, 'utf8'), path) };
+  } catch (thrown) {
+    if (thrown instanceof StreamError) throw thrown;
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new StreamError('OPTION_INVALID', `cannot read the key file: ${reason}`, { cause: thrown });
   }
 }
 

@@ -4,6 +4,7 @@ import { type BatchHeader, readBatchHeader } from '../protocol/records.ts';
 import { decodeChecked, encodeChecked } from './checked-file.ts';
 import { filterBatch, LatestOffsets, type RawRecord, rawRecords } from './compaction.ts';
 import { TEMPORARY_SUFFIX } from './disk/node-disk.ts';
+import { type BatchPlace, decryptBatches } from './encryption.ts';
 import type { LogShared } from './log-shared.ts';
 import { rebuild, Segment } from './segment.ts';
 import { encodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from './segment-header.ts';
@@ -37,11 +38,13 @@ interface CleanerState {
 export class Cleaner {
   readonly #shared: LogShared;
   readonly #directory: string;
+  readonly #place: BatchPlace;
   #state: CleanerState | undefined;
 
-  constructor(shared: LogShared, directory: string) {
+  constructor(shared: LogShared, directory: string, place: BatchPlace) {
     this.#shared = shared;
     this.#directory = directory;
+    this.#place = place;
   }
 
   /**
@@ -124,13 +127,19 @@ export class Cleaner {
         if (header.lastOffset < from) continue;
         if (latest.full) return { latest, end };
         if (!header.isTransactional && !header.isControl) {
-          for (const { key, offset } of rawRecords(batch, header))
+          for (const { key, offset } of rawRecords(...this.#open(batch, header)))
             if (key !== null && offset >= from) latest.note(key, offset);
         }
         end = header.lastOffset + 1;
       }
     }
     return { latest, end };
+  }
+
+  /** The batch as it was produced, whether it is encrypted or not. */
+  #open(batch: Buffer, header: BatchHeader): [Buffer, BatchHeader] {
+    const plain = decryptBatches(batch, this.#shared.keys, this.#place);
+    return plain === batch ? [batch, header] : [plain, readBatchHeader(plain)];
   }
 
   /** The segment with only what `keep` wants, in place of the old file; undefined when nothing goes. */
@@ -156,9 +165,10 @@ export class Cleaner {
           isLast || (header.producerId >= 0 && lastOfProducer.get(header.producerId) === header.baseOffset);
         let out: Buffer | undefined = batch;
         if (!header.isTransactional && !header.isControl) {
-          out = filterBatch(
-            batch,
-            header,
+          const [plain, plainHeader] = this.#open(batch, header);
+          const filtered = filterBatch(
+            plain,
+            plainHeader,
             (record) => {
               const kept = keep(record);
               if (kept && record.isTombstone) hasTombstones = true;
@@ -166,8 +176,12 @@ export class Cleaner {
             },
             mustStay,
           );
+          if (filtered?.length !== plain.length) {
+            out =
+              filtered === undefined || plain === batch ? filtered : this.#shared.keys!.encrypt(filtered, this.#place);
+            changed = true;
+          }
         }
-        changed ||= out?.length !== batch.length;
         if (out !== undefined) await file.append([out]);
       }
       if (!changed) return { by: undefined, hasTombstones };

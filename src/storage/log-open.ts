@@ -231,6 +231,12 @@ async function readHeaders(shared: LogShared, identity: LogIdentity, names: stri
         `segment ${path} belongs to topic ${header.topicId}, partition ${header.partition}: was it moved here?`,
       );
     }
+    if (header.keyId !== undefined && !shared.keys?.has(header.keyId)) {
+      const keys = shared.keys === undefined ? 'there is no key file' : 'the key file does not have it';
+      throw new StreamError('OPTION_INVALID', `segment ${path} is encrypted with key ${header.keyId}: ${keys}`, {
+        hint: 'storage.encryption_key_file must hold every key that something was encrypted with',
+      });
+    }
     files.push({ path, header, link: linkOf(bytes), sizeBytes: file.size });
   }
   return files;

@@ -2,6 +2,7 @@ import type { Clock } from '../lib/clock.ts';
 import { StreamError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { Disk } from '../ports/disk.ts';
+import type { KeyRing } from './encryption.ts';
 import type { LogWriter } from './log-writer.ts';
 import { OpenSegments } from './segment.ts';
 import { TailCacheBudget } from './tail-cache.ts';
@@ -29,6 +30,8 @@ export class LogShared {
   readonly log: Log;
   readonly limits: LogLimits;
   readonly cache: TailCacheBudget;
+  /** For topics that are encrypted at rest. */
+  readonly keys: KeyRing | undefined;
   readonly openSegments = new OpenSegments(OPEN_SEALED_SEGMENTS);
   pendingBytes = 0;
   /** Where commits of all partitions become durable; without it (in memory, or before the logs are open) each syncs its own segment. */
@@ -47,11 +50,12 @@ export class LogShared {
   #syncing = 0;
   readonly #waiting: (() => void)[] = [];
 
-  constructor(disk: Disk, clock: Clock, log: Log, limits: LogLimits, changed: (topic: string) => void) {
+  constructor(disk: Disk, clock: Clock, log: Log, limits: LogLimits, changed: (topic: string) => void, keys?: KeyRing) {
     this.disk = disk;
     this.clock = clock;
     this.log = log;
     this.limits = limits;
+    this.keys = keys;
     this.cache = new TailCacheBudget(limits.tailCacheBytes);
     this.#changed = changed;
   }

@@ -114,14 +114,16 @@ export class LogWriter {
   enqueue(data: Buffer, now: number): void {
     patchBatch(data, 0, this.#nextOffset, this.#leaderEpoch);
     if (this.#settings.logAppendTime) stampLogAppendTime(data, 0, now);
-    const header = readBatchHeader(data);
+    const keys = this.#settings.encrypted ? this.#shared.keys : undefined;
+    const stored = keys === undefined ? data : keys.encrypt(data, this.#identity);
+    const header = readBatchHeader(stored);
     const { baseOffset, lastOffset, maxTimestamp, producerId } = header;
-    const segment = this.#segmentFor(data.length, lastOffset, now);
-    segment.plannedBytes += data.length;
+    const segment = this.#segmentFor(stored.length, lastOffset, keys?.current, now);
+    segment.plannedBytes += stored.length;
     const before = producerId >= 0 ? this.producers.add(header, baseOffset, maxTimestamp, now) : undefined;
     this.#nextOffset = lastOffset + 1;
-    this.#shared.pendingBytes += data.length;
-    this.#pending.push({ data, header, segment, before });
+    this.#shared.pendingBytes += stored.length;
+    this.#pending.push({ data: stored, header, segment, before });
     if (this.#shared.limits.tailCacheBytes > 0) this.cache.add(baseOffset, lastOffset, data);
     this.#schedule();
   }
@@ -157,14 +159,17 @@ export class LogWriter {
     }
   }
 
-  #segmentFor(bytes: number, lastOffset: number, now: number): Segment {
+  #segmentFor(bytes: number, lastOffset: number, keyId: number | undefined, now: number): Segment {
     const active = this.segments.at(-1)!;
     const full =
+      active.header.keyId !== keyId ||
       active.plannedBytes + bytes > this.#settings.segmentBytes ||
       now - active.header.createdAtMs >= this.#settings.segmentMs ||
       lastOffset - active.baseOffset > 0x7fffffff;
-    if (!full || active.empty) return active;
-    return this.#planSegment(now);
+    if (!full || (active.empty && active.created)) return active;
+    // One that nothing was put into yet may still be another one.
+    if (active.empty) this.#snapshots.delete(this.segments.pop()!);
+    return this.#planSegment(now, keyId);
   }
 
   /** Ends the last segment although it is not full, when everything in it is written; resolves when it is sealed, if it could be. */
@@ -175,7 +180,7 @@ export class LogWriter {
     await this.#draining;
   }
 
-  #planSegment(now: number): Segment {
+  #planSegment(now: number, keyId?: number): Segment {
     const header = {
       topicId: this.#identity.topicId,
       partition: this.#identity.partition,
@@ -183,6 +188,7 @@ export class LogWriter {
       baseOffset: this.#nextOffset,
       createdAtMs: now,
       previousLink: this.segments.at(-1)?.link ?? 0,
+      ...(keyId === undefined ? {} : { keyId }),
     };
     const segment = Segment.planned(this.#shared.disk, this.#identity.directory, header);
     if (this.segments.length > 0) this.#snapshots.set(segment, this.producers.copy());

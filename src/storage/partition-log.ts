@@ -6,6 +6,7 @@ import { ERROR_CODES } from '../protocol/error-codes.ts';
 import { type BatchHeader, encodeBatch, readBatchHeader } from '../protocol/records.ts';
 import { Cleaner } from './cleaner.ts';
 import { recompressBatch } from './compaction.ts';
+import { type BatchPlace, decryptBatches, isEncrypted } from './encryption.ts';
 import { type LogIdentity, type OpenedLog, openLog, writeLogStart } from './log-open.ts';
 import type { LogShared } from './log-shared.ts';
 import { LogWriter } from './log-writer.ts';
@@ -72,6 +73,8 @@ export class PartitionLog {
   readonly leaderEpoch: number;
   readonly #shared: LogShared;
   readonly #directory: string;
+  readonly #place: BatchPlace;
+  readonly #decrypt: (batches: Buffer) => Buffer;
   readonly #writer: LogWriter;
   readonly #segments: Segment[];
   readonly #epochs: EpochStart[];
@@ -102,6 +105,8 @@ export class PartitionLog {
   private constructor(shared: LogShared, options: PartitionLogOptions, opened: OpenedLog) {
     this.#shared = shared;
     this.#directory = options.directory;
+    this.#place = { topicId: options.topicId, partition: options.partition };
+    this.#decrypt = (batches) => decryptBatches(batches, shared.keys, this.#place);
     this.topic = options.topic;
     this.partition = options.partition;
     this.leaderEpoch = options.leaderEpoch;
@@ -227,6 +232,8 @@ export class PartitionLog {
     const headers: BatchHeader[] = [];
     for (let at = 0; at < batches.length; ) {
       const header = readBatchHeader(batches, at);
+      // Not theirs to set.
+      if (isEncrypted(batches, at)) return refused(ERROR_CODES.INVALID_RECORD);
       const error = this.#refuses(header, now, options.origin ?? 'client');
       if (error) return refused(error);
       at += header.sizeBytes;
@@ -269,7 +276,7 @@ export class PartitionLog {
     const segment = this.#segmentOf(offset);
     if (segment.sealed) this.#shared.openSegments.touch(segment);
     try {
-      return await segment.read(offset, maxBytes, segment.summary.sizeBytes, end);
+      return this.#decrypt(await segment.read(offset, maxBytes, segment.summary.sizeBytes, end));
     } catch (error) {
       this.checkRange(offset); // deleted meanwhile
       throw this.#unreadable(segment, offset, error);
@@ -291,12 +298,12 @@ export class PartitionLog {
 
   /** The first readable record whose timestamp is `timestampMs` or later (ListOffsets by time); undefined when there is none. */
   offsetForTimestamp(timestampMs: number): Promise<TimedOffset | undefined> {
-    return firstAtOrAfter(this.#segments, timestampMs, this.#logStart, this.highWatermark);
+    return firstAtOrAfter(this.#segments, timestampMs, this.#logStart, this.highWatermark, this.#decrypt);
   }
 
   /** The first record with the largest timestamp (KIP-734); undefined when nothing is readable. */
   maxTimestamp(): Promise<TimedOffset | undefined> {
-    return firstOfLargest(this.#segments, this.#logStart, this.highWatermark);
+    return firstOfLargest(this.#segments, this.#logStart, this.highWatermark, this.#decrypt);
   }
 
   /** Moves the log start up to `offset` (−1: the high watermark), durably, and deletes the segments below. Returns the log start. */
@@ -355,7 +362,7 @@ export class PartitionLog {
         cleanable.push(segment);
       }
       if (cleanable.length === 0) return 0;
-      this.#cleaner ??= new Cleaner(this.#shared, this.#directory);
+      this.#cleaner ??= new Cleaner(this.#shared, this.#directory, this.#place);
       return this.#cleaner.clean(cleanable, settings, this.#logStart, (old, by) => {
         this.#segments.splice(this.#segments.indexOf(old[0]!), old.length, by);
         this.#writer.cache.dropBelow(by.summary.endOffset);

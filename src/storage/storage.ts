@@ -10,6 +10,7 @@ import { readCommitted } from './committed-read.ts';
 import { DataDirLock } from './data-dir-lock.ts';
 import { MemoryDisk } from './disk/memory-disk.ts';
 import { NodeDisk } from './disk/node-disk.ts';
+import type { KeyRing } from './encryption.ts';
 import { LogShared } from './log-shared.ts';
 import { MetadataFile, type TopicRow } from './metadata.ts';
 import { PartitionLog } from './partition-log.ts';
@@ -46,6 +47,8 @@ export interface StorageOptions {
   readonly retentionCheckMs?: number;
   /** How often compacted topics are looked at (log.cleaner.backoff.ms). */
   readonly compactionCheckMs?: number;
+  /** For topics with streamline.encryption. */
+  readonly keys?: KeyRing;
   /** Size of each of the two files of the write-ahead log. */
   readonly walFileBytes?: number;
 }
@@ -110,7 +113,14 @@ export class Storage implements TopicLog {
       pendingBytes: options.pendingBytes ?? 256 << 20,
     };
     const note = (topic: string) => this.#noteChange(topic);
-    this.#shared = new LogShared(disk, options.clock ?? systemClock, options.log ?? silentLog, limits, note);
+    this.#shared = new LogShared(
+      disk,
+      options.clock ?? systemClock,
+      options.log ?? silentLog,
+      limits,
+      note,
+      options.keys,
+    );
     this.#shared.onFailure((failure) => {
       disk
         .replaceFile(FAILED_MARKER, encodeChecked('storage-failed', 1, `${failure.message}\n`))
@@ -178,7 +188,7 @@ export class Storage implements TopicLog {
     checkName(name);
     checkCount(options.partitions);
     const config = { ...options.config };
-    checkTopicConfig(config, this.#defaults);
+    this.#checkConfig(config);
     const row: TopicRow = { name, id: this.#newId(), partitions: options.partitions, config };
     const refuseExisting = () => {
       if (this.#metadata.current.topics.some((topic) => topic.name === name)) {
@@ -243,7 +253,7 @@ export class Storage implements TopicLog {
         else if (TOPIC_CONFIG.some((known) => known.name === key)) delete config[key];
         else checkTopicConfig({ [key]: '' });
       }
-      checkTopicConfig(config, this.#defaults);
+      this.#checkConfig(config);
       return { ...row, config };
     };
     alter(topic.row);
@@ -337,7 +347,10 @@ export class Storage implements TopicLog {
       else known.push(payload);
     }
     this.#shared.distrustCache = await disk.exists(FAILED_MARKER);
-    for (const row of this.#metadata.current.topics) await this.#openTopic(row, clean);
+    for (const row of this.#metadata.current.topics) {
+      this.#checkKeys(row.config, ` of topic ${row.name}`);
+      await this.#openTopic(row, clean);
+    }
     this.#committed.clear();
     if (this.#shared.distrustCache) {
       await disk.remove(FAILED_MARKER);
@@ -393,6 +406,18 @@ export class Storage implements TopicLog {
       });
       return PartitionLog.offline(this.#shared, options, error);
     }
+  }
+
+  #checkConfig(config: Readonly<Record<string, string>>): void {
+    checkTopicConfig(config, this.#defaults);
+    this.#checkKeys(config, '');
+  }
+
+  #checkKeys(config: Readonly<Record<string, string>>, whose: string): void {
+    if (!topicSettings(config, this.#defaults).encrypted || this.#shared.keys !== undefined) return;
+    throw new StreamError('OPTION_INVALID', `topic setting streamline.encryption${whose} needs keys`, {
+      hint: 'start the server with storage.encryption_key_file',
+    });
   }
 
   async #changeRow(topic: Topic, edit: (row: TopicRow) => TopicRow): Promise<void> {

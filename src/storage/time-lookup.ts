@@ -20,6 +20,7 @@ export async function firstAtOrAfter(
   timestampMs: number,
   logStart: number,
   end: number,
+  decrypt: (batch: Buffer) => Buffer,
 ): Promise<TimedOffset | undefined> {
   for (const segment of [...segments]) {
     const { summary, baseOffset } = segment;
@@ -37,7 +38,7 @@ export async function firstAtOrAfter(
         return false;
       });
       if (!found) break;
-      const record = await firstRecord(found, timestampMs, logStart);
+      const record = await firstRecord(found, timestampMs, logStart, decrypt);
       if (record) return record;
       from = found.position + found.header.sizeBytes;
     }
@@ -50,6 +51,7 @@ export async function firstOfLargest(
   segments: readonly Segment[],
   logStart: number,
   end: number,
+  decrypt: (batch: Buffer) => Buffer,
 ): Promise<TimedOffset | undefined> {
   let largest = Number.NEGATIVE_INFINITY;
   for (const segment of [...segments]) {
@@ -67,7 +69,7 @@ export async function firstOfLargest(
       return true;
     });
   }
-  return largest === Number.NEGATIVE_INFINITY ? undefined : firstAtOrAfter(segments, largest, logStart, end);
+  return largest === Number.NEGATIVE_INFINITY ? undefined : firstAtOrAfter(segments, largest, logStart, end, decrypt);
 }
 
 /** Within one batch. A batch whose records cannot be read counts as a whole: its reader makes the error known. */
@@ -75,10 +77,11 @@ async function firstRecord(
   { segment, header, position }: Found,
   timestampMs: number,
   logStart: number,
+  decrypt: (batch: Buffer) => Buffer,
 ): Promise<TimedOffset | undefined> {
   const leaderEpoch = header.partitionLeaderEpoch;
   try {
-    const cursor = new RecordCursor(await segment.bytes(position, position + header.sizeBytes));
+    const cursor = new RecordCursor(decrypt(await segment.bytes(position, position + header.sizeBytes)));
     while (cursor.next()) {
       if (cursor.timestampMs < timestampMs || cursor.offset < logStart) continue;
       return { offset: cursor.offset, timestampMs: cursor.timestampMs, leaderEpoch };

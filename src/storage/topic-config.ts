@@ -16,6 +16,8 @@ export interface TopicSettings {
   readonly flushMs: number;
   /** What batches are stored in; undefined: as the producer sent them. */
   readonly codec: WritableCodec | undefined;
+  /** Records are encrypted at rest. */
+  readonly encrypted: boolean;
   /** cleanup.policy names `compact`, `delete`, or both. */
   readonly compacts: boolean;
   readonly deletes: boolean;
@@ -176,6 +178,13 @@ export const TOPIC_CONFIG: readonly TopicConfigRow[] = [
     ...whole(1n, LARGEST_LONG),
   },
   {
+    name: 'streamline.encryption',
+    type: 'string',
+    default: 'none',
+    doc: 'How records are stored: none = as they came; aes-256-gcm = encrypted with the newest key of storage.encryption_key_file. Holds for what is appended from now on.',
+    ...oneOf('none', 'aes-256-gcm'),
+  },
+  {
     name: 'streamline.fsync',
     type: 'string',
     default: 'always',
@@ -236,6 +245,7 @@ export function topicSettings(
     fsync: text('streamline.fsync') as FsyncPolicy,
     flushMs: number('flush.ms'),
     codec: CODEC_OF[text('compression.type')],
+    encrypted: text('streamline.encryption') !== 'none',
     compacts: text('cleanup.policy').includes('compact'),
     deletes: text('cleanup.policy').includes('delete'),
     minCleanableDirtyRatio: number('min.cleanable.dirty.ratio'),
