@@ -11,7 +11,14 @@ interface Promised {
 }
 
 async function work(rig: BrokerRig, promised: Promised, isOver: () => boolean): Promise<void> {
-  const clients = await Promise.all([0, 1, 2].map(() => WireClient.connect(rig.address)));
+  const connecting = await Promise.allSettled([0, 1, 2].map(() => WireClient.connect(rig.address)));
+  const clients = connecting.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  if (clients.length < connecting.length) {
+    // On a busy machine the power may go before all are connected.
+    for (const client of clients) client.close();
+    expect(isOver(), 'connections are refused while the broker lives').toBe(true);
+    return;
+  }
   const [producer, committer, beginner] = clients as [WireClient, WireClient, WireClient];
   const whileOn = async (step: () => Promise<void>): Promise<void> => {
     while (!isOver()) await step();
