@@ -1,10 +1,11 @@
 import { compileFilterProject } from '../../streamql/engine/compile-expr.ts';
 import type { Expr, Filter, Plan, Project, Scan } from '../../streamql/plan/plan.ts';
+import { inputsOf } from '../../streamql/plan/walk.ts';
 import { StreamError } from '../lib/errors.ts';
 import { type Batch, gatherBatch } from '../values/batch.ts';
 import type { Datum } from '../values/types.ts';
 import type { QueryOptions, ScanData, SqlContext } from './context.ts';
-import { readTopic, TOPIC_RELATION_PREFIX } from './topic-relation.ts';
+import { KEY_COLUMN, readTopic, TOPIC_RELATION_PREFIX } from './topic-relation.ts';
 
 /** Rows answered by a pull query, at one epoch over all views it reads. */
 export interface PullAnswer {
@@ -119,11 +120,27 @@ async function fetchScans(
       if (options.signal?.aborted) throw new StreamError('CANCELLED', 'the client went away');
       return true;
     };
-    if (scan.relation.startsWith(TOPIC_RELATION_PREFIX)) await readTopic(context.log, scan, onBatch);
+    if (scan.relation.startsWith(TOPIC_RELATION_PREFIX))
+      await readTopic(context.log, scan, keyWanted(plan, scan), onBatch);
     else await context.engine.readSource(scan.relation, scan.columns, onBatch);
     data.set(scan, batches);
   }
   return { scans: data, epoch };
+}
+
+/** The one key of a topic's records that the filter over its scan lets through; undefined when it may be several. */
+function keyWanted(plan: Plan, scan: Scan): string | undefined {
+  if (plan.op === 'filter' && plan.input === scan) {
+    const equal = new Map<number, Datum>();
+    collectEqualities(plan.predicate, equal);
+    const key = equal.get(scan.columns.indexOf(KEY_COLUMN));
+    return typeof key === 'string' ? key : undefined;
+  }
+  for (const input of inputsOf(plan)) {
+    const key = keyWanted(input, scan);
+    if (key !== undefined) return key;
+  }
+  return undefined;
 }
 
 const isFromLog = (context: SqlContext, scan: Scan): boolean =>

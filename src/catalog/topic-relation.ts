@@ -22,6 +22,8 @@ export function refuseInternal(topic: string): void {
 /** Ids of topics named in a pull query without a source over them. */
 export const TOPIC_RELATION_PREFIX = 'topic:';
 
+export const KEY_COLUMN = 0;
+
 const COLUMNS: readonly ColumnSchema[] = [
   { name: 'key', type: VARCHAR, nullable: true },
   { name: 'value', type: VARCHAR, nullable: true },
@@ -45,20 +47,30 @@ export function topicRelation(topic: TopicInfo): Relation {
 
 const CHUNK_BYTES = 1 << 20;
 
-/** Calls `onBatch` with the records that were readable when it began, chunk by chunk. */
-export async function readTopic(log: TopicLog, scan: Scan, onBatch: (batch: Batch) => Promise<boolean>): Promise<void> {
+/** Calls `onBatch` with the records that were readable when it began, chunk by chunk; with a key only with those that have it. */
+export async function readTopic(
+  log: TopicLog,
+  scan: Scan,
+  key: string | undefined,
+  onBatch: (batch: Batch) => Promise<boolean>,
+): Promise<void> {
+  // Bytes that are not UTF-8 are read as this character.
+  const wanted = key === undefined || key.includes('\ufffd') ? undefined : Buffer.from(key);
   const topic = scan.relation.slice(TOPIC_RELATION_PREFIX.length);
   const partitions = log.describeTopic(topic)?.partitions ?? 0;
   for (let partition = 0; partition < partitions; partition++) {
     const { logStart, highWatermark, offline } = log.bounds(topic, partition);
     if (offline !== undefined) throw new StreamError('STORAGE_FAILED', offline);
     let offset = logStart;
-    while (offset < highWatermark) {
+    for (;;) {
+      if (wanted) offset = await log.seekKey(topic, partition, offset, wanted);
+      if (offset >= highWatermark) break;
       const cursor = new RecordCursor(await log.read(topic, partition, offset, CHUNK_BYTES));
       const builders = scan.columns.map((column) => new ColumnBuilder(COLUMNS[column].type, 1024));
       let rows = 0;
       while (cursor.next()) {
         if (cursor.offset < offset || cursor.offset >= highWatermark) continue;
+        if (wanted && !hasKey(cursor, wanted)) continue;
         const text = (start: number, end: number) => (end < 0 ? null : cursor.buffer.toString('utf8', start, end));
         const row = [
           () => text(cursor.keyStart, cursor.keyEnd),
@@ -83,3 +95,6 @@ export async function readTopic(log: TopicLog, scan: Scan, onBatch: (batch: Batc
     }
   }
 }
+
+const hasKey = ({ buffer, keyStart, keyEnd }: RecordCursor, key: Buffer): boolean =>
+  keyEnd >= 0 && keyEnd - keyStart === key.length && buffer.compare(key, 0, key.length, keyStart, keyEnd) === 0;

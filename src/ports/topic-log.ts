@@ -24,6 +24,11 @@ export interface TopicLog {
    * there is one, else at most `maxBytes`. Empty at the high watermark. Batches of aborted transactions come without their records: offsets have gaps. NOT_FOUND; REQUEST_INVALID when out of range.
    */
   read(topic: string, partition: number, offset: number, maxBytes: number): Promise<Uint8Array>;
+  /**
+   * The first offset from `offset` on where a record with this key may be, the end of the partition when there is certainly none: a
+   * reader who looks for one key need not read what lies between. NOT_FOUND.
+   */
+  seekKey(topic: string, partition: number, offset: number, key: Uint8Array): Promise<number>;
   /** Appends one produced record set; resolves after the fsync that covers it with the first record's offset. */
   append(topic: string, partition: number, records: readonly NewRecord[]): Promise<number>;
   /** Called after records became readable or the topic set changed; returns the unsubscribe. Calls may be merged. */

@@ -123,7 +123,7 @@ export class Cleaner {
     let end = from;
     for (const segment of cleanable) {
       if (segment.summary.endOffset <= from) continue;
-      for await (const { batch, header } of batchesOf(segment)) {
+      for await (const { batch, header } of segment.batches()) {
         if (header.lastOffset < from) continue;
         if (latest.full) return { latest, end };
         if (!header.isTransactional && !header.isControl) {
@@ -150,7 +150,7 @@ export class Cleaner {
   ): Promise<{ by: Segment | undefined; hasTombstones: boolean }> {
     // The last batch of a producer carries the sequence that its next one continues, and the last of all the end offset.
     const lastOfProducer = new Map<number, number>();
-    for await (const { header } of batchesOf(segment)) lastOfProducer.set(header.producerId, header.baseOffset);
+    for await (const { header } of segment.batches()) lastOfProducer.set(header.producerId, header.baseOffset);
     const { disk } = this.#shared;
     const temporary = `${segment.path}${TEMPORARY_SUFFIX}`;
     const header = { ...segment.header, compacted: true };
@@ -159,7 +159,7 @@ export class Cleaner {
     let changed = false;
     try {
       await file.append([encodeSegmentHeader(header)]);
-      for await (const { batch, header } of batchesOf(segment)) {
+      for await (const { batch, header } of segment.batches()) {
         const isLast = header.lastOffset + 1 === segment.summary.endOffset;
         const mustStay =
           isLast || (header.producerId >= 0 && lastOfProducer.get(header.producerId) === header.baseOffset);
@@ -299,22 +299,9 @@ function neighbours(segments: readonly Segment[], segmentBytes: number): Segment
 /** Where the first transactional record is; infinite when there is none. */
 async function firstTransaction(segments: readonly Segment[]): Promise<number> {
   for (const segment of segments) {
-    for await (const { header } of batchesOf(segment)) {
+    for await (const { header } of segment.batches()) {
       if (header.isTransactional && !header.isControl) return header.baseOffset;
     }
   }
   return Number.POSITIVE_INFINITY;
-}
-
-async function* batchesOf(segment: Segment): AsyncGenerator<{ batch: Buffer; header: BatchHeader }> {
-  const { endOffset, sizeBytes } = segment.summary;
-  for (let offset = segment.baseOffset; offset < endOffset; ) {
-    const data = await segment.read(offset, READ_BYTES, sizeBytes, endOffset);
-    for (let at = 0; at < data.length; ) {
-      const header = readBatchHeader(data, at);
-      yield { batch: data.subarray(at, at + header.sizeBytes), header };
-      at += header.sizeBytes;
-      offset = header.lastOffset + 1;
-    }
-  }
 }

@@ -5,7 +5,7 @@ import { decodeChecked, encodeChecked } from './checked-file.ts';
 import { TEMPORARY_SUFFIX } from './disk/node-disk.ts';
 import type { LogShared } from './log-shared.ts';
 import { ProducerState } from './producer-state.ts';
-import { offsetName, rebuild, SEGMENT_SUFFIX, Segment, SIDECAR_SUFFIX } from './segment.ts';
+import { KEYS_SUFFIX, offsetName, rebuild, SEGMENT_SUFFIX, Segment, SIDECAR_SUFFIX } from './segment.ts';
 import { decodeSegmentHeader, linkOf, SEGMENT_HEADER_BYTES, type SegmentHeader } from './segment-header.ts';
 import { decodeSidecar, type SegmentIndex, type SegmentSummary } from './segment-index.ts';
 import { TransactionIndex } from './transaction-index.ts';
@@ -49,11 +49,13 @@ export async function openLog(
   const start = names.includes(LOG_START_FILE) ? await readLogStart(shared, directory) : 0;
   const files = await readHeaders(shared, identity, names);
   for (const { path } of files.splice(0, superseded(files, start))) {
-    await disk.remove(path.slice(0, -SEGMENT_SUFFIX.length) + SIDECAR_SUFFIX);
+    for (const suffix of [SIDECAR_SUFFIX, KEYS_SUFFIX])
+      await disk.remove(path.slice(0, -SEGMENT_SUFFIX.length) + suffix);
     await disk.remove(path);
   }
   for (const { path } of dropMerged(files)) {
-    await disk.remove(path.slice(0, -SEGMENT_SUFFIX.length) + SIDECAR_SUFFIX);
+    for (const suffix of [SIDECAR_SUFFIX, KEYS_SUFFIX])
+      await disk.remove(path.slice(0, -SEGMENT_SUFFIX.length) + suffix);
     await disk.remove(path);
   }
   checkLinks(files, start);

@@ -7,6 +7,7 @@ import { type BatchHeader, encodeBatch, readBatchHeader } from '../protocol/reco
 import { Cleaner } from './cleaner.ts';
 import { recompressBatch } from './compaction.ts';
 import { type BatchPlace, decryptBatches, isEncrypted } from './encryption.ts';
+import { hashKey } from './key-filter.ts';
 import { type LogIdentity, type OpenedLog, openLog, writeLogStart } from './log-open.ts';
 import type { LogShared } from './log-shared.ts';
 import { LogWriter } from './log-writer.ts';
@@ -281,6 +282,24 @@ export class PartitionLog {
       this.checkRange(offset); // deleted meanwhile
       throw this.#unreadable(segment, offset, error);
     }
+  }
+
+  /**
+   * The first offset from `offset` on where a record with the key may be, the log's end when there is none: sealed segments that don't have
+   * the key are passed over. The first look at a segment reads it whole.
+   */
+  async seekKey(offset: number, key: Uint8Array): Promise<number> {
+    const hash = hashKey(key);
+    let at = Math.max(offset, this.#logStart);
+    while (at < this.logEnd) {
+      const segment = this.#segmentOf(at);
+      // One that cannot be read is for the reader to find.
+      const filter = await segment.keyFilter()?.catch(() => undefined);
+      if (filter === undefined || filter.mayHold(hash)) return Math.max(at, this.#logStart);
+      this.#shared.openSegments.touch(segment);
+      at = Math.max(segment.summary.endOffset, this.#logStart);
+    }
+    return this.logEnd;
   }
 
   /** Where a leader epoch ends (OffsetForLeaderEpoch): the largest epoch not above it and the offset after that one's last. */

@@ -1,14 +1,18 @@
 import { StreamError } from '../lib/errors.ts';
 import type { Disk, DiskFile } from '../ports/disk.ts';
 import { readInt64 } from '../protocol/record-batch.ts';
-import { BATCH_HEADER_BYTES, type BatchHeader, batchSizeAt } from '../protocol/records.ts';
+import { BATCH_HEADER_BYTES, type BatchHeader, batchSizeAt, readBatchHeader } from '../protocol/records.ts';
 import { scanBatches } from './batch-scan.ts';
+import { rawRecords } from './compaction.ts';
+import { isEncrypted } from './encryption.ts';
+import { hashKey, KeyFilter, KeyHashes } from './key-filter.ts';
 import { encodeSegmentHeader, linkOf, SEGMENT_HEADER_BYTES, type SegmentHeader } from './segment-header.ts';
 import { decodeSidecar, encodeSidecar, SegmentIndex, type SegmentSummary } from './segment-index.ts';
 import type { TransactionIndex } from './transaction-index.ts';
 
 export const SEGMENT_SUFFIX = '.strm';
 export const SIDECAR_SUFFIX = '.idx';
+export const KEYS_SUFFIX = '.keys';
 
 /** `<20-digit base offset><suffix>`: names sort as offsets do. */
 export function offsetName(offset: number, suffix: string): string {
@@ -48,6 +52,7 @@ export class OpenSegments {
 export class Segment {
   readonly path: string;
   readonly sidecarPath: string;
+  readonly #keysPath: string;
   readonly header: SegmentHeader;
   /** Identifies this segment to its successor. */
   readonly link: number;
@@ -60,6 +65,7 @@ export class Segment {
   readonly #encodedHeader: Buffer;
   #file: Promise<DiskFile> | undefined;
   #index: Promise<SegmentIndex> | SegmentIndex | undefined;
+  #keys: Promise<KeyFilter | undefined> | undefined;
   #users = 0;
   #deleted = false;
 
@@ -72,6 +78,7 @@ export class Segment {
     this.#disk = disk;
     this.path = `${directory}/${offsetName(header.baseOffset, SEGMENT_SUFFIX)}`;
     this.sidecarPath = `${directory}/${offsetName(header.baseOffset, SIDECAR_SUFFIX)}`;
+    this.#keysPath = `${directory}/${offsetName(header.baseOffset, KEYS_SUFFIX)}`;
     this.header = header;
     this.#encodedHeader = encodeSegmentHeader(header);
     this.link = linkOf(this.#encodedHeader);
@@ -156,6 +163,33 @@ export class Segment {
       throw error;
     });
     return this.#index;
+  }
+
+  /**
+   * Which keys the sealed segment holds. The first who asks reads all of it, for which a small segment is not worth it, and leaves the answer beside it. Undefined for one
+   * with encrypted batches too: their keys are nobody's business. STORAGE_FAILED when it cannot be read.
+   */
+  keyFilter(): Promise<KeyFilter | undefined> | undefined {
+    if (!this.sealed || this.header.keyId !== undefined || this.summary.sizeBytes < FILTERED_BYTES) return undefined;
+    this.#keys ??= this.use(() => this.#loadKeys()).catch((error: unknown) => {
+      this.#keys = undefined;
+      throw error;
+    });
+    return this.#keys;
+  }
+
+  /** The segment's batches in their order, a chunk of the file at a time. */
+  async *batches(): AsyncGenerator<{ batch: Buffer; header: BatchHeader }> {
+    const { endOffset, sizeBytes } = this.summary;
+    for (let offset = this.baseOffset; offset < endOffset; ) {
+      const data = await this.read(offset, CHUNK_BYTES, sizeBytes, endOffset);
+      for (let at = 0; at < data.length; ) {
+        const header = readBatchHeader(data, at);
+        yield { batch: data.subarray(at, at + header.sizeBytes), header };
+        at += header.sizeBytes;
+        offset = header.lastOffset + 1;
+      }
+    }
   }
 
   /**
@@ -248,12 +282,14 @@ export class Segment {
     const file = this.#file;
     this.#file = undefined;
     if (this.sealed) this.#index = undefined;
+    this.#keys = undefined;
     await (await file?.catch(() => undefined))?.close();
   }
 
   /** Removes the files. Reads under way finish. */
   async delete(): Promise<void> {
     await this.#disk.remove(this.sidecarPath);
+    await this.#disk.remove(this.#keysPath);
     await this.#disk.remove(this.path);
     await this.retire();
   }
@@ -278,6 +314,24 @@ export class Segment {
     return index;
   }
 
+  async #loadKeys(): Promise<KeyFilter | undefined> {
+    const { sizeBytes } = this.summary;
+    const stored = await this.#disk.readFile(this.#keysPath).catch(() => undefined);
+    const known = stored && KeyFilter.decode(stored, this.link, sizeBytes);
+    if (known) return known;
+    const hashes = new KeyHashes();
+    for await (const { batch, header } of this.batches()) {
+      if (header.isControl) continue;
+      if (isEncrypted(batch)) return undefined;
+      for (const { key } of rawRecords(batch, header)) if (key !== null) hashes.add(hashKey(key));
+    }
+    const filter = KeyFilter.of(hashes);
+    // One that is lost is derived again.
+    if (!this.#deleted)
+      await this.#disk.replaceFile(this.#keysPath, filter.encode(this.link, sizeBytes)).catch(() => {});
+    return filter;
+  }
+
   async #bytes(file: DiskFile, from: number, to: number): Promise<Buffer> {
     const into = Buffer.allocUnsafeSlow(to - from);
     const bytes = await file.read(into, from);
@@ -289,6 +343,9 @@ export class Segment {
 
 /** A batch that begins at least this far after the last index entry gets one of its own. */
 const INDEX_INTERVAL_BYTES = 4096;
+const CHUNK_BYTES = 4 << 20;
+/** A smaller segment is read as quickly as a filter of its keys would be. */
+const FILTERED_BYTES = 256 << 10;
 
 /** A damaged one is some number too, and does not keep the batches before it from being read. */
 function firstOffset(data: Buffer, at: number): number {

@@ -272,6 +272,10 @@ export class Storage implements TopicLog {
     return readCommitted(this.#log(topic, partition), offset, maxBytes);
   }
 
+  seekKey(topic: string, partition: number, offset: number, key: Uint8Array): Promise<number> {
+    return this.#log(topic, partition).seekKey(offset, key);
+  }
+
   async append(topic: string, partition: number, records: readonly NewRecord[]): Promise<number> {
     const log = this.#log(topic, partition);
     if (log.settings.compacts && records.some(({ key }) => key === null)) {

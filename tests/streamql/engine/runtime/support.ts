@@ -99,6 +99,10 @@ export class FakeLog implements TopicLog {
     );
   }
 
+  async seekKey(_topic: string, _partition: number, offset: number): Promise<number> {
+    return offset;
+  }
+
   onChange(listener: (topic: string) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
