@@ -6,3 +6,5 @@ export interface Principal {
 
 /** Whoever has not said who they are. */
 export const ANONYMOUS: Principal = { type: 'User', name: 'ANONYMOUS' };
+
+export const principalText = ({ type, name }: Principal): string => `${type}:${name}`;

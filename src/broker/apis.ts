@@ -4,11 +4,14 @@ import { addOffsetsToTxn } from './handlers/add-offsets-to-txn.ts';
 import { addPartitionsToTxn } from './handlers/add-partitions-to-txn.ts';
 import { alterPartitionReassignments } from './handlers/alter-partition-reassignments.ts';
 import { apiVersions } from './handlers/api-versions.ts';
+import { createAcls } from './handlers/create-acls.ts';
 import { createPartitions } from './handlers/create-partitions.ts';
 import { createTopics } from './handlers/create-topics.ts';
+import { deleteAcls } from './handlers/delete-acls.ts';
 import { deleteGroups } from './handlers/delete-groups.ts';
 import { deleteRecords } from './handlers/delete-records.ts';
 import { deleteTopics } from './handlers/delete-topics.ts';
+import { describeAcls } from './handlers/describe-acls.ts';
 import { describeCluster } from './handlers/describe-cluster.ts';
 import { describeConfigs } from './handlers/describe-configs.ts';
 import { describeGroups } from './handlers/describe-groups.ts';
@@ -76,6 +79,9 @@ export const HANDLERS: { readonly [A in ApiName]: Handler<A> } = {
   endTxn,
   writeTxnMarkers,
   txnOffsetCommit,
+  describeAcls,
+  createAcls,
+  deleteAcls,
   describeProducers,
   describeTransactions,
   listTransactions,

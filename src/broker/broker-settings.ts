@@ -33,6 +33,14 @@ export interface BrokerSettings {
   readonly idleConnectionMs: number;
   /** Upper bound of one Fetch answer, beyond which only a first batch may go (fetch.max.bytes). */
   readonly maxFetchBytes: number;
+  /** Whether ACLs are kept and checked (authorizer.class.name). */
+  readonly authorizer: boolean;
+  /** Principals separated by semicolons (super.users). */
+  readonly superUsers: string;
+  /** allow.everyone.if.no.acl.found */
+  readonly allowIfNoAcl: boolean;
+  /** Keep an audit log. */
+  readonly audit: boolean;
 }
 
 export const BROKER_DEFAULTS: BrokerSettings = {
@@ -51,6 +59,10 @@ export const BROKER_DEFAULTS: BrokerSettings = {
   queuedMaxRequestBytes: 536_870_912,
   idleConnectionMs: 600_000,
   maxFetchBytes: 57_671_680,
+  authorizer: false,
+  superUsers: '',
+  allowIfNoAcl: false,
+  audit: false,
 };
 
 /** The rows that DescribeConfigs shows for the broker: each named as in Kafka. `type` is Kafka's ConfigType by name. */
@@ -59,7 +71,7 @@ export const BROKER_CONFIG: readonly {
   readonly setting: keyof BrokerSettings;
   /** What one of Kafka's units is in ours. */
   readonly unit?: number;
-  readonly type: 'boolean' | 'int' | 'long';
+  readonly type: 'boolean' | 'string' | 'int' | 'long';
   readonly doc: string;
 }[] = [
   {
@@ -132,4 +144,16 @@ export const BROKER_CONFIG: readonly {
     doc: 'A connection without a request for this long is closed, in milliseconds.',
   },
   { name: 'fetch.max.bytes', setting: 'maxFetchBytes', type: 'int', doc: 'Largest answer to a Fetch, in bytes.' },
+  {
+    name: 'super.users',
+    setting: 'superUsers',
+    type: 'string',
+    doc: 'Principals that may do everything whatever the ACLs say, separated by semicolons.',
+  },
+  {
+    name: 'allow.everyone.if.no.acl.found',
+    setting: 'allowIfNoAcl',
+    type: 'boolean',
+    doc: 'With the authorizer: whether everybody may access what no ACL covers.',
+  },
 ];

@@ -3,6 +3,7 @@
  * apis.ts), the group coordinator over `__consumer_offsets`, transactions over `__transaction_state` and producer ids over `__producer_ids`. All records live in
  * Storage; whoever appends there, through Kafka or not, wakes waiting fetches.
  */
+import { principalText } from '../auth/principal.ts';
 import { GroupCoordinator } from '../consumer/group-coordinator.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { HostPort } from '../lib/config-table.ts';
@@ -13,21 +14,29 @@ import {
   decodeRequestBody,
   decodeRequestHeader,
   encodeResponseChunks,
+  type RequestBody,
   type RequestHeader,
+  type ResponseInput,
 } from '../protocol/protocol.ts';
 import { ProtocolError } from '../protocol/protocol-error.ts';
 import type { Storage } from '../storage/storage.ts';
 import { TransactionCoordinator } from '../transaction/transaction-coordinator.ts';
+import { AclStore } from './acl-store.ts';
 import { HANDLERS } from './apis.ts';
+import { Audit } from './audit.ts';
+import { CHANGES } from './audited-changes.ts';
 import { BROKER_DEFAULTS, type BrokerSettings } from './broker-settings.ts';
 import type { Connection } from './connection.ts';
-import type { Answer, BrokerContext, Handler } from './context.ts';
+import type { Answer, BrokerContext, Call, Handler } from './context.ts';
 import { FetchWaiters } from './fetch-waiters.ts';
+import type { Guard } from './guards/guard.ts';
+import { GUARDS } from './guards/guards.ts';
 import { apiVersionsAnswer } from './handlers/api-versions.ts';
 import { Listener } from './listener.ts';
 import { type Network, nodeNetwork } from './network.ts';
 import { OffsetsTopic } from './offsets-topic.ts';
 import { openProducerIds } from './producer-id-topic.ts';
+import { hostOf, Rights } from './rights.ts';
 import { PartitionMarkers } from './transaction-markers.ts';
 import { TransactionsTopic } from './transactions-topic.ts';
 
@@ -102,6 +111,13 @@ export class Broker {
       },
     });
     transactions.load(transactionsTopic.records());
+    const acls = settings.authorizer
+      ? await AclStore.open(storage, {
+          superUsers: settings.superUsers.split(';').map((one) => one.trim()),
+          allowIfNoAcl: settings.allowIfNoAcl,
+        })
+      : undefined;
+    const audit = settings.audit ? new Audit(storage, log) : undefined;
     const waiters = new FetchWaiters();
     const stopListening = followTopics(storage, groups, waiters);
     let closing = false;
@@ -125,6 +141,8 @@ export class Broker {
       markers,
       waiters,
       settings,
+      acls,
+      audit,
       advertised,
       isClosing,
     };
@@ -174,6 +192,7 @@ export class Broker {
   async #close(): Promise<void> {
     this.#shutDown();
     await this.#listener.close(CLOSE_GRACE_MS, this.#context.clock);
+    await this.#context.audit?.close();
     this.#context.log.info('broker.closed');
   }
 }
@@ -208,9 +227,33 @@ async function serveFrame(
     clientHost: connection.clientHost,
     onClosed: (run: () => void) => connection.onClosed(run),
   };
-  const handler = HANDLERS[api] as Handler<ApiName>;
-  const answer = (await handler(decodeRequestBody(api, header, frame), call, broker)) as Answer<ApiName>;
+  const answer = await answerTo(api, decodeRequestBody(api, header, frame), call, broker);
   return answer === null ? null : encodeResponseChunks(api, apiVersion, correlationId, answer);
+}
+
+/** What the handler says to as much of the request as its caller may ask for. */
+async function answerTo(
+  api: ApiName,
+  body: RequestBody<ApiName>,
+  call: Call,
+  broker: BrokerContext,
+): Promise<Answer<ApiName>> {
+  const handler = HANDLERS[api] as Handler<ApiName>;
+  if (broker.acls === undefined && broker.audit === undefined) return handler(body, call, broker);
+  let request = body;
+  let complete: ((answer: ResponseInput<ApiName>) => ResponseInput<ApiName>) | undefined;
+  if (broker.acls !== undefined) {
+    const rights = new Rights(broker.acls.authorizer, broker.audit, api, call);
+    const checked = (GUARDS[api] as Guard<ApiName>)(body, rights, call, broker);
+    if ('answer' in checked) return checked.answer;
+    request = checked.request;
+    complete = checked.complete;
+  }
+  const answer = await handler(request, call, broker);
+  const changed = (CHANGES[api] as ((request: RequestBody<ApiName>) => readonly string[]) | undefined)?.(request);
+  if (changed !== undefined && changed.length > 0)
+    broker.audit?.changed(principalText(call.principal), hostOf(call), api, changed);
+  return answer === null || complete === undefined ? answer : complete(answer);
 }
 
 /** A client begins with the newest ApiVersions it knows; in the oldest form we tell it what to use (KIP-511). */

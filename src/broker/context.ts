@@ -7,6 +7,8 @@ import type { ApiName, RequestBody, ResponseInput } from '../protocol/protocol.t
 import type { Storage } from '../storage/storage.ts';
 import type { ProducerIds } from '../transaction/producer-ids.ts';
 import type { TransactionCoordinator } from '../transaction/transaction-coordinator.ts';
+import type { AclStore } from './acl-store.ts';
+import type { Audit } from './audit.ts';
 import type { BrokerSettings } from './broker-settings.ts';
 import type { FetchWaiters } from './fetch-waiters.ts';
 import type { PartitionMarkers } from './transaction-markers.ts';
@@ -25,6 +27,10 @@ export interface BrokerContext {
   readonly markers: PartitionMarkers;
   readonly waiters: FetchWaiters;
   readonly settings: BrokerSettings;
+  /** Undefined: everybody may do everything. */
+  readonly acls: AclStore | undefined;
+  /** Undefined: none is kept. */
+  readonly audit: Audit | undefined;
   /** Where clients are told to connect. */
   readonly advertised: HostPort;
   /** Set while the broker goes down: long polls end at once. */

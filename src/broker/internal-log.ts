@@ -9,7 +9,7 @@ import { COMMIT_MARKER } from '../storage/transaction-index.ts';
 
 const READ_BYTES = 1 << 20;
 /** Kept whole and never by age: what is no longer needed is cut off at the front by its owner. */
-const CONFIG = { 'retention.ms': '-1', 'segment.bytes': '16777216', 'max.message.bytes': '16777216' };
+const KEPT = { 'retention.ms': '-1', 'segment.bytes': '16777216', 'max.message.bytes': '16777216' };
 
 type Append = (log: PartitionLog) => AppendResult;
 
@@ -23,12 +23,14 @@ interface Waiting {
 export class InternalLog {
   readonly #storage: Storage;
   readonly #topic: string;
+  readonly #config: Readonly<Record<string, string>>;
   /** Appends that wait for the topic to be created. */
   #waiting: Waiting[] | undefined;
 
-  constructor(storage: Storage, topic: string) {
+  constructor(storage: Storage, topic: string, config: Readonly<Record<string, string>> = KEPT) {
     this.#storage = storage;
     this.#topic = topic;
+    this.#config = config;
   }
 
   get #log(): PartitionLog | undefined {
@@ -102,7 +104,8 @@ export class InternalLog {
   async #create(): Promise<void> {
     let failure: unknown;
     try {
-      if (this.#log === undefined) await this.#storage.createTopic(this.#topic, { partitions: 1, config: CONFIG });
+      if (this.#log === undefined)
+        await this.#storage.createTopic(this.#topic, { partitions: 1, config: this.#config });
     } catch (thrown) {
       failure = thrown;
     }

@@ -10,14 +10,19 @@ import { VERSION } from '../version.ts';
 /** A stop that has not finished by then is forced. */
 const STOP_DEADLINE_MS = 10_000;
 
-export function addStart(program: Command): void {
+type Options = Readonly<Record<string, string | boolean>>;
+
+export function addStart(
+  program: Command,
+  run: (options: Options) => Promise<void> = async (options) => start(await settingsOf(options)),
+): void {
   const command = program.command('start').description('Start the broker and the database in this process.');
   for (const setting of Object.values(SETTINGS)) {
     const flag = setting.placeholder === undefined ? `--${setting.flag}` : `--${setting.flag} <${setting.placeholder}>`;
     command.option(flag, `${setting.doc} (env ${setting.env}, default ${defaultText(setting.default)})`);
   }
   command.option('-c, --config <FILE>', 'TOML file with settings (env STREAMLINE_CONFIG)');
-  command.action(async (options: Record<string, string | boolean>) => start(await settingsOf(options)));
+  command.action(run);
 }
 
 export function defaultText(value: unknown): string {
@@ -28,10 +33,11 @@ export function defaultText(value: unknown): string {
   return value === false ? 'off' : String(value);
 }
 
-async function settingsOf(options: Readonly<Record<string, string | boolean>>): Promise<Settings> {
+/** Options as commander names them: in camel case. */
+export async function settingsOf(options: Options): Promise<Settings> {
   const flags: Record<string, string | undefined> = {};
-  for (const key of Object.keys(SETTINGS)) {
-    const given = options[key];
+  for (const [key, { flag }] of Object.entries(SETTINGS)) {
+    const given = options[flag.replace(/-([a-z])/gu, (_, letter: string) => letter.toUpperCase())];
     if (given !== undefined) flags[key] = String(given);
   }
   const file = (options['config'] as string | undefined) ?? process.env['STREAMLINE_CONFIG'];

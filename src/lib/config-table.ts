@@ -91,6 +91,15 @@ export interface HostPort {
 
 export const parseText = (text: string): string => text;
 
+/** Principals separated by semicolons (their names may have commas), each as `User:name`; the text as it was. */
+export function parsePrincipals(text: string): string {
+  for (const one of text.split(';')) {
+    if (one.trim() === '' || /^User:./su.test(one.trim())) continue;
+    throw new StreamError('OPTION_INVALID', `expected principals like User:alice, found ${JSON.stringify(one)}`);
+  }
+  return text;
+}
+
 export function parseHostPort(text: string): HostPort {
   const match = /^(\[[0-9a-fA-F:]+\]|[^:\s]+):(\d{1,5})$/.exec(text);
   if (match === null || Number(match[2]) > 65535) {

@@ -2,7 +2,15 @@
 export const OFFSETS_TOPIC = '__consumer_offsets';
 export const TRANSACTIONS_TOPIC = '__transaction_state';
 export const PRODUCER_IDS_TOPIC = '__producer_ids';
+export const ACLS_TOPIC = '__acls';
+export const AUDIT_TOPIC = '__audit';
 
-const INTERNAL: ReadonlySet<string> = new Set([OFFSETS_TOPIC, TRANSACTIONS_TOPIC, PRODUCER_IDS_TOPIC]);
+const INTERNAL: ReadonlySet<string> = new Set([
+  OFFSETS_TOPIC,
+  TRANSACTIONS_TOPIC,
+  PRODUCER_IDS_TOPIC,
+  ACLS_TOPIC,
+  AUDIT_TOPIC,
+]);
 
 export const isInternalTopic = (topic: string): boolean => INTERNAL.has(topic);

@@ -7,11 +7,14 @@ import { addOffsetsToTxn } from './messages/add-offsets-to-txn.ts';
 import { addPartitionsToTxn } from './messages/add-partitions-to-txn.ts';
 import { alterPartitionReassignments } from './messages/alter-partition-reassignments.ts';
 import { apiVersions } from './messages/api-versions.ts';
+import { createAcls } from './messages/create-acls.ts';
 import { createPartitions } from './messages/create-partitions.ts';
 import { createTopics } from './messages/create-topics.ts';
+import { deleteAcls } from './messages/delete-acls.ts';
 import { deleteGroups } from './messages/delete-groups.ts';
 import { deleteRecords } from './messages/delete-records.ts';
 import { deleteTopics } from './messages/delete-topics.ts';
+import { describeAcls } from './messages/describe-acls.ts';
 import { describeCluster } from './messages/describe-cluster.ts';
 import { describeConfigs } from './messages/describe-configs.ts';
 import { describeGroups } from './messages/describe-groups.ts';
@@ -72,6 +75,9 @@ export const APIS = {
   endTxn,
   writeTxnMarkers,
   txnOffsetCommit,
+  describeAcls,
+  createAcls,
+  deleteAcls,
   describeConfigs,
   createPartitions,
   deleteGroups,

@@ -5,7 +5,8 @@ import { BROKER_CONFIG, BROKER_DEFAULTS } from '../broker-settings.ts';
 import { type BrokerContext, type Handler, NODE_ID } from '../context.ts';
 import { NO_ERROR } from '../kafka-error.ts';
 
-export const RESOURCE = { topic: 2, broker: 4 } as const;
+/** Kafka's ConfigResource types. */
+export const CONFIG_RESOURCE = { topic: 2, broker: 4, group: 32 } as const;
 /** Kafka's ConfigSource for where a value is set. */
 export const CONFIG_SOURCE = { topic: 1, server: 4, default: 5 } as const;
 const CONFIG_TYPE = { boolean: 1, string: 2, int: 3, long: 5, double: 6, list: 7 } as const;
@@ -27,7 +28,7 @@ export const describeConfigs: Handler<'describeConfigs'> = (request, _call, brok
     const { resourceType, resourceName, configurationKeys } = resource;
     const rows = rowsOf(broker, resource);
     if (typeof rows === 'string') {
-      const unknown = resourceType === RESOURCE.topic;
+      const unknown = resourceType === CONFIG_RESOURCE.topic;
       const errorCode = unknown ? E.UNKNOWN_TOPIC_OR_PARTITION : E.INVALID_REQUEST;
       return { errorCode, errorMessage: rows, resourceType, resourceName, configs: [] };
     }
@@ -48,15 +49,16 @@ function rowsOf(
   { storage, settings }: BrokerContext,
   { resourceType, resourceName }: RequestBody<'describeConfigs'>['resources'][number],
 ): readonly Row[] | string {
-  if (resourceType === RESOURCE.topic) {
+  if (resourceType === CONFIG_RESOURCE.topic) {
     if (storage.describeTopic(resourceName) === undefined) return `there is no topic ${resourceName}`;
     return storage.topicConfig(resourceName).map(topicRow);
   }
-  if (resourceType !== RESOURCE.broker) return `settings of resource type ${resourceType} are not kept here`;
+  if (resourceType !== CONFIG_RESOURCE.broker) return `settings of resource type ${resourceType} are not kept here`;
   if (resourceName !== '' && resourceName !== String(NODE_ID))
     return `there is no broker ${resourceName}, only ${NODE_ID}`;
   return BROKER_CONFIG.map(({ name, setting, unit = 1, type, doc }): Row => {
-    const shown = (given: number | boolean): string => String(typeof given === 'number' ? given / unit : given);
+    const shown = (given: number | boolean | string): string =>
+      String(typeof given === 'number' ? given / unit : given);
     const value = shown(settings[setting]);
     const fallback = shown(BROKER_DEFAULTS[setting]);
     const configSource = value === fallback ? CONFIG_SOURCE.default : CONFIG_SOURCE.server;

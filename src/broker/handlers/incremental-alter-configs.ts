@@ -3,7 +3,7 @@ import { ERROR_CODES as E } from '../../protocol/error-codes.ts';
 import type { RequestBody } from '../../protocol/protocol.ts';
 import type { BrokerContext, Handler } from '../context.ts';
 import { type KafkaError, kafkaError, NO_ERROR } from '../kafka-error.ts';
-import { RESOURCE } from './describe-configs.ts';
+import { CONFIG_RESOURCE } from './describe-configs.ts';
 
 const SET = 0;
 const DELETE = 1;
@@ -28,7 +28,8 @@ async function alter(
   dryRun: boolean,
 ): Promise<KafkaError> {
   const invalid = (errorMessage: string): KafkaError => ({ errorCode: E.INVALID_REQUEST, errorMessage });
-  if (resourceType !== RESOURCE.topic) return invalid('only settings of topics can be changed while the broker runs');
+  if (resourceType !== CONFIG_RESOURCE.topic)
+    return invalid('only settings of topics can be changed while the broker runs');
   if (isInternalTopic(resourceName)) return invalid(`${resourceName} is kept for the broker`);
   try {
     const present = new Map(storage.topicConfig(resourceName).map((setting) => [setting.row.name, setting]));
