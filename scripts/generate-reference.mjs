@@ -4,14 +4,16 @@ import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
 const built = (path) => import(join(root, 'dist', path));
-const [{ ERRORS }, { SETTINGS }, { ROUTES }, { defaultText }, { FUNCTIONS }, { TOPIC_CONFIG }] = await Promise.all([
-  built('src/lib/errors.js'),
-  built('src/config.js'),
-  built('src/server/server.js'),
-  built('src/cli/start.js'),
-  built('streamql/functions/functions.js'),
-  built('src/storage/topic-config.js'),
-]);
+const [{ ERRORS }, { SETTINGS }, { ROUTES }, { defaultText }, { FUNCTIONS }, { TOPIC_CONFIG }, { AGGREGATES }] =
+  await Promise.all([
+    built('src/lib/errors.js'),
+    built('src/config.js'),
+    built('src/server/server.js'),
+    built('src/cli/start.js'),
+    built('streamql/functions/functions.js'),
+    built('src/storage/topic-config.js'),
+    built('streamql/functions/aggregates.js'),
+  ]);
 
 const cell = (text) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 const write = (name, lines) => writeFileSync(join(root, 'docs/reference', name), `${lines.join('\n')}\n`);
@@ -71,7 +73,20 @@ write('http.md', [
 ]);
 const byName = [...FUNCTIONS.values()].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 write('functions.md', [
-  '# Scalar functions and operators',
+  '# Functions',
+  '',
+  '## Aggregates',
+  '',
+  'Each is incremental also where rows are taken back, and takes `FILTER (WHERE …)`; `DISTINCT` where it makes a difference. The examples',
+  "are over a table `t` of the rows (s 'a', n 1, x 1), ('b', 2, 2), ('b', 2, 3) and ('c', 4, 4).",
+  '',
+  '| call | meaning | example | is |',
+  '| --- | --- | --- | --- |',
+  ...[...AGGREGATES.values()].map(
+    (row) => `| \`${row.signature}\` | ${cell(row.doc)} | \`${cell(row.example[0])}\` | \`${row.example[1]}\` |`,
+  ),
+  '',
+  '## Scalar functions and operators',
   '',
   '| name | arguments | meaning |',
   '| --- | --- | --- |',

@@ -1,20 +1,7 @@
-import { finishAverage } from '../../streamql/functions/aggregates.ts';
-import type {
-  Aggregate,
-  AggregateCall,
-  Expr,
-  Join,
-  Plan,
-  Scan,
-  Sort,
-  SortKey,
-  TopN,
-  Values,
-  Window,
-} from '../../streamql/plan/plan.ts';
+import type { Aggregate, Expr, Join, Plan, Scan, Sort, TopN, Values, Window } from '../../streamql/plan/plan.ts';
 import { assert } from '../lib/assert.ts';
-import type { Exact } from '../values/decimal.ts';
-import { BIGINT, decimal, MAX_DECIMAL_PRECISION, type SqlType } from '../values/types.ts';
+import type { SqlType } from '../values/types.ts';
+import { direction, printAggregate } from './duckdb-aggregates.ts';
 import { type ExprScope, type ForeignCall, printExpr } from './duckdb-expr.ts';
 import { castTo, printLiteral } from './duckdb-types.ts';
 
@@ -40,9 +27,6 @@ export function printPlan(plan: Plan, scope: PrintScope, maxRows = Number.MAX_SA
 
 const names = (plan: Plan, table: string): string =>
   plan.schema.length === 0 ? `${table}.z` : plan.schema.map((_, i) => `${table}.c${i}`).join(', ');
-
-const direction = ({ descending, nullsFirst }: SortKey): string =>
-  `${descending ? 'DESC' : 'ASC'} NULLS ${nullsFirst ? 'FIRST' : 'LAST'}`;
 
 /** A subquery whose rows must come out in the order of its columns `keys`. */
 interface Ordered {
@@ -153,9 +137,9 @@ class Printer {
     const groups = plan.groupBy.map((column) => `t.c${column}`);
     const inner = groups.map((text, i) => `${text} AS g${i}`);
     const outer = groups.map((_, i) => `t.g${i}`);
+    const inputTypes = plan.input.schema.map((column) => column.type);
     plan.aggregates.forEach((call, i) => {
-      const argType = call.arg === null ? null : plan.input.schema[call.arg].type;
-      const { parts, result } = printAggregate(call, argType, i, this.#scope);
+      const { parts, result } = printAggregate(call, inputTypes, i, this.#scope);
       inner.push(...parts);
       outer.push(result);
     });
@@ -216,39 +200,4 @@ function printValues({ rows, schema }: Values): string {
     (row) => `(${row.map((value, i) => castTo(printLiteral(value, schema[i].type), schema[i].type)).join(', ')})`,
   );
   return `SELECT * FROM (VALUES ${printed.join(', ')}) AS t(${schema.map((_, i) => `c${i}`).join(', ')})`;
-}
-
-/** The columns to compute per group, and the result over them. */
-function printAggregate(
-  call: AggregateCall,
-  argType: SqlType | null,
-  i: number,
-  scope: PrintScope,
-): { parts: string[]; result: string } {
-  const filter = call.filter === null ? '' : ` FILTER (WHERE t.c${call.filter})`;
-  if (call.arg === null || argType === null) return { parts: [`count(*)${filter} AS a${i}`], result: `t.a${i}` };
-  const distinct = call.distinct && call.fn !== 'min' && call.fn !== 'max' ? 'DISTINCT ' : '';
-  const arg = `t.c${call.arg}`;
-  const isDouble = argType.kind === 'double' || argType.kind === 'real';
-  if (call.fn === 'count' || call.fn === 'min' || call.fn === 'max') {
-    return { parts: [`${call.fn}(${distinct}${arg})${filter} AS a${i}`], result: `t.a${i}` };
-  }
-  if (isDouble)
-    return { parts: [`${call.fn}(${distinct}CAST(${arg} AS DOUBLE))${filter} AS a${i}`], result: `t.a${i}` };
-  const sum = `sum(${distinct}${arg})${filter} AS a${i}`;
-  if (call.fn === 'sum') return { parts: [sum], result: `t.a${i}` };
-  const scale = argType.kind === 'decimal' ? argType.scale : 0;
-  const { type } = call;
-  assert(type.kind === 'decimal', 'an average of exact numbers is a decimal');
-  const sumType = decimal(MAX_DECIMAL_PRECISION, scale);
-  const average = scope.foreign({
-    key: `average(${scale},${type.scale})`,
-    args: [sumType, BIGINT],
-    type,
-    run: ([total, count]) => (total === null ? null : finishAverage(total as Exact, scale, Number(count), type.scale)),
-  });
-  return {
-    parts: [sum, `count(${distinct}${arg})${filter} AS n${i}`],
-    result: `${average}(${castTo(`t.a${i}`, sumType)}, t.n${i})`,
-  };
 }

@@ -80,4 +80,4 @@ const FOREIGN: readonly ForeignRow[] = [
 ];
 
 export const isForeign = (fn: ScalarFunction, args: readonly Expr[], type: SqlType): boolean =>
-  FOREIGN.some(({ ids, when }) => ids.test(fn.id) && (when === undefined || when(args, type)));
+  fn.own === true || FOREIGN.some(({ ids, when }) => ids.test(fn.id) && (when === undefined || when(args, type)));

@@ -1,31 +1,22 @@
 import { type Position, StreamError } from '../../src/lib/errors.ts';
 import type { ColumnSchema } from '../../src/values/batch.ts';
-import { BIGINT } from '../../src/values/types.ts';
-import { aggregateType } from '../functions/aggregates.ts';
+import { AGGREGATES } from '../functions/aggregates.ts';
 import type { AstExpr } from '../parser/ast.ts';
 import type { AggregateCall, Expr, Plan, Project } from '../plan/plan.ts';
 import { exprKey, identity, rewrite } from '../plan/walk.ts';
-import { settle } from './coerce.ts';
-import { bindBoolean, bindExpr, type ExprScope } from './expressions.ts';
+import { bindAggregate, type PendingAggregate, pendingKey } from './aggregate-calls.ts';
+import type { ExprScope } from './expressions.ts';
 import { isNullable } from './nullable.ts';
 
 /** Column positions from here on stand for aggregate calls until the Aggregate node exists. */
 const AGGREGATE_BASE = 1 << 24;
-
-interface Pending {
-  readonly fn: AggregateCall['fn'];
-  readonly arg: Expr | null;
-  readonly distinct: boolean;
-  readonly filter: Expr | null;
-  readonly type: AggregateCall['type'];
-}
 
 /**
  * Collects the aggregate calls of a SELECT and then makes its Aggregate node: a projection of the group expressions, arguments and
  * filters, the node, and a rewriting of expressions over FROM's columns into ones over the node's.
  */
 export class Aggregation {
-  readonly #pending: Pending[] = [];
+  readonly #pending: PendingAggregate[] = [];
   readonly #byKey = new Map<string, number>();
   readonly #places = new WeakMap<Expr, { at: Position; name: string }>();
 
@@ -40,40 +31,15 @@ export class Aggregation {
 
   /** For ExprScope.aggregate: a reference to the call's future column. */
   take(call: Extract<AstExpr, { kind: 'call' }>, outer: ExprScope): Expr {
-    const fn = call.name.text as AggregateCall['fn'];
-    const scope: ExprScope = {
-      context: outer.context,
-      scope: outer.scope,
-      schema: outer.schema,
-      clause: `the argument of ${fn}`,
-    };
-    const isStar = call.args.length === 1 && call.args[0].kind === 'star';
-    if (isStar ? fn !== 'count' || call.distinct : call.args.length !== 1) {
-      throw new StreamError('SQL_BIND', `${fn} takes one argument`, {
-        at: call.at,
-        ...(fn === 'count' ? { hint: 'count(*) counts rows' } : {}),
-      });
-    }
-    const arg = isStar ? null : settle(bindExpr(call.args[0], scope));
-    const filter = call.filter === null ? null : bindBoolean(call.filter, { ...scope, clause: 'FILTER' });
-    const type = arg === null ? BIGINT : aggregateType(fn, arg.type);
-    if (type === undefined || type === null) {
-      throw new StreamError('SQL_TYPE', `there is no ${fn}(${arg?.type.kind})`, {
-        at: call.at,
-        sqlState: '42883',
-        hint: 'CAST the argument',
-      });
-    }
-    // min and max of different values are min and max.
-    const distinct = call.distinct && fn !== 'min' && fn !== 'max';
-    const key = `${fn} ${distinct} ${arg === null ? '*' : exprKey(arg)} ${filter === null ? '' : exprKey(filter)}`;
+    const pending = bindAggregate(call, outer);
+    const key = pendingKey(pending);
     let index = this.#byKey.get(key);
     if (index === undefined) {
       index = this.#pending.length;
       this.#byKey.set(key, index);
-      this.#pending.push({ fn, arg, distinct, filter, type });
+      this.#pending.push(pending);
     }
-    return { op: 'column', index: AGGREGATE_BASE + index, type };
+    return { op: 'column', index: AGGREGATE_BASE + index, type: pending.type };
   }
 
   /** The Aggregate over `input`, and what turns an expression over `input` into one over it. */
@@ -95,9 +61,14 @@ export class Aggregation {
       groupBy.push(column(group));
     }
     const aggregates = this.#pending.map(
-      ({ fn, arg, distinct, filter, type }): AggregateCall => ({
+      ({ fn, args, orderBy, params, distinct, filter, type }): AggregateCall => ({
         fn,
-        arg: arg === null ? null : column(arg),
+        arg: args.length === 0 ? null : column(args[0]),
+        ...(args.length < 2 ? {} : { arg2: column(args[1]) }),
+        ...(orderBy.length === 0
+          ? {}
+          : { orderBy: orderBy.map(({ expr, ...key }) => ({ ...key, column: column(expr) })) }),
+        ...(params.length === 0 ? {} : { params }),
         distinct,
         filter: filter === null ? null : column(filter),
         type,
@@ -126,7 +97,7 @@ export class Aggregation {
               ...aggregates.map((call, i) => ({
                 name: `${call.fn}_${i}`,
                 type: call.type,
-                nullable: call.fn !== 'count',
+                nullable: AGGREGATES.get(call.fn)?.total !== true,
               })),
             ],
           };

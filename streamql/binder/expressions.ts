@@ -9,6 +9,7 @@ import {
   typeName,
   VARCHAR,
 } from '../../src/values/types.ts';
+import { AGGREGATES } from '../functions/aggregates.ts';
 import { canCast } from '../functions/casts.ts';
 import { functionsNamed } from '../functions/functions.ts';
 import type { AstExpr } from '../parser/ast.ts';
@@ -37,33 +38,6 @@ export interface ExprScope {
   /** Told of each column reference, so that a later message knows its place. */
   readonly place?: (expr: Expr, at: Position, name: string) => void;
 }
-
-export const AGGREGATES: ReadonlySet<string> = new Set(['count', 'sum', 'avg', 'min', 'max']);
-/** Aggregates of Postgres that this release has not. */
-const OTHER_AGGREGATES = new Set([
-  ...[
-    'array_agg',
-    'string_agg',
-    'bool_and',
-    'bool_or',
-    'every',
-    'stddev',
-    'stddev_pop',
-    'stddev_samp',
-    'variance',
-    'var_pop',
-  ],
-  ...[
-    'var_samp',
-    'json_agg',
-    'jsonb_agg',
-    'percentile_cont',
-    'mode',
-    'first_value',
-    'last_value',
-    'approx_count_distinct',
-  ],
-]);
 
 export function bindExpr(ast: AstExpr, scope: ExprScope): Expr {
   switch (ast.kind) {
@@ -247,6 +221,14 @@ function bindCast(ast: Of<'cast'>, scope: ExprScope): Expr {
   return coerce(arg, ast.type, ast.at, 'explicit', ast.safe);
 }
 
+/** What only the call of an aggregate may have. */
+function ofAggregates(ast: Of<'call'>): string | undefined {
+  if (ast.distinct) return 'DISTINCT';
+  if (ast.filter !== null) return 'FILTER';
+  if (ast.within !== null) return 'WITHIN GROUP';
+  return ast.orderBy.length > 0 ? 'ORDER BY' : undefined;
+}
+
 /** Postgres's words for the present: now() as of these types. */
 const PRESENT: Readonly<Record<string, SqlType>> = {
   current_timestamp: TIMESTAMPTZ,
@@ -285,13 +267,8 @@ function bindNamedCall(ast: Of<'call'>, scope: ExprScope): Expr {
     }
     return scope.aggregate(ast, scope);
   }
-  if (OTHER_AGGREGATES.has(name))
-    throw unsupported(`the aggregate ${name}`, `there are ${[...AGGREGATES].join(', ')}`, at);
-  if (ast.distinct || ast.filter !== null) {
-    throw new StreamError('SQL_BIND', `${name} is no aggregate: it takes no ${ast.distinct ? 'DISTINCT' : 'FILTER'}`, {
-      at,
-    });
-  }
+  const extra = ofAggregates(ast);
+  if (extra !== undefined) throw new StreamError('SQL_BIND', `${name} is no aggregate: it takes no ${extra}`, { at });
   if (/^(?:tumble|hop|session|cumulate)(?:_start|_end|_rowtime)?$/.test(name) && functionsNamed(name).length === 0) {
     throw unsupported(
       `${name.toUpperCase()} as a function`,

@@ -29,5 +29,7 @@ export interface ScalarFunction {
    * then `call` itself has to run inside DuckDB.
    */
   duckdb?(args: readonly string[], types: readonly SqlType[]): string;
+  /** DuckDB has no equal: `call` itself runs inside it. */
+  readonly own?: boolean;
   readonly doc: string;
 }

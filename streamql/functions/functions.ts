@@ -4,6 +4,7 @@ import type { ScalarFunction } from './function-table.ts';
 import { JSON_FUNCTIONS } from './json-functions.ts';
 import { MATH } from './math.ts';
 import { OPERATORS } from './operators.ts';
+import { SKETCHES } from './sketch-functions.ts';
 import { STRINGS } from './strings.ts';
 
 /**
@@ -17,6 +18,7 @@ export const FUNCTIONS: ReadonlyMap<string, ScalarFunction> = byId([
   ...DATETIMES,
   ...JSON_FUNCTIONS,
   ...CHOICES,
+  ...SKETCHES,
 ]);
 
 function byId(rows: readonly ScalarFunction[]): Map<string, ScalarFunction> {

@@ -412,7 +412,7 @@ function duckdbDoubleText(text: string, plain: string, exponentFrom: number): st
   const exponent = `(length(CAST(CAST(${size} AS DECIMAL(38,0)) AS VARCHAR)) - 1)`;
   const scientific = `CASE WHEN ${text} < 0 THEN '-' ELSE '' END || ${mantissa}[1] || CASE WHEN length(${mantissa}) > 1 THEN '.' || ${mantissa}[2:] ELSE '' END || 'e+' || lpad(CAST(${exponent} AS VARCHAR), 2, '0')`;
   const trimmed = `regexp_replace(${plain}, '\\.0$', '')`;
-  const special = `CASE ${plain} WHEN 'nan' THEN 'NaN' WHEN 'inf' THEN 'Infinity' WHEN '-inf' THEN '-Infinity' ELSE ${trimmed} END`;
+  const special = `CASE ${plain} WHEN 'nan' THEN 'NaN' WHEN '-nan' THEN 'NaN' WHEN 'inf' THEN 'Infinity' WHEN '-inf' THEN '-Infinity' ELSE ${trimmed} END`;
   return `CASE WHEN ${size} >= 1e${exponentFrom} AND ${size} < 1e16 THEN ${scientific} ELSE ${special} END`;
 }
 

@@ -299,6 +299,10 @@ export type AstExpr =
       readonly name: Name;
       readonly args: readonly AstExpr[];
       readonly distinct: boolean;
+      /** ORDER BY inside the parentheses. */
+      readonly orderBy: readonly OrderItem[];
+      /** WITHIN GROUP (ORDER BY …). */
+      readonly within: readonly OrderItem[] | null;
       readonly filter: AstExpr | null;
       readonly over: WindowSpec | null;
     } & Located);

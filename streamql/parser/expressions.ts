@@ -251,6 +251,8 @@ export const call = (name: string, args: readonly AstExpr[], at: Position): AstE
   name: { text: name, quoted: false, at },
   args,
   distinct: false,
+  orderBy: [],
+  within: null,
   filter: null,
   over: null,
   at,

@@ -152,6 +152,7 @@ function parseName(cursor: Cursor): AstExpr {
 
 function parseCall(cursor: Cursor, name: Name): AstExpr {
   let distinct = false;
+  let orderBy: OrderItem[] = [];
   const args = cursor.parenthesized((): AstExpr[] => {
     if (cursor.isSign(')')) return [];
     if (cursor.isSign('*')) {
@@ -162,11 +163,17 @@ function parseCall(cursor: Cursor, name: Name): AstExpr {
     else cursor.takeWord('all');
     if (cursor.isWord('variadic')) throw cursor.unsupported('VARIADIC', 'write the arguments out');
     const list = cursor.list(() => parseExpr(cursor));
-    if (cursor.isWord('order')) throw cursor.unsupported('ORDER BY inside a call', 'leave it out');
+    orderBy = parseOrderBy(cursor);
     if (cursor.isSign('=>')) throw cursor.unsupported('a named argument', 'give the arguments in order');
     return list;
   });
-  if (cursor.isWord('within')) throw cursor.unsupported('WITHIN GROUP', 'use min, max or avg');
+  let within: OrderItem[] | null = null;
+  if (cursor.takeWord('within', 'group')) {
+    within = cursor.parenthesized(() => {
+      if (!cursor.isWord('order')) throw cursor.expected('ORDER BY', ['order']);
+      return parseOrderBy(cursor);
+    });
+  }
   let filter: AstExpr | null = null;
   if (cursor.isWord('filter') && cursor.isSign('(', 1)) {
     cursor.next();
@@ -176,7 +183,7 @@ function parseCall(cursor: Cursor, name: Name): AstExpr {
     });
   }
   const over = cursor.isWord('over') ? parseOver(cursor) : null;
-  return { kind: 'call', name, args, distinct, filter, over, at: name.at };
+  return { kind: 'call', name, args, distinct, orderBy, within, filter, over, at: name.at };
 }
 
 function parseOver(cursor: Cursor): WindowSpec {

@@ -40,8 +40,13 @@ function describe(plan: Plan): string {
     }
     case 'aggregate': {
       const name = (column: number): string => plan.input.schema[column].name;
-      const calls = plan.aggregates.map(({ fn, arg, distinct, filter }) => {
-        const call = `${fn}(${distinct ? 'DISTINCT ' : ''}${arg === null ? '*' : name(arg)})`;
+      const calls = plan.aggregates.map(({ fn, arg, arg2, orderBy, params, distinct, filter }) => {
+        const args = [
+          arg === null ? '*' : name(arg),
+          ...(arg2 === undefined ? [] : [name(arg2)]),
+          ...(params ?? []).map(String),
+        ];
+        const call = `${fn}(${distinct ? 'DISTINCT ' : ''}${args.join(', ')}${orderText(orderBy ?? [], plan.input)})`;
         return filter === null ? call : `${call} FILTER (WHERE ${name(filter)})`;
       });
       const by = plan.groupBy.length === 0 ? '' : ` by ${plan.groupBy.map(name).join(', ')}`;

@@ -65,9 +65,16 @@ export interface Aggregate extends Node {
 }
 
 export interface AggregateCall {
-  readonly fn: 'count' | 'sum' | 'avg' | 'min' | 'max';
+  /** A key of AGGREGATES. */
+  readonly fn: string;
   /** Input position; null for count(*). */
   readonly arg: number | null;
+  /** Input position of the second column argument, of functions that have one. */
+  readonly arg2?: number;
+  /** The order in which the function sees the rows; what is equal there goes by the arguments. */
+  readonly orderBy?: readonly SortKey[];
+  /** Constant arguments. */
+  readonly params?: readonly Datum[];
   readonly distinct: boolean;
   /** Input position of a boolean: only rows where it is true count. */
   readonly filter: number | null;

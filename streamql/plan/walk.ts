@@ -1,5 +1,5 @@
 import type { ColumnSchema } from '../../src/values/batch.ts';
-import type { Expr, Plan } from './plan.ts';
+import type { AggregateCall, Expr, Plan } from './plan.ts';
 
 /** What every pass over plans and expressions needs: children, rebuilding, references. */
 
@@ -112,6 +112,24 @@ export const columnRef = (schema: readonly ColumnSchema[], index: number): Expr 
 });
 
 export const identity = (schema: readonly ColumnSchema[]): Expr[] => schema.map((_, i) => columnRef(schema, i));
+
+/** The input columns that a call of an aggregate reads. */
+export function aggregateColumns({ arg, arg2, filter, orderBy }: AggregateCall): number[] {
+  const columns = [arg, arg2 ?? null, filter, ...(orderBy ?? []).map((key) => key.column)];
+  return columns.filter((column) => column !== null);
+}
+
+/** The call over an input whose columns have other places. */
+export function moveAggregate(call: AggregateCall, place: (column: number) => number): AggregateCall {
+  const { arg, arg2, filter, orderBy } = call;
+  return {
+    ...call,
+    arg: arg === null ? null : place(arg),
+    ...(arg2 === undefined ? {} : { arg2: place(arg2) }),
+    ...(orderBy === undefined ? {} : { orderBy: orderBy.map((key) => ({ ...key, column: place(key.column) })) }),
+    filter: filter === null ? null : place(filter),
+  };
+}
 
 /** Equal text means equal expressions. */
 export function exprKey(expr: Expr): string {

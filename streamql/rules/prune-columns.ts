@@ -1,5 +1,5 @@
 import type { Aggregate, Expr, Join, Plan, TopN, Union } from '../plan/plan.ts';
-import { columnRef, columnsUsed, remap } from '../plan/walk.ts';
+import { aggregateColumns, columnRef, columnsUsed, moveAggregate, remap } from '../plan/walk.ts';
 
 /** A plan that kept at least the wanted columns, and where each kept column now stands (−1: gone). */
 interface Pruned {
@@ -118,11 +118,7 @@ function pruneAggregate(plan: Aggregate, wanted: ReadonlySet<number>): Pruned {
   let calls = plan.aggregates.map((_, i) => i).filter((i) => wanted.has(groups + i));
   if (groups === 0 && calls.length === 0) calls = [0];
   const used = new Set(plan.groupBy);
-  for (const i of calls) {
-    const { arg, filter } = plan.aggregates[i];
-    if (arg !== null) used.add(arg);
-    if (filter !== null) used.add(filter);
-  }
+  for (const i of calls) for (const column of aggregateColumns(plan.aggregates[i])) used.add(column);
   const needed = keepOne(used, plan.input);
   const input = exactly(plan.input, needed);
   const place = (column: number): number => needed.indexOf(column);
@@ -132,11 +128,7 @@ function pruneAggregate(plan: Aggregate, wanted: ReadonlySet<number>): Pruned {
       ...plan,
       input,
       groupBy: plan.groupBy.map(place),
-      aggregates: calls.map((i) => {
-        const call = plan.aggregates[i];
-        const { arg, filter } = call;
-        return { ...call, arg: arg === null ? null : place(arg), filter: filter === null ? null : place(filter) };
-      }),
+      aggregates: calls.map((i) => moveAggregate(plan.aggregates[i], place)),
       schema: kept.map((i) => plan.schema[i]),
     },
     at: places(plan, kept),

@@ -1,7 +1,10 @@
 import { compareDatums, compareNullable, equalDatums } from '../../src/values/compare.ts';
 import type { Datum, SqlType } from '../../src/values/types.ts';
 import { canonicalInteger } from '../../src/values/types.ts';
-import { finishAverage } from '../../streamql/functions/aggregates.ts';
+import type { AggregateFunction } from '../../streamql/functions/aggregate-table.ts';
+import { AGGREGATES, finishAverage } from '../../streamql/functions/aggregates.ts';
+import { ListedRows } from '../../streamql/functions/group-rows.ts';
+import { momentsOf } from '../../streamql/functions/moments.ts';
 import { evaluate } from '../../streamql/plan/evaluate.ts';
 import type { Aggregate, AggregateCall, Join, Plan, SortKey, TopN, Window } from '../../streamql/plan/plan.ts';
 
@@ -92,17 +95,17 @@ function runAggregate(plan: Aggregate, rows: readonly Row[]): Row[] {
   if (plan.groupBy.length === 0 && groups.size === 0) groups.set('', []);
   return [...groups.values()].map((group) => [
     ...plan.groupBy.map((column) => group[0][column]),
-    ...plan.aggregates.map((call) => runCall(call, group, call.arg === null ? null : plan.input.schema[call.arg].type)),
+    ...plan.aggregates.map((call) => runCall(call, group, typesOf(plan.input))),
   ]);
 }
 
-function runCall(
-  { fn, arg, distinct, filter, type }: AggregateCall,
-  group: readonly Row[],
-  argType: SqlType | null,
-): Datum {
+function runCall(call: AggregateCall, group: readonly Row[], inputTypes: readonly SqlType[]): Datum {
+  const { fn, arg, distinct, filter, type } = call;
   const rows = filter === null ? group : group.filter((row) => row[filter] === true);
-  if (arg === null || argType === null) return rows.length;
+  if (arg === null) return rows.length;
+  const argType = inputTypes[arg];
+  const row = AGGREGATES.get(fn) as AggregateFunction;
+  if (row.finish !== undefined || row.moments !== undefined) return overRows(call, row, rows, inputTypes);
   let values = rows.map((row) => row[arg]).filter((value) => value !== null);
   if (distinct) values = [...new Map(values.map((value) => [datumKey(value), value])).values()];
   if (fn === 'count') return values.length;
@@ -119,6 +122,25 @@ function runCall(
   if (fn === 'sum') return sum;
   const resultScale = type.kind === 'decimal' ? type.scale : 0;
   return finishAverage(sum, argType.kind === 'decimal' ? argType.scale : 0, values.length, resultScale);
+}
+
+function overRows(
+  { arg, arg2, orderBy = [], params = [], distinct, type }: AggregateCall,
+  fn: AggregateFunction,
+  group: readonly Row[],
+  inputTypes: readonly SqlType[],
+): Datum {
+  const columns = [arg as number, ...(arg2 === undefined ? [] : [arg2])];
+  const present = fn.skipsNull === undefined ? columns : fn.skipsNull.map((i) => columns[i]);
+  const ties = columns.map((column): SortKey => ({ column, descending: false, nullsFirst: false }));
+  const rows = group
+    .filter((row) => present.every((column) => row[column] !== null))
+    .sort(byKeys([...orderBy, ...ties], inputTypes));
+  const types = columns.map((column) => inputTypes[column]);
+  const [a, b = null] = columns.map((column) => rows.map((row) => row[column]));
+  const listed = new ListedRows(a, b, distinct, types);
+  if (fn.finish !== undefined) return fn.finish(listed, { types, params, type });
+  return fn.moments?.(momentsOf(listed, b !== null)) as Datum;
 }
 
 function runJoin(plan: Join, left: readonly Row[], right: readonly Row[]): Row[] {

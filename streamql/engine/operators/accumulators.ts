@@ -8,6 +8,8 @@ import type { StateColumn } from '../state/state-column.ts';
  * null) adds its value to group slot `slots[row]`, `weights[row]` times (once when `weights` is null). No value is NULL.
  */
 export interface Contribution {
+  /** All columns of the batch, for accumulators that look at more than one. */
+  readonly columns: readonly Column[];
   readonly values: Column['values'];
   readonly slots: Int32Array;
   readonly weights: Int32Array | null;

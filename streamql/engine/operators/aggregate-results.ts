@@ -1,10 +1,15 @@
+import { assert } from '../../../src/lib/assert.ts';
 import { StreamError } from '../../../src/lib/errors.ts';
 import { type Column, ColumnBuilder } from '../../../src/values/column.ts';
 import { canonicalInteger, type Datum, type SqlType, typeName } from '../../../src/values/types.ts';
+import type { AggregateFunction, AggregateInfo } from '../../functions/aggregate-table.ts';
+import type { GroupRows } from '../../functions/group-rows.ts';
+import type { Moments } from '../../functions/moments.ts';
 import type { StateColumn } from '../state/state-column.ts';
 import type { ExactSum } from './accumulators.ts';
 import type { DoubleSum } from './double-sum.ts';
 import type { Extreme } from './extremes.ts';
+import type { MomentSums } from './moment-sums.ts';
 
 /** What becomes of group `slots[i]` whose result has no value: called in place of giving one. */
 export type OnFailure = (i: number, error: StreamError) => void;
@@ -52,6 +57,27 @@ export function doubleAvgResult(type: SqlType, sum: DoubleSum, counter: Counted)
     const count = counter.column.values[slot] as number;
     return count === 0 ? null : finishDouble(sum, slot, count, type);
   });
+}
+
+/** Of an aggregate over a group's rows in order. */
+export function rowsResult(
+  type: SqlType,
+  rows: { rowsOf(slot: number): GroupRows },
+  row: AggregateFunction,
+  info: AggregateInfo,
+): AggregateResult {
+  const { finish } = row;
+  assert(finish !== undefined, `${row.name} has no way to read rows`);
+  return perGroup(type, (slot) => finish(rows.rowsOf(slot), info));
+}
+
+export function momentsResult(
+  type: SqlType,
+  sums: MomentSums,
+  counter: Counted,
+  finish: (moments: Moments) => number | null,
+): AggregateResult {
+  return perGroup(type, (slot) => finish(sums.moments(slot, counter.column.values[slot] as number)));
 }
 
 function perGroup(type: SqlType, value: (slot: number) => Datum): AggregateResult {

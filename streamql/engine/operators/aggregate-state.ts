@@ -2,6 +2,9 @@ import { StreamError } from '../../../src/lib/errors.ts';
 import type { Batch, ColumnSchema } from '../../../src/values/batch.ts';
 import type { Column } from '../../../src/values/column.ts';
 import { isInteger, type SqlType, typeName } from '../../../src/values/types.ts';
+import type { AggregateFunction, AggregateInfo } from '../../functions/aggregate-table.ts';
+import { AGGREGATES } from '../../functions/aggregates.ts';
+import type { Moments } from '../../functions/moments.ts';
 import type { Aggregate, AggregateCall } from '../../plan/plan.ts';
 import type { StateTable } from '../operator.ts';
 import { type Accumulator, type Contribution, Counter, ExactSum } from './accumulators.ts';
@@ -14,14 +17,20 @@ import {
   exactAvgResult,
   exactSumResult,
   extremeResult,
+  momentsResult,
+  rowsResult,
 } from './aggregate-results.ts';
 import { DistinctValues } from './distinct-values.ts';
 import { DoubleSum } from './double-sum.ts';
 import { AppendExtreme, OrderedValues, RetractableExtreme } from './extremes.ts';
+import { FirstRow } from './first-row.ts';
+import { MomentSums } from './moment-sums.ts';
+import { OrderedRows, type RowShape } from './ordered-rows.ts';
 
-/** Accumulators that take the same rows: one argument, one FILTER, DISTINCT or not. */
+/** Accumulators that take the same rows: those where `present` is not NULL, by one argument, one FILTER, DISTINCT or not. */
 interface Feed {
   readonly arg: number | null;
+  readonly present: readonly number[];
   readonly filter: number | null;
   readonly distinct: DistinctValues | null;
   readonly accumulators: Accumulator[];
@@ -69,6 +78,9 @@ export class AggregateState {
   #result(call: AggregateCall): AggregateResult {
     if (call.fn === 'count') return countResult(call.type, this.#counter(call));
     const type = this.#input[call.arg!].type;
+    const row = AGGREGATES.get(call.fn);
+    if (row?.moments !== undefined) return this.#moments(call, row.moments);
+    if (row?.finish !== undefined) return this.#overRows(call, row);
     if (call.fn === 'min' || call.fn === 'max') return this.#extreme(call, call.fn, type);
     const feed = this.#feed(call);
     feed.needsValues = true;
@@ -102,8 +114,35 @@ export class AggregateState {
     return extremeResult(call.type, new RetractableExtreme(fn, values));
   }
 
+  #moments(call: AggregateCall, finish: (moments: Moments) => number | null): AggregateResult {
+    const feed = this.#feed(call);
+    feed.needsValues = true;
+    const sums = this.#part('moments', feed, call, () => new MomentSums(call.arg2 ?? null));
+    return momentsResult(call.type, sums, this.#counter(call), finish);
+  }
+
+  #overRows(call: AggregateCall, row: AggregateFunction): AggregateResult {
+    const shape = shapeOf(call, this.#input);
+    const info: AggregateInfo = {
+      types: [shape.types[shape.a], ...(shape.b < 0 ? [] : [shape.types[shape.b]])],
+      params: call.params ?? [],
+      type: call.type,
+    };
+    const feed = this.#feed(call);
+    const key = `${shape.columns.join()}.${shape.orderBy.map((by) => `${by.column}${by.descending ? 'd' : ''}${by.nullsFirst ? 'n' : ''}`).join()}`;
+    if (this.#appendOnly && (row.looksAt === 'first' || row.looksAt === 'last')) {
+      const end = row.looksAt;
+      const part = this.#part(`${end}.${key}`, feed, call, () => new FirstRow(shape, end));
+      return rowsResult(call.type, part, row, info);
+    }
+    const positions = row.looksAt === 'positions';
+    const kind = `rows${positions ? '.at' : ''}.${key}`;
+    const part = this.#part(kind, feed, call, (id) => new OrderedRows(id, shape, call.distinct, positions));
+    return rowsResult(call.type, part, row, info);
+  }
+
   #counter(call: AggregateCall): Counted {
-    const never = call.arg === null || !this.#input[call.arg].nullable;
+    const never = presentOf(call).every((column) => !this.#input[column].nullable);
     if (never && call.filter === null && !call.distinct) return this.#rowCount;
     return this.#part('count', this.#feed(call), call, () => new Counter());
   }
@@ -113,10 +152,17 @@ export class AggregateState {
     let feed = this.#feeds.get(key);
     if (feed === undefined) {
       const distinct =
-        call.distinct && call.arg !== null
+        call.distinct && call.arg !== null && AGGREGATES.get(call.fn)?.finish === undefined
           ? new DistinctValues(`${this.#id}.distinct.${key}`, this.#input[call.arg].type, this.#appendOnly)
           : null;
-      feed = { arg: call.arg, filter: call.filter, distinct, accumulators: [], needsValues: distinct !== null };
+      feed = {
+        arg: call.arg,
+        present: presentOf(call),
+        filter: call.filter,
+        distinct,
+        accumulators: [],
+        needsValues: distinct !== null,
+      };
       this.#feeds.set(key, feed);
     }
     return feed;
@@ -134,8 +180,33 @@ export class AggregateState {
   }
 }
 
-const feedKey = (call: AggregateCall): string =>
-  `${call.arg ?? 'row'}${call.filter === null ? '' : `.if${call.filter}`}${call.distinct ? '.distinct' : ''}`;
+/** The arguments whose NULLs leave a row out. */
+function presentOf({ fn, arg, arg2 }: AggregateCall): readonly number[] {
+  if (arg === null) return [];
+  const columns = arg2 === undefined ? [arg] : [arg, arg2];
+  const skips = AGGREGATES.get(fn)?.skipsNull;
+  return skips === undefined ? columns : skips.map((i) => columns[i]);
+}
+
+/** Rows kept in order count their own repetitions, so DISTINCT there is another feed than DISTINCT before a sum. */
+function feedKey(call: AggregateCall): string {
+  const rows = AGGREGATES.get(call.fn)?.finish === undefined ? '' : `.rows${presentOf(call).join('+')}`;
+  const pair = call.arg2 === undefined ? '' : `+${call.arg2}`;
+  return `${call.arg ?? 'row'}${pair}${rows}${call.filter === null ? '' : `.if${call.filter}`}${call.distinct ? '.distinct' : ''}`;
+}
+
+/** The columns an aggregate over rows keeps, those of its order first, each once. */
+function shapeOf(call: AggregateCall, input: readonly ColumnSchema[]): RowShape {
+  const columns: number[] = [];
+  const place = (column: number): number => {
+    if (!columns.includes(column)) columns.push(column);
+    return columns.indexOf(column);
+  };
+  const orderBy = (call.orderBy ?? []).map((key) => ({ ...key, column: place(key.column) }));
+  const a = place(call.arg!);
+  const b = call.arg2 === undefined ? -1 : place(call.arg2);
+  return { columns, types: columns.map((column) => input[column].type), orderBy, a, b };
+}
 
 const NO_VALUES = new Float64Array(0);
 
@@ -143,18 +214,21 @@ function contribution(feed: Feed, batch: Batch, slots: Int32Array): Contribution
   const arg = feed.arg === null ? null : batch.columns[feed.arg];
   const filter = feed.filter === null ? null : batch.columns[feed.filter];
   const values = feed.needsValues && arg !== null ? arg.values : NO_VALUES;
-  const nulls = arg === null ? null : arg.nulls;
-  if (nulls === null && filter === null) {
-    return { values, slots, weights: batch.weights, rows: null, count: batch.length };
+  const { columns, weights } = batch;
+  const absent = feed.present.map((column) => columns[column].nulls).filter((nulls) => nulls !== null);
+  if (absent.length === 0 && filter === null) {
+    return { columns, values, slots, weights, rows: null, count: batch.length };
   }
   const rows = new Int32Array(batch.length);
+  const [nulls = null, more = null] = absent;
   let count = 0;
   for (let row = 0; row < batch.length; row++) {
     if (nulls !== null && nulls[row] === 1) continue;
+    if (more !== null && more[row] === 1) continue;
     if (filter !== null && !isTrue(filter, row)) continue;
     rows[count++] = row;
   }
-  return { values, slots, weights: batch.weights, rows, count };
+  return { columns, values, slots, weights, rows, count };
 }
 
 function isTrue(column: Column, row: number): boolean {

@@ -33,7 +33,7 @@ export class DistinctValues {
       this.table.touch(fresh[i]);
       rows[i] = from.rows === null ? freshRows[i] : from.rows[freshRows[i]];
     }
-    return { values: from.values, slots: from.slots, weights: null, rows, count: made };
+    return { ...from, weights: null, rows, count: made };
   }
 
   #transitions(from: Contribution): Contribution {
@@ -58,6 +58,6 @@ export class DistinctValues {
       assert(counts[slot] === 0, 'a value was taken back that is not in its group');
       this.table.release(slot);
     }
-    return { values: from.values, slots: from.slots, weights, rows, count };
+    return { ...from, weights, rows, count };
   }
 }

@@ -1,3 +1,4 @@
+import { fromUnits, toUnits } from '../../../src/values/double-units.ts';
 import type { Datum, SqlType } from '../../../src/values/types.ts';
 import { arrayOf, BIGINT, DOUBLE } from '../../../src/values/types.ts';
 import type { StateColumn } from '../state/state-column.ts';
@@ -63,6 +64,14 @@ export class DoubleSum implements Accumulator {
     return rest === 0n ? high + low : fromUnits(rest + toUnits(high) + toUnits(low));
   }
 
+  /** The sum of the finite values, in units of 2^−1074. */
+  units(slot: number): bigint {
+    const high = toUnits((this.#high.values as Float64Array)[slot]);
+    const low = toUnits((this.#low.values as Float64Array)[slot]);
+    const odd = this.#odd.values[slot] as unknown as Odd | null;
+    return high + low + BigInt(odd === null ? 0n : odd[3]);
+  }
+
   /** Whether an infinity or NaN in the total comes from the values, not from overflow. */
   special(slot: number): boolean {
     const odd = this.#odd.values[slot] as unknown as Odd | null;
@@ -82,34 +91,4 @@ export class DoubleSum implements Accumulator {
     const none = nans === 0 && plus === 0 && minus === 0 && rest === 0n;
     this.#odd.set(slot, none ? null : ([nans, plus, minus, rest] as unknown as Datum));
   }
-}
-
-const bits = new DataView(new ArrayBuffer(8));
-
-/** A finite double as an integer count of 2^−1074. */
-function toUnits(value: number): bigint {
-  bits.setFloat64(0, value);
-  const word = bits.getBigUint64(0);
-  const exponent = Number((word >> 52n) & 0x7ffn);
-  const fraction = word & 0xfffffffffffffn;
-  const size = exponent === 0 ? fraction : (fraction | 0x10000000000000n) << BigInt(exponent - 1);
-  return value < 0 ? -size : size;
-}
-
-/** The nearest double, ties to even. */
-function fromUnits(units: bigint): number {
-  const size = units < 0n ? -units : units;
-  const length = size.toString(16).length * 4;
-  // 64 to 67 leading bits, with everything below folded into the last one, round as the whole would.
-  const shift = Math.max(0, length - 67);
-  let leading = size >> BigInt(shift);
-  if (shift > 0 && leading << BigInt(shift) !== size) leading |= 1n;
-  const rounded = Number(leading);
-  // 2^−1074 in two exact steps: a result in the subnormal range has shift 0 and at most 53 bits.
-  const scaled = shift >= 1074 ? rounded * 2 ** (shift - 1074) : scaleDown(rounded, 1074 - shift);
-  return units < 0n ? -scaled : scaled;
-}
-
-function scaleDown(value: number, power: number): number {
-  return power > 1000 ? value * 2 ** -1000 * 2 ** -(power - 1000) : value * 2 ** -power;
 }

@@ -107,6 +107,7 @@ describe('functions', () => {
       const call = `${id}(${args.map((arg, i) => duckdbLiteral(arg, types[i])).join(', ')})`;
       if (!isWellFormed(ours, result)) throw new Error(`${call} is ${String(ours)}, not a ${typeName(result)}`);
       if (EXCEPT.some(([pattern, , applies]) => pattern.test(id) && applies(args))) continue;
+      if (row.own) continue;
       const sql = spelled(row, sample, result);
       if (sql === undefined) continue;
       expect([call, comparable(ours)]).toEqual([call, comparable(await ask(sql))]);

@@ -1,0 +1,45 @@
+import { formatIsoDate, formatTimestamp } from '../../src/values/datetime.ts';
+import { type Exact, formatDecimal } from '../../src/values/decimal.ts';
+import { datumToText, doubleText } from '../../src/values/text.ts';
+import type { Datum, SqlType } from '../../src/values/types.ts';
+
+/** A value as canonical JSON text (a jsonb datum), as Postgres's to_jsonb: exact numbers keep their digits, times are ISO texts. */
+export function jsonOf(datum: Datum, type: SqlType): string {
+  if (datum === null) return 'null';
+  switch (type.kind) {
+    case 'boolean':
+      return datum ? 'true' : 'false';
+    case 'smallint':
+    case 'integer':
+    case 'bigint':
+      return String(datum);
+    case 'decimal':
+      return formatDecimal(datum as Exact, type.scale);
+    case 'real':
+    case 'double':
+      return Number.isFinite(datum)
+        ? doubleText(datum as number, type.kind === 'real')
+        : `"${doubleText(datum as number)}"`;
+    case 'jsonb':
+      return datum as string;
+    case 'date':
+      return JSON.stringify(formatIsoDate(datum as number));
+    case 'timestamp':
+      return JSON.stringify(formatTimestamp(datum as Exact, 'T'));
+    case 'timestamptz':
+      return JSON.stringify(formatTimestamp(datum as Exact, 'T', '+00:00'));
+    case 'array':
+      return jsonArray((datum as readonly Datum[]).map((one) => jsonOf(one, type.element)));
+    default:
+      return JSON.stringify(datumToText(datum, type));
+  }
+}
+
+export const jsonArray = (values: readonly string[]): string => `[${values.join(',')}]`;
+
+/** Canonical: keys sorted, each once (the last wins). */
+export function jsonObject(entries: Iterable<readonly [key: string, value: string]>): string {
+  const map = new Map<string, string>(entries);
+  const keys = [...map.keys()].sort();
+  return `{${keys.map((key) => `${JSON.stringify(key)}:${map.get(key)}`).join(',')}}`;
+}
