@@ -4,16 +4,25 @@ import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
 const built = (path) => import(join(root, 'dist', path));
-const [{ ERRORS }, { SETTINGS }, { ROUTES }, { defaultText }, { FUNCTIONS }, { TOPIC_CONFIG }, { AGGREGATES }] =
-  await Promise.all([
-    built('src/lib/errors.js'),
-    built('src/config.js'),
-    built('src/server/server.js'),
-    built('src/cli/start.js'),
-    built('streamql/functions/functions.js'),
-    built('src/storage/topic-config.js'),
-    built('streamql/functions/aggregates.js'),
-  ]);
+const [
+  { ERRORS },
+  { SETTINGS },
+  { ROUTES },
+  { defaultText },
+  { FUNCTIONS },
+  { TOPIC_CONFIG },
+  { AGGREGATES },
+  { exampleOf },
+] = await Promise.all([
+  built('src/lib/errors.js'),
+  built('src/config.js'),
+  built('src/server/server.js'),
+  built('src/cli/start.js'),
+  built('streamql/functions/functions.js'),
+  built('src/storage/topic-config.js'),
+  built('streamql/functions/aggregates.js'),
+  built('streamql/functions/examples.js'),
+]);
 
 const cell = (text) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 const write = (name, lines) => writeFileSync(join(root, 'docs/reference', name), `${lines.join('\n')}\n`);
@@ -88,10 +97,14 @@ write('functions.md', [
   '',
   '## Scalar functions and operators',
   '',
-  '| name | arguments | meaning |',
-  '| --- | --- | --- |',
-  ...byName.map(
-    (row) =>
-      `| \`${row.name.replaceAll('|', '\\|')}\` | ${row.args.join(', ')}${row.variadic ? ', …' : ''} | ${cell(row.doc)} |`,
-  ),
+  'Regular expressions have the syntax of RE2: their time is linear in the text; there is no lookaround and no reference back, and of',
+  'alternatives the first that matches wins.',
+  '',
+  '| name | arguments | meaning | example | is |',
+  '| --- | --- | --- | --- | --- |',
+  ...byName.map((row) => {
+    const example = exampleOf(row)?.map((text) => `\`${cell(text)}\``) ?? ['', ''];
+    const args = `${row.args.join(', ')}${row.variadic ? ', …' : ''}`;
+    return `| \`${cell(row.name)}\` | ${args} | ${cell(row.doc)} | ${example.join(' | ')} |`;
+  }),
 ]);

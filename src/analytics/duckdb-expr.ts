@@ -102,7 +102,7 @@ function printCall(expr: Extract<Expr, { op: 'call' }>, scope: ExprScope): strin
  */
 function withoutZones(expr: Extract<Expr, { op: 'call' }>): Expr | undefined {
   const fn = FUNCTIONS.get(expr.fn.replace('timestamptz', 'timestamp'));
-  if (!expr.fn.includes('timestamptz') || fn === undefined || fn.id === expr.fn) return undefined;
+  if (!expr.fn.includes('timestamptz') || fn === undefined || fn.id === expr.fn || fn.own === true) return undefined;
   const args = expr.args.map((arg): Expr => (arg.type.kind === 'timestamptz' ? castExpr(arg, TIMESTAMP) : arg));
   if (args.every((arg, i) => arg === expr.args[i])) return undefined;
   const type = expr.type.kind === 'timestamptz' ? TIMESTAMP : expr.type;

@@ -1,3 +1,5 @@
+import { AGGREGATES } from '../../streamql/functions/aggregates.ts';
+import { exampleOf } from '../../streamql/functions/examples.ts';
 import { FUNCTIONS } from '../../streamql/functions/functions.ts';
 import type { Describe, Show } from '../../streamql/parser/ast.ts';
 import { StreamError } from '../lib/errors.ts';
@@ -142,9 +144,17 @@ const LISTINGS: Readonly<Record<string, Listing>> = {
       ['name', VARCHAR],
       ['arguments', VARCHAR],
       ['doc', VARCHAR],
+      ['example', VARCHAR],
     ],
-    rows: async () =>
-      [...FUNCTIONS.values()].map((row) => [row.name, row.args.join(', ') + (row.variadic ? ', …' : ''), row.doc]),
+    rows: async () => [
+      ...[...AGGREGATES.values()].map((row) => [row.name, row.signature, row.doc, row.example[0]]),
+      ...[...FUNCTIONS.values()].map((row) => [
+        row.name,
+        row.args.join(', ') + (row.variadic ? ', …' : ''),
+        row.doc,
+        exampleOf(row)?.[0] ?? null,
+      ]),
+    ],
   },
 };
 

@@ -3,13 +3,15 @@
  * numbers with their own digits. What a jsonb datum is. Undefined when the text is not JSON.
  */
 export function canonicalJsonText(text: string): string | undefined {
-  const parser = new Parser(text);
-  const value = parser.document();
-  return value === undefined ? undefined : print(value);
+  const value = parseJson(text);
+  return value === undefined ? undefined : printJson(value);
 }
 
+/** Undefined when the text is not JSON. */
+export const parseJson = (text: string): Json | undefined => new Parser(text).document();
+
 /** A number keeps its text, so that nothing is rounded. */
-class NumberText {
+export class NumberText {
   readonly text: string;
 
   constructor(text: string) {
@@ -17,7 +19,7 @@ class NumberText {
   }
 }
 
-type Json = null | boolean | string | NumberText | Json[] | Map<string, Json>;
+export type Json = null | boolean | string | NumberText | Json[] | Map<string, Json>;
 
 /** Deeper nesting is refused rather than risking the stack. */
 const MAX_DEPTH = 200;
@@ -119,12 +121,13 @@ class Parser {
   }
 }
 
-function print(value: Json): string {
+/** In the canonical form. */
+export function printJson(value: Json): string {
   if (value instanceof NumberText) return value.text;
   if (value instanceof Map) {
     const keys = [...value.keys()].sort();
-    return `{${keys.map((key) => `${JSON.stringify(key)}:${print(value.get(key) as Json)}`).join(',')}}`;
+    return `{${keys.map((key) => `${JSON.stringify(key)}:${printJson(value.get(key) as Json)}`).join(',')}}`;
   }
-  if (Array.isArray(value)) return `[${value.map(print).join(',')}]`;
+  if (Array.isArray(value)) return `[${value.map(printJson).join(',')}]`;
   return JSON.stringify(value);
 }

@@ -1,5 +1,5 @@
 import { type Position, StreamError } from '../../src/lib/errors.ts';
-import { BOOLEAN, type SqlType, type TypeKind, typeName } from '../../src/values/types.ts';
+import { BOOLEAN, NULL_TYPE, type SqlType, type TypeKind, typeName } from '../../src/values/types.ts';
 import { canCast } from '../functions/casts.ts';
 import type { ScalarFunction } from '../functions/function-table.ts';
 import { FUNCTIONS, functionsNamed } from '../functions/functions.ts';
@@ -46,8 +46,21 @@ function applyFunction(fn: ScalarFunction, given: readonly Expr[], at: Position)
   // greatest and least take any type, but one.
   const sameForAll =
     fn.variadic === true && fn.args.length === 1 && fn.args[0] === 'any' && /^(?:greatest|least)$/.test(fn.name);
+  if (fn.together !== undefined) return fitted(fn, fn.together, given, at);
   const unified = sameForAll ? unify(given, at, fn.name) : given;
   const args = unified.map((arg, i) => coerceToKind(arg, parameterKind(fn, i), at));
+  return { op: 'call', fn: fn.id, args, type: fn.returns(args.map((arg) => arg.type)) };
+}
+
+function fitted(
+  fn: ScalarFunction,
+  together: NonNullable<ScalarFunction['together']>,
+  given: readonly Expr[],
+  at: Position,
+): Expr {
+  const types = together(given.map((arg) => (isUnknown(arg) || isNullLiteral(arg) ? NULL_TYPE : arg.type)));
+  if (types === undefined) throw noOverload(fn.name, [fn], given, !/^[a-z_]/.test(fn.name), at);
+  const args = given.map((arg, i) => coerce(arg, types[i], at));
   return { op: 'call', fn: fn.id, args, type: fn.returns(args.map((arg) => arg.type)) };
 }
 

@@ -31,5 +31,12 @@ export interface ScalarFunction {
   duckdb?(args: readonly string[], types: readonly SqlType[]): string;
   /** DuckDB has no equal: `call` itself runs inside it. */
   readonly own?: boolean;
+  /**
+   * The types that the arguments are cast to, for functions over arrays of any element or values of one type; `null` kinds stand for
+   * literals without a type. Undefined where the types do not go together.
+   */
+  together?(types: readonly SqlType[]): readonly SqlType[] | undefined;
   readonly doc: string;
+  /** A constant expression and its value as text. */
+  readonly example?: readonly [expr: string, value: string];
 }

@@ -1,11 +1,17 @@
+import { ARRAYS } from './array-functions.ts';
 import { CHOICES } from './choices.ts';
 import { DATETIMES } from './datetime.ts';
 import type { ScalarFunction } from './function-table.ts';
+import { HASHES } from './hash-functions.ts';
+import { JSON_EDITS } from './json-edit.ts';
 import { JSON_FUNCTIONS } from './json-functions.ts';
 import { MATH } from './math.ts';
+import { NUMBERS } from './number-functions.ts';
 import { OPERATORS } from './operators.ts';
+import { REGEXES } from './regex-functions.ts';
 import { SKETCHES } from './sketch-functions.ts';
 import { STRINGS } from './strings.ts';
+import { TEXTS } from './text-functions.ts';
 
 /**
  * All scalar functions and operators, one row per overload, by id. A new one is a row in the file of its family; the binder, the
@@ -19,6 +25,12 @@ export const FUNCTIONS: ReadonlyMap<string, ScalarFunction> = byId([
   ...JSON_FUNCTIONS,
   ...CHOICES,
   ...SKETCHES,
+  ...NUMBERS,
+  ...TEXTS,
+  ...REGEXES,
+  ...HASHES,
+  ...ARRAYS,
+  ...JSON_EDITS,
 ]);
 
 function byId(rows: readonly ScalarFunction[]): Map<string, ScalarFunction> {

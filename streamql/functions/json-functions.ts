@@ -1,5 +1,4 @@
 import { StreamError } from '../../src/lib/errors.ts';
-import { canonicalJsonText } from '../../src/values/json-text.ts';
 import { type Datum, INTEGER, JSONB, VARCHAR } from '../../src/values/types.ts';
 import type { ScalarFunction } from './function-table.ts';
 
@@ -51,12 +50,12 @@ function pieces(json: string): { keys: string[]; values: string[] } {
 }
 
 /** `->>`: a string without its quotes, JSON null as NULL. */
-function asText(json: string | null): Datum {
+export function jsonText(json: string | null): Datum {
   if (json === null || json === 'null') return null;
   return json[0] === '"' ? (JSON.parse(json) as string) : json;
 }
 
-function follow(json: string, path: readonly Datum[]): string | null {
+export function follow(json: string, path: readonly Datum[]): string | null {
   let at: string | null = json;
   for (const one of path) {
     if (at === null || one === null) return null;
@@ -89,7 +88,7 @@ export const JSON_FUNCTIONS: readonly ScalarFunction[] = [
     id: '->>.varchar',
     args: ['jsonb', 'varchar'],
     returns: () => VARCHAR,
-    call: ([json, key]) => asText(step(json, key)),
+    call: ([json, key]) => jsonText(step(json, key)),
     duckdb: ([json, key]) => `(CAST(${json} AS JSON) ->> ${duckdbKey(key)})`,
     doc: 'As ->, as text.',
   },
@@ -98,7 +97,7 @@ export const JSON_FUNCTIONS: readonly ScalarFunction[] = [
     id: '->>.integer',
     args: ['jsonb', 'integer'],
     returns: () => VARCHAR,
-    call: ([json, index]) => asText(step(json, index)),
+    call: ([json, index]) => jsonText(step(json, index)),
     duckdb: ([json, index]) => `(CAST(${json} AS JSON) ->> ${index})`,
     doc: 'As ->, as text.',
   },
@@ -107,7 +106,7 @@ export const JSON_FUNCTIONS: readonly ScalarFunction[] = [
     id: '#>>',
     args: ['jsonb', 'array'],
     returns: () => VARCHAR,
-    call: ([json, path]) => asText(follow(json, path)),
+    call: ([json, path]) => jsonText(follow(json, path)),
     duckdb: () => {
       throw new StreamError('SQL_UNSUPPORTED', '#>> works in views only', { hint: 'Use -> and ->> step by step.' });
     },
@@ -135,15 +134,6 @@ export const JSON_FUNCTIONS: readonly ScalarFunction[] = [
     duckdb: ([json]) =>
       `CASE WHEN json_type(${json}) = 'ARRAY' THEN CAST(json_array_length(${json}) AS INTEGER) ELSE error('the value is no array') END`,
     doc: 'The number of elements of an array.',
-  },
-  {
-    name: 'to_jsonb',
-    id: 'to_jsonb.varchar',
-    args: ['varchar'],
-    returns: () => JSONB,
-    call: ([text]) => canonicalJsonText(JSON.stringify(text)) as string,
-    duckdb: ([text]) => `to_json(${text})`,
-    doc: 'A text as a JSON string.',
   },
 ];
 

@@ -12,6 +12,7 @@ export const SKETCHES: readonly ScalarFunction[] = [
     call: ([value], [type]) => hllCell(value, type),
     own: true,
     doc: 'Register × 64 + rank of a value in the HyperLogLog that approx_count_distinct keeps.',
+    example: ['hll_cell(NULL)', 'NULL'],
   },
   {
     name: 'sketch_bucket',
@@ -21,5 +22,6 @@ export const SKETCHES: readonly ScalarFunction[] = [
     call: ([value]) => sketchBucket(value),
     own: true,
     doc: 'The logarithmic bucket of a number in the sketch that approx_percentile keeps.',
+    example: ['sketch_bucket(0)', '0'],
   },
 ];

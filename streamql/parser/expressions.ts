@@ -37,7 +37,7 @@ const SIGN_LEVEL: Readonly<Record<string, number>> = {
   '[': SUBSCRIPT,
   '::': CAST,
 };
-const NOT_AN_OPERATOR = new Set(['(', ')', ']', ',', ';', '.', '=>']);
+const NOT_AN_OPERATOR = new Set(['(', ')', ']', ':', ',', ';', '.', '=>']);
 const WORD_LEVEL: Readonly<Record<string, number>> = {
   or: OR,
   and: AND,
@@ -123,6 +123,11 @@ function parseInfix(cursor: Cursor, left: AstExpr, level: number, restricted: bo
     case IS:
       return parseIs(cursor, left, token.text, at, operand);
     case COMPARISON: {
+      if (token.text === '=' && (cursor.isWord('any') || cursor.isWord('some')) && !startsQuery(cursor, 1)) {
+        cursor.next();
+        const array = cursor.parenthesized(() => cursor.nested(() => parseExpr(cursor)));
+        return call('= any', [left, array], at);
+      }
       if (cursor.isWord('any') || cursor.isWord('all') || cursor.isWord('some')) {
         throw cursor.unsupported(
           `${token.text} ${cursor.token.text.toUpperCase()} (…)`,
@@ -142,12 +147,27 @@ function parseInfix(cursor: Cursor, left: AstExpr, level: number, restricted: bo
     case COLLATE:
       throw cursor.unsupported('COLLATE', 'leave it out: text is ordered by its bytes', at);
     case SUBSCRIPT:
-      throw cursor.unsupported('a subscript', 'pass the array on whole', at);
+      return parseSubscript(cursor, left, at);
     case CAST:
       return { kind: 'cast', arg: left, type: parseType(cursor, false), safe: false, at };
     default:
       return { kind: 'binary', op: token.text, left, right: operand(level + 1), at };
   }
+}
+
+/** `a[n]`, `a[m:n]`, `a[m:]`, `a[:n]` and `a[:]`, after the bracket. */
+function parseSubscript(cursor: Cursor, left: AstExpr, at: Position): AstExpr {
+  const bound = (): AstExpr =>
+    cursor.isSign(':') || cursor.isSign(']') ? { kind: 'null', at: cursor.at } : cursor.nested(() => parseExpr(cursor));
+  const first = bound();
+  if (!cursor.takeSign(':')) {
+    if (first.kind === 'null' && first.at === cursor.at) throw cursor.expected('an expression');
+    cursor.expectSign(']');
+    return call('[]', [left, first], at);
+  }
+  const last = bound();
+  cursor.expectSign(']');
+  return call('[:]', [left, first, last], at);
 }
 
 type Operand = (above: number) => AstExpr;
@@ -208,8 +228,12 @@ function parseRange(cursor: Cursor, arg: AstExpr, first: string, at: Position, r
       const list = cursor.parenthesized(() => cursor.nested(() => cursor.list(() => parseExpr(cursor))));
       return { kind: 'in', arg, list, negated, at };
     }
-    case 'similar':
-      throw cursor.unsupported('SIMILAR TO', 'use LIKE, or ~ with a regular expression', at);
+    case 'similar': {
+      cursor.expectWord('to');
+      const similar = call('similar_to', [arg, operand()], at);
+      refuseChain(cursor, RANGE, 'SIMILAR TO');
+      return negated ? { kind: 'unary', op: 'not', arg: similar, at } : similar;
+    }
     default: {
       const pattern = operand();
       if (cursor.isWord('escape')) throw cursor.unsupported('ESCAPE', 'the escape character is the backslash');
@@ -229,14 +253,14 @@ function refuseChain(cursor: Cursor, level: number, written: string): void {
   }
 }
 
-/** Whether the `(` at the cursor holds a query rather than an expression or a join. */
-export function startsQuery(cursor: Cursor): boolean {
-  let inner = 0;
+/** Whether the `(` at the cursor, or so many tokens ahead, holds a query rather than an expression or a join. */
+export function startsQuery(cursor: Cursor, ahead = 0): boolean {
+  let inner = ahead;
   while (cursor.isSign('(', inner)) inner++;
   const first = cursor.peek(inner);
   if (first.kind !== 'word' || !/^(?:select|with|values)$/.test(first.text)) return false;
   // Inside out: `((SELECT 1) UNION SELECT 2)` is a query, `((SELECT 1) + 1)` is not.
-  for (let depth = inner - 1; depth > 0; depth--) {
+  for (let depth = inner - 1; depth > ahead; depth--) {
     const close = cursor.closingOf(cursor.pos + depth);
     if (close === undefined) return true;
     const after = cursor.tokens[close + 1];

@@ -45,6 +45,8 @@ class Lexer {
   readonly #text: string;
   readonly #tokens: Token[] = [];
   #pos = 0;
+  /** Brackets that are open: a colon in them parts the bounds of a slice. */
+  #brackets = 0;
   #line = 1;
   #lineStart = 0;
   /** Up to here `#line` has counted. */
@@ -267,11 +269,17 @@ class Lexer {
 
   #single(char: string, start: number): void {
     this.#pos = start + 1;
+    if (char === '[') this.#brackets++;
+    if (char === ']') this.#brackets--;
     this.#push('operator', char, start);
   }
 
   #colon(start: number): void {
     const isCast = this.#text[start + 1] === ':';
+    if (!isCast && this.#brackets > 0) {
+      this.#single(':', start);
+      return;
+    }
     if (!isCast)
       throw this.#error('unexpected character ":"', start, 'a cast is written ::type; parameters are $1, $2 …');
     this.#pos = start + 2;

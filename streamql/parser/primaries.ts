@@ -25,6 +25,7 @@ const SPECIAL_CALLS: Readonly<Record<string, Special>> = {
   substring: parseSubstring,
   position: parsePosition,
   trim: parseTrim,
+  overlay: parseOverlay,
 };
 
 /** What needs no operator: literals, names, calls, CASE, parentheses. */
@@ -63,9 +64,10 @@ function parseWord(cursor: Cursor, word: string, at: Position): AstExpr {
     return word === 'null' ? { kind: 'null', at } : { kind: 'boolean', value: word === 'true', at };
   }
   if (word === 'case') return cursor.nested(() => parseCase(cursor));
-  if (word === 'array' && (cursor.isSign('[', 1) || cursor.isSign('(', 1))) {
-    throw cursor.unsupported('an ARRAY constructor', 'arrays come from columns and functions');
+  if (word === 'array' && cursor.isSign('(', 1)) {
+    throw cursor.unsupported('ARRAY (SELECT …)', 'array_agg makes an array of rows');
   }
+  if (word === 'array' && cursor.isSign('[', 1)) return cursor.nested(() => parseArray(cursor, at));
   if (word === 'row' && cursor.isSign('(', 1))
     throw cursor.unsupported('a ROW constructor', 'compare column by column with AND');
   if (Object.hasOwn(SPECIAL_CALLS, word) && cursor.isSign('(', 1)) {
@@ -131,6 +133,26 @@ function parseParenthesis(cursor: Cursor): AstExpr {
   );
   if (cursor.isSign('.')) throw cursor.unsupported('a field of an expression', 'use -> on JSONB');
   return inner;
+}
+
+/** `ARRAY[a, b]`. An empty one is the literal '{}', which takes the type that it is cast to. */
+function parseArray(cursor: Cursor, at: Position): AstExpr {
+  cursor.next();
+  cursor.next();
+  const items = cursor.isSign(']') ? [] : cursor.list(() => parseExpr(cursor));
+  cursor.expectSign(']');
+  return items.length === 0 ? { kind: 'string', value: '{}', at } : call('array', items, at);
+}
+
+/** `overlay(a placing b from n for m)`, or with commas. */
+function parseOverlay(cursor: Cursor, at: Position): AstExpr {
+  return cursor.parenthesized(() => {
+    const args = [parseExpr(cursor)];
+    for (const word of ['placing', 'from', 'for']) {
+      if (cursor.takeWord(word) || cursor.takeSign(',')) args.push(parseExpr(cursor));
+    }
+    return call('overlay', args, at);
+  });
 }
 
 function parseName(cursor: Cursor): AstExpr {

@@ -91,6 +91,8 @@ export const DATUMS: Readonly<Record<string, readonly Datum[]>> = {
   'varchar[]': [[], ['a'], ['a', null, '1'], ['c']],
 };
 
+const PATTERNS = ['a', '^.', '[0-9]+', '(a)|(b)', '', 'x*', '(', 'Ä', ','];
+
 /** What some arguments have to be for a call to have a value at all. */
 export const ARGUMENTS: Readonly<Record<string, readonly (readonly Datum[] | null)[]>> = {
   extract: [['year', 'month', 'day', 'hour', 'second', 'milliseconds', 'epoch', 'dow', 'doy', 'week', 'quarter']],
@@ -100,6 +102,18 @@ export const ARGUMENTS: Readonly<Record<string, readonly (readonly Datum[] | nul
   date_format: [null, ['yyyy-MM-dd', 'HH:mm:ss.SSS', "yyyy'y'", 'EEE d MMM']],
   encode: [null, ['hex', 'base64', 'x']],
   decode: [null, ['hex', 'base64']],
+  regexp_like: [null, PATTERNS, ['', 'i', 'n']],
+  regexp_match: [null, PATTERNS, ['i', 'c']],
+  regexp_replace: [null, PATTERNS, null, ['g', 'gi', '']],
+  regexp_count: [null, PATTERNS],
+  regexp_instr: [null, PATTERNS],
+  regexp_substr: [null, PATTERNS],
+  regexp_extract: [null, PATTERNS],
+  regexp_split_to_array: [null, PATTERNS],
+  '~': [null, PATTERNS],
+  '!~*': [null, PATTERNS],
+  similar_to: [null, ['%', 'a_', '(a|b)%', '[a-z]+', '\\%', '']],
+  format: [['%s', '%2$s %1$s', '%-5s|', '%L', '%I', '%%', '%']],
   like: [null, ['%', 'a%', '%b', '_', '%a%b%', '\\%', 'ab', '', '\\']],
   ilike: [null, ['A%', '%B', '_', 'ÄSS']],
 };
@@ -178,11 +192,23 @@ function callOf(row: ScalarFunction, type: SqlType, inner: (of: SqlType) => fc.A
     : fc.constant(row.args.length);
   return count
     .chain((n) => fc.tuple(...Array.from({ length: n }, (_, i) => arg(i))))
-    .map<Expr>((args) => {
+    .map<Expr>((given) => {
+      const types = given.map((one) => one.type);
+      const wanted = row.together === undefined ? types : row.together(types);
+      if (wanted === undefined) return { op: 'literal', value: null, type };
+      const args = given.map((one, i) => castTo(one, wanted[i]));
       const result = row.returns(args.map((one) => one.type));
       const call: Expr = { op: 'call', fn: row.id, args, type: result };
-      return sameType(result, type) ? call : { op: 'cast', arg: call, type, safe: false };
+      return castTo(call, type);
     });
+}
+
+/** As the binder does; where the types do not go together a NULL. */
+function castTo(arg: Expr, type: SqlType): Expr {
+  if (sameType(arg.type, type)) return arg;
+  return canCast(arg.type, type, 'explicit')
+    ? { op: 'cast', arg, type, safe: true }
+    : { op: 'literal', value: null, type };
 }
 
 function booleans(inner: (of: SqlType) => fc.Arbitrary<Expr>): fc.Arbitrary<Expr>[] {

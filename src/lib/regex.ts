@@ -1,0 +1,81 @@
+import { RE2JS } from 're2js';
+import { StreamError } from './errors.ts';
+
+/** Regular expressions whose time is linear in the text whatever the pattern says (RE2 syntax: no lookaround, no references back). */
+
+export interface RegexOptions {
+  readonly insensitive?: boolean;
+  /** `^` and `$` also match at the ends of lines, and `.` does not match a line feed. */
+  readonly lines?: boolean;
+}
+
+/** Where a match lies, in UTF-16 units; `groups[0]` is the whole of it, null a group that took no part. */
+export interface RegexMatch {
+  readonly start: number;
+  readonly end: number;
+  readonly groups: readonly (string | null)[];
+}
+
+/** Longest pattern that is compiled. */
+const MAX_PATTERN = 10_000;
+
+export class Regex {
+  readonly #re: RE2JS;
+
+  /** VALUE_DOMAIN for a pattern that RE2 does not take. */
+  constructor(source: string, { insensitive = false, lines = false }: RegexOptions = {}) {
+    if (source.length > MAX_PATTERN) {
+      throw new StreamError('VALUE_DOMAIN', `a regular expression is longer than ${MAX_PATTERN} characters`);
+    }
+    const flags = (insensitive ? RE2JS.CASE_INSENSITIVE : 0) | (lines ? RE2JS.MULTILINE : RE2JS.DOTALL);
+    try {
+      this.#re = RE2JS.compile(source, flags);
+    } catch (thrown) {
+      const why = (thrown as Error).message.slice(0, 200);
+      throw new StreamError('VALUE_DOMAIN', `not a regular expression: ${why}`, {
+        hint: 'the syntax is that of RE2: without lookaround and references back',
+      });
+    }
+  }
+
+  /** Whether the pattern occurs anywhere in the text. */
+  test(text: string): boolean {
+    return this.#re.matcher(text).find();
+  }
+
+  /** Whether the pattern matches the text from its beginning to its end. */
+  matches(text: string): boolean {
+    return this.#re.matcher(text).matches();
+  }
+
+  /** The matches from left to right, none overlapping another; at most `limit`. */
+  *matchesIn(text: string, limit = Number.POSITIVE_INFINITY): Generator<RegexMatch> {
+    const matcher = this.#re.matcher(text);
+    for (let count = 0; count < limit && matcher.find(); count++) {
+      const groups: (string | null)[] = [];
+      for (let i = 0; i <= matcher.groupCount(); i++) groups.push(matcher.group(i));
+      yield { start: matcher.start(), end: matcher.end(), groups };
+    }
+  }
+
+  first(text: string): RegexMatch | undefined {
+    for (const match of this.matchesIn(text, 1)) return match;
+    return undefined;
+  }
+}
+
+/** Patterns are nearly always constants: some stay compiled. */
+const CACHE_SIZE = 256;
+const cache = new Map<string, Regex>();
+
+/** As the constructor, with the last few patterns kept compiled. */
+export function regexOf(source: string, options: RegexOptions = {}): Regex {
+  const key = `${options.insensitive === true ? 'i' : ''}${options.lines === true ? 'n' : ''}/${source}`;
+  let regex = cache.get(key);
+  if (regex === undefined) {
+    regex = new Regex(source, options);
+    if (cache.size >= CACHE_SIZE) cache.delete(cache.keys().next().value as string);
+    cache.set(key, regex);
+  }
+  return regex;
+}
