@@ -3,10 +3,10 @@ import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { startEngineWorker } from '../streamql/engine/worker/host.ts';
 import { Broker } from './broker/broker.ts';
-import { type TlsFiles, tlsNetwork } from './broker/tls-network.ts';
 import type { Catalog } from './catalog/catalog.ts';
 import type { SqlExecutor } from './catalog/executor.ts';
 import type { Settings } from './config.ts';
+import { isLoopback, kafkaListeners, usersFile } from './kafka-listeners.ts';
 import { systemClock } from './lib/clock.ts';
 import type { HostPort } from './lib/config-table.ts';
 import { StreamError } from './lib/errors.ts';
@@ -31,8 +31,7 @@ export interface Platform {
  * everything the catalogue holds, HTTP, and the playground if asked for. What was started is closed again when a later part fails.
  */
 export async function startPlatform(settings: Settings, version: string, log: Log): Promise<Platform> {
-  const tls = kafkaTls(settings);
-  if (tls?.clientCa === undefined) refuseOpenListener('kafka-listen', settings.kafkaListen);
+  const listeners = kafkaListeners(settings, log);
   refuseOpenListener('http-listen', settings.httpListen);
   refuseOpenListener('pg-listen', settings.pgListen);
   const clock = systemClock;
@@ -72,9 +71,9 @@ export async function startPlatform(settings: Settings, version: string, log: Lo
       storage,
       clock,
       log,
-      listen: settings.kafkaListen,
+      listeners,
       settings,
-      ...(tls === undefined ? {} : { network: tlsNetwork(tls, log) }),
+      ...usersFile(settings),
     });
     closers.push(() => broker.close());
     // The language and HTTP load while the engine's thread does; Kafka clients are served meanwhile.
@@ -173,33 +172,12 @@ async function startPlayground(
   return () => playground.close();
 }
 
-/** The files of a Kafka listener that speaks TLS; OPTION_INVALID when they do not go together. */
-function kafkaTls(settings: Settings): TlsFiles | undefined {
-  const { kafkaTlsCertificate: certificate, kafkaTlsKey: key, kafkaTlsClientCa: clientCa } = settings;
-  if (certificate === '' && key === '' && clientCa === '') return undefined;
-  if (certificate === '' || key === '') {
-    throw new StreamError('OPTION_INVALID', 'TLS needs both --kafka-tls-certificate and --kafka-tls-key');
-  }
-  if (settings.playground) {
-    throw new StreamError('OPTION_INVALID', '--playground produces without TLS: start it without --kafka-tls-…');
-  }
-  const { host } = settings.kafkaListen;
-  if (host === '0.0.0.0' || host === '::') {
-    throw new StreamError(
-      'OPTION_INVALID',
-      `--kafka-listen: ${host} is no address that clients can be told to connect to`,
-      { hint: 'listen on the address itself that clients reach' },
-    );
-  }
-  return { certificate, key, ...(clientCa === '' ? {} : { clientCa }) };
-}
-
 /** DESIGN D16: without authentication only this machine may connect. */
-function refuseOpenListener(flag: string, { host }: HostPort): void {
-  if (host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)) return;
+function refuseOpenListener(flag: string, listen: HostPort): void {
+  if (isLoopback(listen)) return;
   throw new StreamError(
     'OPTION_INVALID',
-    `--${flag}: ${host} is not a loopback address, and clients of this listener do not authenticate`,
+    `--${flag}: ${listen.host} is not a loopback address, and clients of this listener do not authenticate`,
     {
       hint: 'listen on 127.0.0.1 and put an authenticating proxy in front',
     },

@@ -3,6 +3,7 @@ import type { Handler } from './context.ts';
 import { addOffsetsToTxn } from './handlers/add-offsets-to-txn.ts';
 import { addPartitionsToTxn } from './handlers/add-partitions-to-txn.ts';
 import { alterPartitionReassignments } from './handlers/alter-partition-reassignments.ts';
+import { alterUserScramCredentials } from './handlers/alter-user-scram-credentials.ts';
 import { apiVersions } from './handlers/api-versions.ts';
 import { createAcls } from './handlers/create-acls.ts';
 import { createPartitions } from './handlers/create-partitions.ts';
@@ -19,6 +20,7 @@ import { describeLogDirs } from './handlers/describe-log-dirs.ts';
 import { describeProducers } from './handlers/describe-producers.ts';
 import { describeTopicPartitions } from './handlers/describe-topic-partitions.ts';
 import { describeTransactions } from './handlers/describe-transactions.ts';
+import { describeUserScramCredentials } from './handlers/describe-user-scram-credentials.ts';
 import { electLeaders } from './handlers/elect-leaders.ts';
 import { endTxn } from './handlers/end-txn.ts';
 import { fetch } from './handlers/fetch.ts';
@@ -38,6 +40,8 @@ import { offsetDelete } from './handlers/offset-delete.ts';
 import { offsetFetch } from './handlers/offset-fetch.ts';
 import { offsetForLeaderEpoch } from './handlers/offset-for-leader-epoch.ts';
 import { produce } from './handlers/produce.ts';
+import { saslAuthenticate } from './handlers/sasl-authenticate.ts';
+import { saslHandshake } from './handlers/sasl-handshake.ts';
 import { syncGroup } from './handlers/sync-group.ts';
 import { txnOffsetCommit } from './handlers/txn-offset-commit.ts';
 import { writeTxnMarkers } from './handlers/write-txn-markers.ts';
@@ -82,6 +86,10 @@ export const HANDLERS: { readonly [A in ApiName]: Handler<A> } = {
   describeAcls,
   createAcls,
   deleteAcls,
+  saslHandshake,
+  saslAuthenticate,
+  describeUserScramCredentials,
+  alterUserScramCredentials,
   describeProducers,
   describeTransactions,
   listTransactions,

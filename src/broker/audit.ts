@@ -15,7 +15,8 @@ const CONFIG = { 'retention.ms': '2592000000', 'retention.bytes': '268435456', '
 interface AuditRecord {
   /** ISO 8601. */
   readonly at: string;
-  readonly event: 'denied' | 'changed' | 'lost';
+  readonly event: 'denied' | 'unauthenticated' | 'changed' | 'lost';
+  readonly reason?: string;
   readonly principal?: string;
   readonly host?: string;
   readonly api?: string;
@@ -48,18 +49,7 @@ export class Audit {
   }
 
   denied(principal: string, host: string, api: string, operation: number, resourceType: number, name: string): void {
-    const kind = `${principal}\n${host}\n${api}\n${operation}\n${resourceType}\n${name}`;
-    const known = this.#denials.get(kind);
-    if (known !== undefined) {
-      known.count++;
-      return;
-    }
-    this.#timer ??= this.#clock.setTimeout(() => this.#flush(), GATHER_MS);
-    if (this.#denials.size >= MOST_KINDS) {
-      this.#lost++;
-      return;
-    }
-    const record: AuditRecord = {
+    this.#gather(`${principal}\n${host}\n${api}\n${operation}\n${resourceType}\n${name}`, () => ({
       at: this.#now(),
       event: 'denied',
       principal,
@@ -68,8 +58,13 @@ export class Audit {
       operation: OPERATION_NAMES[operation] ?? String(operation),
       resourceType: RESOURCE_NAMES[resourceType] ?? String(resourceType),
       resources: [name],
-    };
-    this.#denials.set(kind, { record, count: 1 });
+    }));
+  }
+
+  /** Somebody did not show who they are. `clientHost` as Call has it. */
+  unauthenticated(clientHost: string, reason: string): void {
+    const host = clientHost.slice(1);
+    this.#gather(`${host}\n${reason}`, () => ({ at: this.#now(), event: 'unauthenticated', host, reason }));
   }
 
   /** Something was asked to be changed and was not refused as a whole. */
@@ -81,6 +76,17 @@ export class Audit {
   async close(): Promise<void> {
     this.#flush();
     await this.#written;
+  }
+
+  #gather(kind: string, record: () => AuditRecord): void {
+    const known = this.#denials.get(kind);
+    if (known !== undefined) {
+      known.count++;
+      return;
+    }
+    this.#timer ??= this.#clock.setTimeout(() => this.#flush(), GATHER_MS);
+    if (this.#denials.size < MOST_KINDS) this.#denials.set(kind, { record: record(), count: 1 });
+    else this.#lost++;
   }
 
   #flush(): void {

@@ -19,6 +19,7 @@ export const CHANGES: { readonly [A in ApiName]?: (request: RequestBody<A>) => r
           configs.map(({ name, value }) => `${resourceName} ${name}=${value}`),
         ),
   writeTxnMarkers: ({ markers }) => markers.flatMap(({ topics }) => namesOf(topics)),
+  alterUserScramCredentials: ({ deletions, upsertions }) => namesOf([...deletions, ...upsertions]),
   createAcls: ({ creations }) =>
     creations.map(({ resourcePatternType, permissionType, ...acl }) =>
       aclKey({ ...acl, patternType: resourcePatternType, permission: permissionType } as AclBinding),

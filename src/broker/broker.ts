@@ -3,7 +3,12 @@
  * apis.ts), the group coordinator over `__consumer_offsets`, transactions over `__transaction_state` and producer ids over `__producer_ids`. All records live in
  * Storage; whoever appends there, through Kafka or not, wakes waiting fetches.
  */
+import type { BearerSettings } from '../auth/bearer.ts';
+import { SCRAM_NAMES } from '../auth/credentials.ts';
+import { plainMechanism } from '../auth/plain.ts';
 import { principalText } from '../auth/principal.ts';
+import type { SaslMechanism } from '../auth/sasl.ts';
+import { scramMechanism } from '../auth/scram.ts';
 import { GroupCoordinator } from '../consumer/group-coordinator.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { HostPort } from '../lib/config-table.ts';
@@ -32,27 +37,45 @@ import { FetchWaiters } from './fetch-waiters.ts';
 import type { Guard } from './guards/guard.ts';
 import { GUARDS } from './guards/guards.ts';
 import { apiVersionsAnswer } from './handlers/api-versions.ts';
-import { Listener } from './listener.ts';
+import { ConnectionCounts, Listener } from './listener.ts';
 import { type Network, nodeNetwork } from './network.ts';
 import { OffsetsTopic } from './offsets-topic.ts';
 import { openProducerIds } from './producer-id-topic.ts';
 import { hostOf, Rights } from './rights.ts';
+import type { SaslOptions } from './sasl-session.ts';
 import { PartitionMarkers } from './transaction-markers.ts';
 import { TransactionsTopic } from './transactions-topic.ts';
+import { UserStore } from './user-store.ts';
 
 export interface BrokerOptions {
   readonly storage: Storage;
   readonly clock: Clock;
   readonly log: Log;
+  /** At least one; the first is the one that the process itself uses. */
+  readonly listeners: readonly ListenerSpec[];
+  readonly settings?: Partial<BrokerSettings>;
+  /** Users to create if they do not exist, and where the text is from. */
+  readonly usersFile?: { readonly text: string; readonly path: string };
+  /** Ends of the member ids that groups give; random UUIDs unless told otherwise. */
+  readonly newId?: () => string;
+}
+
+/** One address that clients connect to, and how they are told from each other there. */
+export interface ListenerSpec {
   /** Port 0 takes any free one. */
   readonly listen: HostPort;
   /** Where clients are told to connect; defaults to the address listened on (not its name: librdkafka tries ::1 first for `localhost`). */
   readonly advertised?: HostPort;
-  readonly settings?: Partial<BrokerSettings>;
   /** Where clients come from; TCP unless told otherwise. */
   readonly network?: Network;
-  /** Ends of the member ids that groups give; random UUIDs unless told otherwise. */
-  readonly newId?: () => string;
+  /** Clients must authenticate by one of these mechanisms. */
+  readonly sasl?: {
+    readonly mechanisms: readonly string[];
+    readonly maxReauthMs: number;
+    readonly bearer?: BearerSettings;
+  };
+  /** Who shows a certificate with this distinguished name. */
+  readonly principalOf?: (distinguishedName: string) => string | undefined;
 }
 
 export interface BrokerStats {
@@ -68,17 +91,19 @@ const CLOSE_GRACE_MS = 2000;
 const API_VERSIONS_KEY = 18;
 
 export class Broker {
-  /** HOST:PORT as advertised. */
+  /** HOST:PORT as the first listener advertises it. */
   readonly address: string;
+  /** As advertised, in the order of the listeners. */
+  readonly addresses: readonly string[];
   readonly #context: BrokerContext;
-  readonly #listener: Listener;
+  readonly #listeners: readonly Listener[];
   readonly #requests: Record<string, number>;
   readonly #shutDown: () => void;
   #closing: Promise<void> | undefined;
 
   /** Loads groups and producer ids, then accepts clients. OPTION_INVALID when the address cannot be listened on. */
   static async start(options: BrokerOptions): Promise<Broker> {
-    const { storage, clock, log, listen } = options;
+    const { storage, clock, log } = options;
     const settings = { ...BROKER_DEFAULTS };
     for (const key of Object.keys(BROKER_DEFAULTS) as (keyof BrokerSettings)[]) {
       const given = options.settings?.[key];
@@ -117,6 +142,12 @@ export class Broker {
           allowIfNoAcl: settings.allowIfNoAcl,
         })
       : undefined;
+    const users = await UserStore.open(storage);
+    if (options.usersFile !== undefined) {
+      const { text, path } = options.usersFile;
+      const created = await users.createMissing(text, path);
+      if (created.length > 0) log.info('users.created', { users: created });
+    }
     const audit = settings.audit ? new Audit(storage, log) : undefined;
     const waiters = new FetchWaiters();
     const stopListening = followTopics(storage, groups, waiters);
@@ -129,9 +160,8 @@ export class Broker {
       transactions.close();
     };
     const requests: Record<string, number> = {};
-    const advertised = { host: '', port: 0 };
     const isClosing = (): boolean => closing;
-    const context = {
+    const context: BrokerContext = {
       storage,
       clock,
       log,
@@ -143,44 +173,74 @@ export class Broker {
       settings,
       acls,
       audit,
-      advertised,
+      users,
       isClosing,
     };
     const serve = (frame: Buffer, connection: Connection): Promise<Buffer[] | null> =>
       serveFrame(frame, connection, context, requests);
-    const opening = Listener.open(options.network ?? nodeNetwork, listen, { serve, log, ...settings });
-    const { listener, bound } = await opening.catch((thrown: unknown) => {
+    const counts = new ConnectionCounts();
+    const queued = { used: 0, most: settings.queuedMaxRequestBytes };
+    const listeners: Listener[] = [];
+    const addresses: string[] = [];
+    try {
+      for (const spec of options.listeners) {
+        const { listen, network = nodeNetwork, principalOf } = spec;
+        // Known when the port is.
+        const advertised = { host: '', port: 0 };
+        const { listener, bound } = await Listener.open(network, listen, {
+          serve,
+          log,
+          clock,
+          counts,
+          queued,
+          advertised,
+          ...settings,
+          onRefused: (clientHost, reason) => audit?.unauthenticated(clientHost, reason),
+          ...(principalOf === undefined ? {} : { principalOf }),
+          ...(spec.sasl === undefined ? {} : { sasl: await saslOptions(spec.sasl, context) }),
+        });
+        listeners.push(listener);
+        Object.assign(advertised, spec.advertised ?? { host: reachable(bound.host), port: bound.port });
+        addresses.push(addressText(advertised));
+        log.info('broker.listening', { ...bound });
+      }
+    } catch (thrown) {
       shutDown();
+      await Promise.all(listeners.map((listener) => listener.close(0, clock)));
+      if (thrown instanceof StreamError) throw thrown;
+      const { host, port } = options.listeners[listeners.length]!.listen;
       const reason = thrown instanceof Error ? thrown.message : String(thrown);
-      throw new StreamError(
-        'OPTION_INVALID',
-        `cannot listen for Kafka clients on ${listen.host}:${listen.port}: ${reason}`,
-        {
-          cause: thrown,
-        },
-      );
-    });
-    Object.assign(advertised, options.advertised ?? { host: reachable(bound.host), port: bound.port });
-    log.info('broker.listening', { ...bound });
-    return new Broker(context, listener, requests, shutDown);
+      throw new StreamError('OPTION_INVALID', `cannot listen for Kafka clients on ${host}:${port}: ${reason}`, {
+        cause: thrown,
+      });
+    }
+    return new Broker(context, listeners, addresses, requests, shutDown);
   }
 
   private constructor(
     context: BrokerContext,
-    listener: Listener,
+    listeners: readonly Listener[],
+    addresses: readonly string[],
     requests: Record<string, number>,
     shutDown: () => void,
   ) {
-    const { host, port } = context.advertised;
-    this.address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+    this.address = addresses[0]!;
+    this.addresses = addresses;
     this.#context = context;
-    this.#listener = listener;
+    this.#listeners = listeners;
     this.#requests = requests;
     this.#shutDown = shutDown;
   }
 
   stats(): BrokerStats {
-    return { ...this.#listener.stats(), requests: this.#requests };
+    const total = { connections: 0, bytesIn: 0, bytesOut: 0 };
+    for (const listener of this.#listeners) {
+      const { connections, bytesIn, bytesOut } = listener.stats();
+      total.connections += connections;
+      total.bytesIn += bytesIn;
+      total.bytesOut += bytesOut;
+    }
+    return { ...total, requests: this.#requests };
   }
 
   /** Answers what is under way and closes all connections. The storage stays open: its owner closes it. */
@@ -191,7 +251,7 @@ export class Broker {
 
   async #close(): Promise<void> {
     this.#shutDown();
-    await this.#listener.close(CLOSE_GRACE_MS, this.#context.clock);
+    await Promise.all(this.#listeners.map((listener) => listener.close(CLOSE_GRACE_MS, this.#context.clock)));
     await this.#context.audit?.close();
     this.#context.log.info('broker.closed');
   }
@@ -216,14 +276,19 @@ async function serveFrame(
   broker: BrokerContext,
   requests: Record<string, number>,
 ): Promise<Buffer[] | null> {
+  const { sasl, advertised } = connection;
+  if (sasl?.isBare) return lengthPrefixed(await sasl.bareToken(frame));
   const header = decodeRequestHeader(frame);
   const { api, apiVersion, correlationId } = header;
   if (api === undefined) return unknownRequest(header);
+  sasl?.check(api);
   requests[api] = (requests[api] ?? 0) + 1;
   const call = {
     version: apiVersion,
     clientId: header.clientId,
     principal: connection.principal,
+    advertised,
+    sasl,
     clientHost: connection.clientHost,
     onClosed: (run: () => void) => connection.onClosed(run),
   };
@@ -262,6 +327,32 @@ function unknownRequest({ apiKey, apiVersion, correlationId }: RequestHeader): B
     return encodeResponseChunks('apiVersions', 0, correlationId, apiVersionsAnswer(true));
   throw new ProtocolError(`API ${apiKey} version ${apiVersion} is not implemented`);
 }
+
+function lengthPrefixed(token: Buffer): Buffer[] {
+  const length = Buffer.alloc(4);
+  length.writeInt32BE(token.length);
+  return [length, token];
+}
+
+async function saslOptions(
+  { mechanisms, maxReauthMs, bearer }: NonNullable<ListenerSpec['sasl']>,
+  { users, clock }: BrokerContext,
+): Promise<SaslOptions> {
+  const offered: SaslMechanism[] = [];
+  for (const name of mechanisms) {
+    const scram = SCRAM_NAMES.find((one) => one === name);
+    if (scram !== undefined) offered.push(scramMechanism(scram, users));
+    else if (name === 'PLAIN') offered.push(plainMechanism(users));
+    else if (name === 'OAUTHBEARER' && bearer !== undefined) {
+      const { bearerMechanism } = await import('../auth/bearer.ts');
+      offered.push(bearerMechanism(bearer, () => clock.nowMs()));
+    } else throw new StreamError('OPTION_INVALID', `there is no SASL mechanism ${name} here`);
+  }
+  return { mechanisms: offered, maxReauthMs };
+}
+
+const addressText = ({ host, port }: HostPort): string =>
+  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 
 /** An address to connect to when everything is listened on. */
 function reachable(host: string): string {

@@ -1,8 +1,11 @@
 import { ANONYMOUS, type Principal } from '../auth/principal.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { HostPort } from '../lib/config-table.ts';
 import type { Log } from '../lib/log.ts';
 import { apiOfKey } from '../protocol/protocol.ts';
 import { ProtocolError } from '../protocol/protocol-error.ts';
 import type { ByteStream } from './network.ts';
+import { type SaslOptions, SaslSession } from './sasl-session.ts';
 
 /** Requests of one connection that may wait or run before no more is read from it. */
 const MOST_WAITING = 128;
@@ -13,6 +16,9 @@ const MOST_UNSENT_BYTES = 8 << 20;
 /** Waiting bytes that a connection may have whatever the others have. */
 const FAIR_BYTES = 1 << 20;
 const PRODUCE_KEY = 0;
+const LEAST_REQUEST_BYTES = 8;
+/** Of a client that has not authenticated (sasl.server.max.receive.size). */
+const MOST_STRANGERS_BYTES = 512 << 10;
 const LENGTH_BYTES = 4;
 
 /** Handles one request frame (without its length); null when there is no answer. A rejection closes the connection. */
@@ -30,6 +36,15 @@ export interface ConnectionOptions {
   readonly maxRequestBytes: number;
   readonly idleConnectionMs: number;
   readonly queued: QueuedBytes;
+  readonly clock: Clock;
+  /** Where clients of this listener are told to connect. */
+  readonly advertised: HostPort;
+  /** Clients must authenticate first. */
+  readonly sasl?: SaslOptions;
+  /** Who shows a certificate with this name; undefined: nobody that is known. */
+  readonly principalOf?: (distinguishedName: string) => string | undefined;
+  /** Told of clients that did not authenticate. */
+  readonly onRefused: (clientHost: string, reason: string) => void;
 }
 
 /**
@@ -42,8 +57,10 @@ export class Connection {
   readonly peer: string;
   /** As Kafka names a client's host. */
   readonly clientHost: string;
-  /** Who the client is; authentication sets it. */
-  principal: Principal = ANONYMOUS;
+  /** The authentication, where it is asked for. */
+  readonly sasl: SaslSession | undefined;
+  readonly advertised: HostPort;
+  readonly #certified: Principal;
   bytesIn = 0;
   bytesOut = 0;
   readonly #socket: ByteStream;
@@ -70,6 +87,16 @@ export class Connection {
     this.#options = options;
     this.peer = `${socket.remoteAddress}:${socket.remotePort}`;
     this.clientHost = `/${socket.remoteAddress}`;
+    this.advertised = options.advertised;
+    const { distinguishedName } = socket;
+    const name = distinguishedName === undefined ? undefined : options.principalOf?.(distinguishedName);
+    this.#certified = name === undefined ? ANONYMOUS : { type: 'User', name };
+    if (options.sasl !== undefined) {
+      this.sasl = new SaslSession(options.sasl, options.clock, (reason) => {
+        options.log.warn('authentication.refused', { peer: this.peer, reason });
+        options.onRefused(this.clientHost, reason);
+      });
+    }
     socket.setNoDelay(true);
     socket.setTimeout(options.idleConnectionMs);
     socket.on('timeout', () => {
@@ -85,6 +112,11 @@ export class Connection {
   /** Requests run, or answers are not yet on their way. What waits to begin does not count: it is not begun while draining. */
   get isBusy(): boolean {
     return !this.#closed && (this.#answers.length > 0 || this.#socket.writableLength > 0);
+  }
+
+  /** Who the client is. */
+  get principal(): Principal {
+    return this.sasl?.principal ?? this.#certified;
   }
 
   /** Runs when the connection is gone, once, unless the result is called before. */
@@ -174,8 +206,10 @@ export class Connection {
   /** −1 after having closed the connection for a length that cannot be. */
   #frameSize(head: Buffer): number {
     const size = head.readInt32BE(0);
-    if (size >= 8 && size <= this.#options.maxRequestBytes) return size;
-    this.#refuse(`a request of ${size} bytes; from 8 to ${this.#options.maxRequestBytes} are possible`);
+    const least = this.sasl?.isBare ? 0 : LEAST_REQUEST_BYTES;
+    const most = this.sasl?.isOpen === false ? MOST_STRANGERS_BYTES : this.#options.maxRequestBytes;
+    if (size >= least && size <= most) return size;
+    this.#refuse(`a request of ${size} bytes; from ${least} to ${most} are possible`);
     return -1;
   }
 
@@ -213,12 +247,12 @@ export class Connection {
   #mayBegin(frame: Buffer): boolean {
     if (this.#draining || this.#socket.writableLength > MOST_UNSENT_BYTES) return false;
     if (this.#answers.length === 0) return true;
-    return this.#producing && frame.readInt16BE(0) === PRODUCE_KEY && this.#answers.length < MOST_WAITING;
+    return this.#producing && isProduce(frame) && this.#answers.length < MOST_WAITING;
   }
 
   #begin(frame: Buffer): void {
     const answer: { chunks: Buffer[] | null | undefined } = { chunks: undefined };
-    this.#producing = frame.readInt16BE(0) === PRODUCE_KEY;
+    this.#producing = isProduce(frame);
     this.#answers.push(answer);
     this.#options.serve(frame, this).then(
       (chunks) => {
@@ -252,8 +286,7 @@ export class Connection {
   }
 
   #failed(frame: Buffer, thrown: unknown): void {
-    const api = apiOfKey(frame.readInt16BE(0)) ?? frame.readInt16BE(0);
-    const where = `${api} v${frame.readInt16BE(2)}`;
+    const where = nameOf(frame);
     if (thrown instanceof ProtocolError) {
       this.#refuse(`${where}: ${thrown.message}`);
       return;
@@ -263,4 +296,14 @@ export class Connection {
     this.#options.log.error('request.failed', { peer: this.peer, request: where, reason });
     this.close(where);
   }
+}
+
+/** A bare SASL token may be shorter than any request. */
+const isProduce = (frame: Buffer): boolean =>
+  frame.length >= LEAST_REQUEST_BYTES && frame.readInt16BE(0) === PRODUCE_KEY;
+
+function nameOf(frame: Buffer): string {
+  if (frame.length < LEAST_REQUEST_BYTES) return `${frame.length} bytes`;
+  const key = frame.readInt16BE(0);
+  return `${apiOfKey(key) ?? key} v${frame.readInt16BE(2)}`;
 }

@@ -11,7 +11,9 @@ import type { AclStore } from './acl-store.ts';
 import type { Audit } from './audit.ts';
 import type { BrokerSettings } from './broker-settings.ts';
 import type { FetchWaiters } from './fetch-waiters.ts';
+import type { SaslSession } from './sasl-session.ts';
 import type { PartitionMarkers } from './transaction-markers.ts';
+import type { UserStore } from './user-store.ts';
 
 /** The one broker of this cluster: leader of everything, coordinator of everything, controller. */
 export const NODE_ID = 1;
@@ -31,8 +33,7 @@ export interface BrokerContext {
   readonly acls: AclStore | undefined;
   /** Undefined: none is kept. */
   readonly audit: Audit | undefined;
-  /** Where clients are told to connect. */
-  readonly advertised: HostPort;
+  readonly users: UserStore;
   /** Set while the broker goes down: long polls end at once. */
   readonly isClosing: () => boolean;
 }
@@ -43,6 +44,10 @@ export interface Call {
   readonly clientId: string | null;
   /** Who asks. */
   readonly principal: Principal;
+  /** Where clients of this listener are told to connect. */
+  readonly advertised: HostPort;
+  /** The authentication of the connection; undefined where none is asked for. */
+  readonly sasl: SaslSession | undefined;
   /** Address of the peer, as Kafka shows it: "/127.0.0.1". */
   readonly clientHost: string;
   /** Calls back when the connection is gone and no answer is wanted any more; returns the way to forget that. */

@@ -5,18 +5,29 @@ import type { ByteStream, Listening, Network } from './network.ts';
 
 const POLL_MS = 10;
 
-export interface ListenerOptions extends Omit<ConnectionOptions, 'queued'> {
+export interface ListenerOptions extends ConnectionOptions {
   readonly maxConnections: number;
   readonly maxConnectionsPerIp: number;
-  readonly queuedMaxRequestBytes: number;
+  readonly counts: ConnectionCounts;
+}
+
+/** The connections of all listeners together. */
+export class ConnectionCounts {
+  readonly perIp = new Map<string, number>();
+  total = 0;
+
+  change(ip: string, by: 1 | -1): void {
+    this.total += by;
+    const left = (this.perIp.get(ip) ?? 0) + by;
+    if (left === 0) this.perIp.delete(ip);
+    else this.perIp.set(ip, left);
+  }
 }
 
 /** Accepts Kafka clients on one address. */
 export class Listener {
   readonly #connections = new Set<Connection>();
-  readonly #perIp = new Map<string, number>();
   readonly #options: ListenerOptions;
-  readonly #connectionOptions: ConnectionOptions;
   #bytesIn = 0;
   #bytesOut = 0;
   #listening: Listening | undefined;
@@ -38,7 +49,6 @@ export class Listener {
 
   private constructor(options: ListenerOptions) {
     this.#options = options;
-    this.#connectionOptions = { ...options, queued: { used: 0, most: options.queuedMaxRequestBytes } };
   }
 
   stats(): { connections: number; bytesIn: number; bytesOut: number } {
@@ -65,23 +75,21 @@ export class Listener {
 
   #accept(stream: ByteStream): void {
     const ip = stream.remoteAddress ?? '';
-    const fromThere = this.#perIp.get(ip) ?? 0;
-    const { maxConnections, maxConnectionsPerIp } = this.#options;
-    if (this.#connections.size >= maxConnections || fromThere >= maxConnectionsPerIp) {
+    const { maxConnections, maxConnectionsPerIp, counts } = this.#options;
+    const fromThere = counts.perIp.get(ip) ?? 0;
+    if (counts.total >= maxConnections || fromThere >= maxConnectionsPerIp) {
       const reason =
         fromThere >= maxConnectionsPerIp ? `${fromThere} are open from there` : `${maxConnections} are open`;
       this.#options.log.warn('connection.refused', { peer: ip, reason });
       stream.destroy();
       return;
     }
-    this.#perIp.set(ip, fromThere + 1);
-    const connection = new Connection(stream, this.#connectionOptions);
+    counts.change(ip, 1);
+    const connection = new Connection(stream, this.#options);
     this.#connections.add(connection);
     connection.onClosed(() => {
       this.#connections.delete(connection);
-      const left = (this.#perIp.get(ip) ?? 1) - 1;
-      if (left === 0) this.#perIp.delete(ip);
-      else this.#perIp.set(ip, left);
+      counts.change(ip, -1);
       this.#bytesIn += connection.bytesIn;
       this.#bytesOut += connection.bytesOut;
     });

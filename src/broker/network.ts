@@ -5,6 +5,8 @@ import type { HostPort } from '../lib/config-table.ts';
 export interface ByteStream {
   readonly remoteAddress?: string;
   readonly remotePort?: number;
+  /** Of the certificate that the client has shown and that was checked, as RFC 2253 writes it. */
+  readonly distinguishedName?: string;
   /** Bytes written that have not left yet. */
   readonly writableLength: number;
   on(event: 'data', listener: (chunk: Buffer) => void): unknown;

@@ -1,9 +1,9 @@
 import { readFileSync, unwatchFile, watchFile } from 'node:fs';
 import type { Socket } from 'node:net';
-import { createServer, type SecureContextOptions, type TlsOptions } from 'node:tls';
+import { createServer, type SecureContextOptions, type TLSSocket, type TlsOptions } from 'node:tls';
 import { StreamError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import type { Network } from './network.ts';
+import type { ByteStream, Network } from './network.ts';
 
 /** PEM files of a TLS listener. */
 export interface TlsFiles {
@@ -33,7 +33,9 @@ export function tlsNetwork(files: TlsFiles, log: Log): Network {
         rejectUnauthorized: files.clientCa !== undefined,
         handshakeTimeout: HANDSHAKE_MS,
       };
-      const server = usable(files, () => createServer(options, onConnection));
+      const server = usable(files, () => {
+        return createServer(options, (socket) => onConnection(withName(socket)));
+      });
       const handshaking = new Set<Socket>();
       server.on('connection', (socket: Socket) => {
         if (handshaking.size >= MAX_HANDSHAKES) {
@@ -87,6 +89,13 @@ export function tlsNetwork(files: TlsFiles, log: Log): Network {
       };
     },
   };
+}
+
+/** OpenSSL gives the parts of the name in the order of the certificate, a line each; RFC 2253 has the last one first. */
+function withName(socket: TLSSocket): ByteStream {
+  const subject = socket.authorized ? socket.getPeerX509Certificate()?.subject : undefined;
+  if (subject === undefined) return socket;
+  return Object.assign(socket, { distinguishedName: subject.split('\n').reverse().join(',') });
 }
 
 function paths(files: TlsFiles): string[] {

@@ -3,6 +3,7 @@ export const OFFSETS_TOPIC = '__consumer_offsets';
 export const TRANSACTIONS_TOPIC = '__transaction_state';
 export const PRODUCER_IDS_TOPIC = '__producer_ids';
 export const ACLS_TOPIC = '__acls';
+export const USERS_TOPIC = '__users';
 export const AUDIT_TOPIC = '__audit';
 
 const INTERNAL: ReadonlySet<string> = new Set([

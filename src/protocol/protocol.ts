@@ -6,6 +6,7 @@ import { codecOf } from './codec.ts';
 import { addOffsetsToTxn } from './messages/add-offsets-to-txn.ts';
 import { addPartitionsToTxn } from './messages/add-partitions-to-txn.ts';
 import { alterPartitionReassignments } from './messages/alter-partition-reassignments.ts';
+import { alterUserScramCredentials } from './messages/alter-user-scram-credentials.ts';
 import { apiVersions } from './messages/api-versions.ts';
 import { createAcls } from './messages/create-acls.ts';
 import { createPartitions } from './messages/create-partitions.ts';
@@ -22,6 +23,7 @@ import { describeLogDirs } from './messages/describe-log-dirs.ts';
 import { describeProducers } from './messages/describe-producers.ts';
 import { describeTopicPartitions } from './messages/describe-topic-partitions.ts';
 import { describeTransactions } from './messages/describe-transactions.ts';
+import { describeUserScramCredentials } from './messages/describe-user-scram-credentials.ts';
 import { electLeaders } from './messages/elect-leaders.ts';
 import { endTxn } from './messages/end-txn.ts';
 import { fetch } from './messages/fetch.ts';
@@ -41,6 +43,8 @@ import { offsetDelete } from './messages/offset-delete.ts';
 import { offsetFetch } from './messages/offset-fetch.ts';
 import { offsetForLeaderEpoch } from './messages/offset-for-leader-epoch.ts';
 import { produce } from './messages/produce.ts';
+import { saslAuthenticate } from './messages/sasl-authenticate.ts';
+import { saslHandshake } from './messages/sasl-handshake.ts';
 import { syncGroup } from './messages/sync-group.ts';
 import { txnOffsetCommit } from './messages/txn-offset-commit.ts';
 import { writeTxnMarkers } from './messages/write-txn-markers.ts';
@@ -64,6 +68,7 @@ export const APIS = {
   syncGroup,
   describeGroups,
   listGroups,
+  saslHandshake,
   apiVersions,
   createTopics,
   deleteTopics,
@@ -84,6 +89,9 @@ export const APIS = {
   incrementalAlterConfigs,
   offsetDelete,
   describeLogDirs,
+  saslAuthenticate,
+  describeUserScramCredentials,
+  alterUserScramCredentials,
   electLeaders,
   alterPartitionReassignments,
   listPartitionReassignments,

@@ -160,7 +160,12 @@ test('an idle connection is closed, a waiting one is not', async () => {
 test('an address in use is refused by name', async () => {
   const { host, port } = parseHostPort(rig.address);
   const { storage } = rig;
-  const starting = Broker.start({ storage, clock: systemClock, log: silentLog, listen: { host, port } });
+  const starting = Broker.start({
+    storage,
+    clock: systemClock,
+    log: silentLog,
+    listeners: [{ listen: { host, port } }],
+  });
   await expect(starting).rejects.toMatchObject({
     code: 'OPTION_INVALID',
     message: expect.stringContaining(rig.address),

@@ -39,7 +39,7 @@ export async function startBroker(
     storage,
     clock: systemClock,
     log,
-    listen: { host: '127.0.0.1', port: 0 },
+    listeners: [{ listen: { host: '127.0.0.1', port: 0 } }],
     settings,
   });
   const close = async (): Promise<void> => {

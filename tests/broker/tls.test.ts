@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { principalMapping } from '../../src/auth/principal-mapping.ts';
 import { Broker } from '../../src/broker/broker.ts';
 import { tlsNetwork } from '../../src/broker/tls-network.ts';
 import { SETTINGS } from '../../src/config.ts';
@@ -60,9 +61,15 @@ beforeAll(async () => {
     storage,
     clock: systemClock,
     log: silentLog,
-    listen: parseHostPort('127.0.0.1:0'),
-    network: tlsNetwork(files, silentLog),
-    settings: { groupInitialRebalanceDelayMs: 0 },
+    listeners: [
+      {
+        listen: parseHostPort('127.0.0.1:0'),
+        network: tlsNetwork(files, silentLog),
+        principalOf: principalMapping('RULE:^CN=(.*)$/$1/U'),
+      },
+    ],
+    // So that nothing works unless the certificate says who comes.
+    settings: { groupInitialRebalanceDelayMs: 0, authorizer: true, superUsers: 'User:ALICE' },
   });
 }, 60_000);
 

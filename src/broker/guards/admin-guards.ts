@@ -23,6 +23,10 @@ export const ADMIN_GUARDS: Guards<
   | 'createPartitions'
   | 'describeConfigs'
   | 'incrementalAlterConfigs'
+  | 'saslHandshake'
+  | 'saslAuthenticate'
+  | 'describeUserScramCredentials'
+  | 'alterUserScramCredentials'
   | 'describeAcls'
   | 'createAcls'
   | 'deleteAcls'
@@ -125,6 +129,14 @@ export const ADMIN_GUARDS: Guards<
     };
   },
 
+  saslHandshake: pass,
+  saslAuthenticate: pass,
+  describeUserScramCredentials: onCluster(OP.describe, { ...REFUSED_CLUSTER, results: [] }),
+  alterUserScramCredentials: (request, rights) => {
+    if (rights.mustOnCluster(OP.alter)) return pass(request);
+    const names = new Set([...request.deletions, ...request.upsertions].map(({ name }) => name));
+    return { answer: { results: [...names].map((user) => ({ user, ...REFUSED_CLUSTER })) } };
+  },
   describeAcls: onCluster(OP.describe, { ...REFUSED_CLUSTER, resources: [] }),
 
   createAcls: (request, rights) =>

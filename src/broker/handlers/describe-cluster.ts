@@ -4,11 +4,7 @@ import { type Handler, NODE_ID } from '../context.ts';
 
 const BROKERS = 1;
 
-export const describeCluster: Handler<'describeCluster'> = (
-  request,
-  _call,
-  { storage, advertised: { host, port } },
-) => {
+export const describeCluster: Handler<'describeCluster'> = (request, { advertised: { host, port } }, { storage }) => {
   const { endpointType } = request;
   if (endpointType !== BROKERS) {
     const errorMessage = `this endpoint has brokers, not endpoints of type ${endpointType}`;

@@ -6,7 +6,8 @@ const GROUP = 0;
 const TRANSACTION = 1;
 
 /** This broker coordinates everything. */
-export const findCoordinator: Handler<'findCoordinator'> = (request, call, { advertised: { host, port } }) => {
+export const findCoordinator: Handler<'findCoordinator'> = (request, call) => {
+  const { host, port } = call.advertised;
   const known = request.keyType === GROUP || request.keyType === TRANSACTION;
   const found = known
     ? { ...NO_ERROR, nodeId: NODE_ID, host, port }

@@ -8,7 +8,8 @@ import { kafkaError } from '../kafka-error.ts';
 import { describePartition, findTopic, logsOf } from '../topics.ts';
 
 export const metadata: Handler<'metadata'> = async (request, call, broker) => {
-  const { storage, advertised } = broker;
+  const { storage } = broker;
+  const { advertised } = call;
   const operations = request.includeTopicAuthorizedOperations ? TOPIC_OPERATIONS : UNKNOWN_OPERATIONS;
   const describe = (topic: TopicInfo) => ({
     errorCode: E.NONE,

@@ -101,9 +101,8 @@ export class Machine {
       storage,
       clock: life.clock,
       log,
-      listen: { host: '10.0.0.1', port: 9092 },
+      listeners: [{ listen: { host: '10.0.0.1', port: 9092 }, network: this.#network }],
       settings: SETTINGS,
-      network: this.#network,
       newId: () => this.#newId(),
     });
     if (life.alive) life.broker = broker;
