@@ -15,6 +15,7 @@ const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 const LAYERS: readonly (readonly [prefix: string, layer: number])[] = [
   ['src/main.ts', 6],
   ['src/platform.ts', 6],
+  ['src/kafka-listeners.ts', 6],
   ['src/config.ts', 6],
   ['src/version.ts', 0],
   ['src/cli/', 6],
