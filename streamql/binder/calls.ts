@@ -35,7 +35,10 @@ export function bindCall(context: BindContext, name: string, given: readonly Exp
       `${name}() is not allowed in a view or sink: its value changes with time`,
       {
         at,
-        hint: 'compare with a column of the record, such as _timestamp',
+        hint:
+          chosen.returns([]).kind === 'timestamptz'
+            ? 'compare with a column of the record, such as _timestamp'
+            : 'derive it from a column, as murmur3(key) does',
       },
     );
   }

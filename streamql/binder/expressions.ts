@@ -244,6 +244,7 @@ const SYNONYMS: Readonly<Record<string, string>> = {
   character_length: 'length',
   ceiling: 'ceil',
   substring: 'substr',
+  day: 'dayofmonth',
 };
 
 function bindNamedCall(ast: Of<'call'>, scope: ExprScope): Expr {
@@ -276,14 +277,16 @@ function bindNamedCall(ast: Of<'call'>, scope: ExprScope): Expr {
       at,
     );
   }
-  if (name === 'timezone' && functionsNamed(name).length === 0) {
-    throw unsupported('AT TIME ZONE', 'times are UTC: add or subtract an interval', at);
-  }
   const args = ast.args.map((arg) => bindExpr(arg, scope));
   if (Object.hasOwn(PRESENT, name) && args.length === 0) {
     return coerce(bindCall(scope.context, 'now', [], at), PRESENT[name], at, 'explicit');
   }
-  if (name === 'coalesce') return bindCoalesce(args, at);
+  if (name === 'coalesce' || name === 'ifnull' || name === 'nvl') return bindCoalesce(args, at);
+  if ((name === 'if' || name === 'iif') && args.length === 3) {
+    const [then, otherwise] = unify(args.slice(1), at, name.toUpperCase());
+    const when = asBoolean(args[0], at, `the first argument of ${name.toUpperCase()}`);
+    return fold({ op: 'case', branches: [{ when, then }], otherwise, type: then.type });
+  }
   if (name === 'nullif' && args.length === 2) {
     const when = bindCompare('=', args[0], args[1], at);
     const then = isUnknown(args[0]) || isNullLiteral(args[0]) ? unify(args, at, 'NULLIF')[0] : args[0];

@@ -29,6 +29,7 @@ import type { ScalarFunction } from './function-table.ts';
 /** What extract yields: seconds have six digits after the point, everything else is whole. */
 const EXTRACTED = decimal(20, 6);
 const MILLION = 1_000_000;
+const JULIAN_DAY_OF_1970 = 2_440_588;
 
 interface Moment {
   readonly days: number;
@@ -55,6 +56,8 @@ const FIELDS: Readonly<Record<string, (moment: Moment) => Exact>> = {
   quarter: ({ days }) => Math.ceil(civilFromDays(days).month / 3) * MILLION,
   decade: ({ days }) => Math.floor(civilFromDays(days).year / 10) * MILLION,
   century: ({ days }) => Math.ceil(civilFromDays(days).year / 100) * MILLION,
+  millennium: ({ days }) => Math.ceil(civilFromDays(days).year / 1000) * MILLION,
+  julian: ({ days, time }) => (days + JULIAN_DAY_OF_1970) * MILLION + Math.round(time / 86_400),
 };
 
 /** Fields of a time of day; a date has all the others. Both have an epoch. */
@@ -99,6 +102,14 @@ function extractOf(name: string, datum: any, type: SqlType): Exact {
       return (Math.trunc(micros / MICROS_PER_MINUTE) % 60) * MILLION + 0;
     case 'second':
       return (micros % MICROS_PER_MINUTE) + 0;
+    case 'millisecond':
+      return (micros % MICROS_PER_MINUTE) * 1000 + 0;
+    case 'microsecond':
+      return (micros % MICROS_PER_MINUTE) * MILLION + 0;
+    case 'quarter':
+      return (Math.trunc((months % 12) / 3) + 1) * MILLION;
+    case 'decade':
+      return Math.trunc(months / 120) * MILLION + 0;
     case 'epoch':
       // As Postgres: a year has 365.25 days, a month 30.
       return addExact(
@@ -111,7 +122,20 @@ function extractOf(name: string, datum: any, type: SqlType): Exact {
 }
 
 function fieldsOf(kind: string): string[] {
-  if (kind === 'interval') return ['year', 'month', 'day', 'hour', 'minute', 'second', 'epoch'];
+  if (kind === 'interval')
+    return [
+      'decade',
+      'year',
+      'quarter',
+      'month',
+      'day',
+      'hour',
+      'minute',
+      'second',
+      'millisecond',
+      'microsecond',
+      'epoch',
+    ];
   return Object.keys(FIELDS).filter(
     (name) => name === 'epoch' || (kind === 'date' ? !TIME_FIELDS.has(name) : kind !== 'time' || TIME_FIELDS.has(name)),
   );
@@ -157,7 +181,7 @@ const extracts: ScalarFunction[] = TEMPORAL.flatMap((kind): ScalarFunction[] => 
 ]);
 
 /** The beginning of the unit that a moment falls into. */
-function truncate(unit: string, micros: Exact): Exact {
+export function truncate(unit: string, micros: Exact): Exact {
   const { days, time } = splitTimestamp(micros);
   const { year, month } = civilFromDays(days);
   const whole: Readonly<Record<string, number>> = {
@@ -180,6 +204,8 @@ function truncate(unit: string, micros: Exact): Exact {
       return joinTimestamp(daysFromCivil(year, month - ((month - 1) % 3), 1), 0);
     case 'year':
       return joinTimestamp(daysFromCivil(year, 1, 1), 0);
+    case 'millennium':
+      return joinTimestamp(daysFromCivil(Math.floor((year - 1) / 1000) * 1000 + 1, 1, 1), 0);
     case 'decade':
       return joinTimestamp(daysFromCivil(Math.floor(year / 10) * 10, 1, 1), 0);
     case 'century':

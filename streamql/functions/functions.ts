@@ -1,11 +1,14 @@
 import { ARRAYS } from './array-functions.ts';
 import { CHOICES } from './choices.ts';
 import { DATETIMES } from './datetime.ts';
+import { MOMENTS_MORE } from './datetime-functions.ts';
 import type { ScalarFunction } from './function-table.ts';
 import { HASHES } from './hash-functions.ts';
+import { INTERVALS } from './interval-functions.ts';
 import { JSON_EDITS } from './json-edit.ts';
 import { JSON_FUNCTIONS } from './json-functions.ts';
 import { MATH } from './math.ts';
+import { NUMBER_FORMATS } from './number-format.ts';
 import { NUMBERS } from './number-functions.ts';
 import { OPERATORS } from './operators.ts';
 import { REGEXES } from './regex-functions.ts';
@@ -25,7 +28,10 @@ export const FUNCTIONS: ReadonlyMap<string, ScalarFunction> = byId([
   ...JSON_FUNCTIONS,
   ...CHOICES,
   ...SKETCHES,
+  ...INTERVALS,
+  ...MOMENTS_MORE,
   ...NUMBERS,
+  ...NUMBER_FORMATS,
   ...TEXTS,
   ...REGEXES,
   ...HASHES,

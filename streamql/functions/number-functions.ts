@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { StreamError } from '../../src/lib/errors.ts';
 import { bigPower, checkPrecision, type Exact, formatDecimal } from '../../src/values/decimal.ts';
 import {
@@ -9,6 +10,7 @@ import {
   INTEGER,
   MAX_DECIMAL_PRECISION,
   type SqlType,
+  UUID,
 } from '../../src/values/types.ts';
 import { addBigint, finite, int32, zeroDivision } from './arithmetic.ts';
 import { asDecimal } from './casts.ts';
@@ -107,7 +109,6 @@ const trigonometry: ScalarFunction[] = [
 
 const roots: ScalarFunction[] = [
   own('^(double, double)', DOUBLE, 'As power.', ([x, y]) => power(x, y), ['2 ^ 10', '1024']),
-  own('pow(double, double)', DOUBLE, 'As power.', ([x, y]) => power(x, y), ['pow(2, 0.5)', '1.4142135623730951']),
   own(
     'log(double, double)',
     DOUBLE,
@@ -300,4 +301,18 @@ const bits: ScalarFunction[] = (['smallint', 'integer', 'bigint'] as const).flat
   ];
 });
 
-export const NUMBERS: readonly ScalarFunction[] = [...trigonometry, ...roots, ...exact, ...others, ...bits];
+/** Their value changes from call to call: not in views. */
+const chances: ScalarFunction[] = [
+  own('random()', DOUBLE, 'A random number from 0 to below 1. Not in views.', () => Math.random(), undefined, {
+    deterministic: false,
+    own: false,
+    duckdb: () => 'random()',
+  }),
+  own('gen_random_uuid()', UUID, 'A random UUID of version 4. Not in views.', () => randomUUID(), undefined, {
+    deterministic: false,
+    own: false,
+    duckdb: () => 'CAST(gen_random_uuid() AS VARCHAR)',
+  }),
+];
+
+export const NUMBERS: readonly ScalarFunction[] = [...chances, ...trigonometry, ...roots, ...exact, ...others, ...bits];

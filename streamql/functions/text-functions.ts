@@ -160,14 +160,6 @@ export const TEXTS: readonly ScalarFunction[] = [
     ([a, from, to]) => translate(a, from, to),
     ["translate('12345', '143', 'ax')", 'a2x5'],
   ),
-  own('char_length(varchar)', INTEGER, 'The number of characters.', ([a]) => Array.from(a as string).length, [
-    "char_length('Zoë')",
-    '3',
-  ]),
-  own('character_length(varchar)', INTEGER, 'As char_length.', ([a]) => Array.from(a as string).length, [
-    "character_length('ab')",
-    '2',
-  ]),
   own('bit_length(varchar)', INTEGER, 'The number of bits in UTF-8.', ([a]) => Buffer.byteLength(a) * 8, [
     "bit_length('ab')",
     '16',

@@ -38,3 +38,13 @@ describe('examples', () => {
     expect([...new Set(without.map((row) => row.name))]).toEqual([]);
   });
 });
+
+test('what changes from call to call is for queries only', async () => {
+  const sql = 'SELECT random() AS a, random() AS b, gen_random_uuid() AS c FROM (VALUES (1), (2)) AS t';
+  const [statement] = parseStatements(sql) as QueryStatement[];
+  const { plan } = bindQuery(statement.query, catalog, { mode: 'pull' });
+  const rows = await runOver(analytics, plan, () => []);
+  expect(new Set(rows.flatMap(([a, b]) => [a, b])).size).toBe(4);
+  expect(rows[0][2]).not.toBe(rows[1][2]);
+  expect(() => bindQuery(statement.query, catalog, { mode: 'view' })).toThrow(/random\(\) is not allowed in a view/);
+});

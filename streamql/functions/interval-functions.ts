@@ -1,0 +1,217 @@
+import { StreamError } from '../../src/lib/errors.ts';
+import {
+  checkTimestamp,
+  civilFromDays,
+  daysInMonth,
+  MICROS_PER_DAY,
+  MICROS_PER_HOUR,
+  MICROS_PER_MINUTE,
+  MICROS_PER_SECOND,
+  splitTimestamp,
+} from '../../src/values/datetime.ts';
+import { addExact, type Exact, multiplyExact } from '../../src/values/decimal.ts';
+import { addInterval, checkInterval, negateInterval } from '../../src/values/interval.ts';
+import { DOUBLE, INTERVAL, type Interval, type SqlType, TIME, TIMESTAMP } from '../../src/values/types.ts';
+import { zeroDivision } from './arithmetic.ts';
+import type { ScalarFunction } from './function-table.ts';
+import { own } from './own-function.ts';
+
+/** Arithmetic of intervals, dates and times of day, as Postgres has it. */
+
+/** Fractions of a month become days of a 30-day month, fractions of a day microseconds. */
+export function scaled({ months, days, micros }: Interval, by: number): Interval {
+  if (!Number.isFinite(by)) throw new StreamError('VALUE_OVERFLOW', 'the result is out of range for interval');
+  const allMonths = cleaned(months * by);
+  const wholeMonths = Math.trunc(allMonths);
+  const allDays = cleaned(days * by);
+  const wholeDays = Math.trunc(allDays);
+  const restDays = cleaned((allMonths - wholeMonths) * 30);
+  const wholeRest = Math.trunc(restDays);
+  const time = Math.round(
+    cleaned((allDays - wholeDays + restDays - wholeRest) * 86_400) * MICROS_PER_SECOND + micros * by,
+  );
+  return checkInterval(wholeMonths, wholeDays + wholeRest, time);
+}
+
+/** Without the noise of binary fractions behind the sixth digit. */
+const cleaned = (value: number): number => {
+  const rounded = Math.round(value * 1e6) / 1e6;
+  return Math.abs(value - rounded) < 1e-9 * Math.max(1, Math.abs(value)) ? rounded : value;
+};
+
+/** Whole days of 24 hours move from the time to the days. */
+function justifyHours({ months, days, micros }: Interval): Interval {
+  const whole = Math.trunc(micros / MICROS_PER_DAY);
+  let rest = micros - whole * MICROS_PER_DAY;
+  let sum = days + whole;
+  if (sum > 0 && rest < 0) [sum, rest] = [sum - 1, rest + MICROS_PER_DAY];
+  else if (sum < 0 && rest > 0) [sum, rest] = [sum + 1, rest - MICROS_PER_DAY];
+  return checkInterval(months, sum, rest);
+}
+
+/** Whole months of 30 days move from the days to the months. */
+function justifyDays({ months, days, micros }: Interval): Interval {
+  const whole = Math.trunc(days / 30);
+  let rest = days - whole * 30;
+  let sum = months + whole;
+  if (sum > 0 && rest < 0) [sum, rest] = [sum - 1, rest + 30];
+  else if (sum < 0 && rest > 0) [sum, rest] = [sum + 1, rest - 30];
+  return checkInterval(sum, rest, micros);
+}
+
+/** Both, and one sign for all parts. */
+function justify(interval: Interval): Interval {
+  let { months, days, micros } = justifyDays(justifyHours(interval));
+  if (months > 0 && (days < 0 || (days === 0 && micros < 0))) [months, days] = [months - 1, days + 30];
+  else if (months < 0 && (days > 0 || (days === 0 && micros > 0))) [months, days] = [months + 1, days - 30];
+  if (days > 0 && micros < 0) [days, micros] = [days - 1, micros + MICROS_PER_DAY];
+  else if (days < 0 && micros > 0) [days, micros] = [days + 1, micros - MICROS_PER_DAY];
+  return checkInterval(months, days, micros);
+}
+
+/** The years, months, days and time from one moment to another. */
+export function age(a: Exact, b: Exact): Interval {
+  if (a < b) return negateInterval(age(b, a));
+  const [x, y] = [splitTimestamp(a), splitTimestamp(b)];
+  const [later, earlier] = [civilFromDays(x.days), civilFromDays(y.days)];
+  let months = (later.year - earlier.year) * 12 + later.month - earlier.month;
+  let days = later.day - earlier.day;
+  let micros = x.time - y.time;
+  if (micros < 0) [days, micros] = [days - 1, micros + MICROS_PER_DAY];
+  // As Postgres: a missing month has the days of the earlier moment's month.
+  while (days < 0) [months, days] = [months - 1, days + daysInMonth(earlier.year, earlier.month)];
+  return checkInterval(months, days, micros);
+}
+
+const timeOf = (value: number): number => ((value % MICROS_PER_DAY) + MICROS_PER_DAY) % MICROS_PER_DAY;
+const dateMoment = (days: number): Exact => multiplyExact(days, MICROS_PER_DAY);
+
+const interval = (months: number, days: number, hours: number, minutes: number, seconds: number): Interval =>
+  checkInterval(
+    months,
+    days,
+    hours * MICROS_PER_HOUR + minutes * MICROS_PER_MINUTE + Math.round(seconds * MICROS_PER_SECOND),
+  );
+
+const ages: ScalarFunction[] = (['timestamp', 'timestamptz'] as const).map((kind) =>
+  own(
+    `age(${kind}, ${kind})`,
+    INTERVAL,
+    'The years, months, days and time from the second to the first.',
+    ([a, b]) => age(a, b),
+    kind === 'timestamp' ? ["age(timestamp '2024-03-15', timestamp '2023-01-20')", '1 year 1 mon 26 days'] : undefined,
+  ),
+);
+
+const finites: ScalarFunction[] = (['date', 'timestamp', 'timestamptz', 'interval'] as const).map((kind) =>
+  own(
+    `isfinite(${kind})`,
+    { kind: 'boolean' } as SqlType,
+    'Whether it is finite: always true, as there are no infinite times.',
+    () => true,
+    kind === 'date' ? ["isfinite(date '2024-01-01')", 'true'] : undefined,
+  ),
+);
+
+export const INTERVALS: readonly ScalarFunction[] = [
+  own('-(interval)', INTERVAL, 'The negative.', ([a]) => negateInterval(a), [
+    "- interval '1 day 2 hours'",
+    '-1 days -02:00:00',
+  ]),
+  own(
+    '*(interval, double)',
+    INTERVAL,
+    'The interval that many times; fractions of months become days, of days a time.',
+    ([a, by]) => scaled(a, by),
+    ["interval '1 hour' * 3.5::double", '03:30:00'],
+  ),
+  own('*(double, interval)', INTERVAL, 'The interval that many times.', ([by, a]) => scaled(a, by), [
+    "2 * interval '1 month'",
+    '2 mons',
+  ]),
+  own(
+    '/(interval, double)',
+    INTERVAL,
+    'The part of an interval.',
+    ([a, by]) => (by === 0 ? zeroDivision() : scaled(a, 1 / by)),
+    ["interval '1 hour' / 2", '00:30:00'],
+  ),
+  own(
+    '+(date, interval)',
+    TIMESTAMP,
+    'The moment that much after the beginning of the date.',
+    ([a, b]) => addInterval(dateMoment(a), b),
+    ["date '2024-01-31' + interval '1 month'", '2024-02-29 00:00:00'],
+  ),
+  own('+(interval, date)', TIMESTAMP, 'The moment that much after the beginning of the date.', ([a, b]) =>
+    addInterval(dateMoment(b), a),
+  ),
+  own('-(date, interval)', TIMESTAMP, 'The moment that much before the beginning of the date.', ([a, b]) =>
+    addInterval(dateMoment(a), negateInterval(b)),
+  ),
+  own(
+    '+(integer, date)',
+    { kind: 'date' },
+    'The date that many days later.',
+    ([n, a]) => splitTimestamp(checkTimestamp(multiplyExact(a + n, MICROS_PER_DAY))).days,
+  ),
+  own('+(time, date)', TIMESTAMP, 'The moment of a date and a time of day.', ([time, a]) =>
+    checkTimestamp(addExact(dateMoment(a), time)),
+  ),
+  own(
+    '+(time, interval)',
+    TIME,
+    'The time of day that much later, round the clock.',
+    ([a, b]) => timeOf(a + (b as Interval).micros),
+    ["time '23:30' + interval '1 hour'", '00:30:00'],
+  ),
+  own('-(time, interval)', TIME, 'The time of day that much earlier, round the clock.', ([a, b]) =>
+    timeOf(a - (b as Interval).micros),
+  ),
+  own('-(time, time)', INTERVAL, 'The time between two times of day.', ([a, b]) => ({
+    months: 0,
+    days: 0,
+    micros: a - b,
+  })),
+  ...ages,
+  ...finites,
+  own('justify_hours(interval)', INTERVAL, '24 hours become a day.', ([a]) => justifyHours(a), [
+    "justify_hours(interval '27 hours')",
+    '1 day 03:00:00',
+  ]),
+  own('justify_days(interval)', INTERVAL, '30 days become a month.', ([a]) => justifyDays(a), [
+    "justify_days(interval '35 days')",
+    '1 mon 5 days',
+  ]),
+  own('justify_interval(interval)', INTERVAL, 'Both, with one sign for all parts.', ([a]) => justify(a), [
+    "justify_interval(interval '1 mon -1 hour')",
+    '29 days 23:00:00',
+  ]),
+  own(
+    'make_interval(integer, integer, integer, integer, integer, integer, double)',
+    INTERVAL,
+    'Of years, months, weeks, days, hours, minutes and seconds.',
+    ([years, months, weeks, days, hours, minutes, seconds]) =>
+      interval(years * 12 + months, weeks * 7 + days, hours, minutes, seconds),
+    ['make_interval(0, 1, 0, 2, 3, 0, 4.5)', '1 mon 2 days 03:00:04.5'],
+  ),
+  own(
+    'make_time(integer, integer, double)',
+    TIME,
+    'The time of day of an hour, a minute and seconds.',
+    ([hour, minute, second]) => {
+      const micros = hour * MICROS_PER_HOUR + minute * MICROS_PER_MINUTE + Math.round(second * MICROS_PER_SECOND);
+      if (hour < 0 || minute < 0 || minute > 59 || !(second >= 0 && second < 60) || micros > MICROS_PER_DAY)
+        throw new StreamError('VALUE_DOMAIN', 'make_time: there is no such time of day');
+      return micros;
+    },
+    ['make_time(8, 15, 23.5)', '08:15:23.5'],
+  ),
+  own(
+    'interval_seconds(interval)',
+    DOUBLE,
+    'The seconds of an interval; a month has 30 days.',
+    ([a]: readonly [Interval]) => (a.months * 30 + a.days) * 86_400 + a.micros / MICROS_PER_SECOND,
+    ["interval_seconds(interval '1 day 1 second')", '86401'],
+  ),
+];
