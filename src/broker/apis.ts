@@ -5,6 +5,8 @@ import { addPartitionsToTxn } from './handlers/add-partitions-to-txn.ts';
 import { alterPartitionReassignments } from './handlers/alter-partition-reassignments.ts';
 import { alterUserScramCredentials } from './handlers/alter-user-scram-credentials.ts';
 import { apiVersions } from './handlers/api-versions.ts';
+import { consumerGroupDescribe } from './handlers/consumer-group-describe.ts';
+import { consumerGroupHeartbeat } from './handlers/consumer-group-heartbeat.ts';
 import { createAcls } from './handlers/create-acls.ts';
 import { createPartitions } from './handlers/create-partitions.ts';
 import { createTopics } from './handlers/create-topics.ts';
@@ -86,6 +88,8 @@ export const HANDLERS: { readonly [A in ApiName]: Handler<A> } = {
   describeAcls,
   createAcls,
   deleteAcls,
+  consumerGroupHeartbeat,
+  consumerGroupDescribe,
   saslHandshake,
   saslAuthenticate,
   describeUserScramCredentials,

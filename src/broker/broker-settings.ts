@@ -12,6 +12,10 @@ export interface BrokerSettings {
   readonly groupMinSessionTimeoutMs: number;
   /** group.max.session.timeout.ms */
   readonly groupMaxSessionTimeoutMs: number;
+  /** group.consumer.session.timeout.ms */
+  readonly groupConsumerSessionTimeoutMs: number;
+  /** group.consumer.heartbeat.interval.ms */
+  readonly groupConsumerHeartbeatIntervalMs: number;
   /** offsets.retention.minutes, but in ms */
   readonly offsetsRetentionMs: number;
   /** The longest transaction timeout a producer may ask for (transaction.max.timeout.ms). */
@@ -50,6 +54,8 @@ export const BROKER_DEFAULTS: BrokerSettings = {
   groupInitialRebalanceDelayMs: 3000,
   groupMinSessionTimeoutMs: 6000,
   groupMaxSessionTimeoutMs: 1_800_000,
+  groupConsumerSessionTimeoutMs: 45_000,
+  groupConsumerHeartbeatIntervalMs: 5000,
   offsetsRetentionMs: 604_800_000,
   transactionMaxTimeoutMs: 900_000,
   transactionalIdExpirationMs: 604_800_000,
@@ -103,6 +109,18 @@ export const BROKER_CONFIG: readonly {
     setting: 'groupMaxSessionTimeoutMs',
     type: 'int',
     doc: 'Longest session timeout a group member may ask for, in milliseconds.',
+  },
+  {
+    name: 'group.consumer.session.timeout.ms',
+    setting: 'groupConsumerSessionTimeoutMs',
+    type: 'int',
+    doc: 'How long a member of the consumer protocol may be silent, in milliseconds.',
+  },
+  {
+    name: 'group.consumer.heartbeat.interval.ms',
+    setting: 'groupConsumerHeartbeatIntervalMs',
+    type: 'int',
+    doc: 'How often members of the consumer protocol are told to send heartbeats, in milliseconds.',
   },
   {
     name: 'offsets.retention.minutes',

@@ -43,6 +43,7 @@ import { OffsetsTopic } from './offsets-topic.ts';
 import { openProducerIds } from './producer-id-topic.ts';
 import { hostOf, Rights } from './rights.ts';
 import type { SaslOptions } from './sasl-session.ts';
+import { TopicsView } from './topics-view.ts';
 import { PartitionMarkers } from './transaction-markers.ts';
 import { TransactionsTopic } from './transactions-topic.ts';
 import { UserStore } from './user-store.ts';
@@ -111,15 +112,19 @@ export class Broker {
     }
     const journal = await OffsetsTopic.open(storage, log);
     const producerIds = await openProducerIds(storage);
+    const topics = new TopicsView(storage);
     const groups = new GroupCoordinator({
       clock,
       journal,
+      topics,
       ...(options.newId === undefined ? {} : { newId: options.newId }),
       settings: {
         initialRebalanceDelayMs: settings.groupInitialRebalanceDelayMs,
         minSessionTimeoutMs: settings.groupMinSessionTimeoutMs,
         maxSessionTimeoutMs: settings.groupMaxSessionTimeoutMs,
         offsetsRetentionMs: settings.offsetsRetentionMs,
+        consumerSessionTimeoutMs: settings.groupConsumerSessionTimeoutMs,
+        consumerHeartbeatIntervalMs: settings.groupConsumerHeartbeatIntervalMs,
       },
     });
     groups.load(journal.records(), (topic) => storage.describeTopic(topic)?.id);
@@ -150,7 +155,7 @@ export class Broker {
     }
     const audit = settings.audit ? new Audit(storage, log) : undefined;
     const waiters = new FetchWaiters();
-    const stopListening = followTopics(storage, groups, waiters);
+    const stopListening = followTopics(storage, topics, groups, waiters);
     let closing = false;
     const shutDown = (): void => {
       closing = true;
@@ -232,6 +237,10 @@ export class Broker {
     this.#shutDown = shutDown;
   }
 
+  get groups(): GroupCoordinator {
+    return this.#context.groups;
+  }
+
   stats(): BrokerStats {
     const total = { connections: 0, bytesIn: 0, bytesOut: 0 };
     for (const listener of this.#listeners) {
@@ -258,10 +267,16 @@ export class Broker {
 }
 
 /** Wakes fetches when a topic changed, and lets offsets go with their topic. Returns the way to stop. */
-function followTopics(storage: Storage, groups: GroupCoordinator, waiters: FetchWaiters): () => void {
+function followTopics(
+  storage: Storage,
+  topics: TopicsView,
+  groups: GroupCoordinator,
+  waiters: FetchWaiters,
+): () => void {
   const ids = new Map(storage.listTopics().map(({ name, id }) => [name, id]));
   return storage.onChange((topic) => {
     waiters.changed(topic);
+    topics.changed(topic);
     const id = storage.describeTopic(topic)?.id;
     if (ids.get(topic) === id) return;
     if (id === undefined) ids.delete(topic);
@@ -306,15 +321,17 @@ async function answerTo(
   const handler = HANDLERS[api] as Handler<ApiName>;
   if (broker.acls === undefined && broker.audit === undefined) return handler(body, call, broker);
   let request = body;
+  let asked = call;
   let complete: ((answer: ResponseInput<ApiName>) => ResponseInput<ApiName>) | undefined;
   if (broker.acls !== undefined) {
     const rights = new Rights(broker.acls.authorizer, broker.audit, api, call);
     const checked = (GUARDS[api] as Guard<ApiName>)(body, rights, call, broker);
     if ('answer' in checked) return checked.answer;
     request = checked.request;
+    asked = { ...call, rights };
     complete = checked.complete;
   }
-  const answer = await handler(request, call, broker);
+  const answer = await handler(request, asked, broker);
   const changed = (CHANGES[api] as ((request: RequestBody<ApiName>) => readonly string[]) | undefined)?.(request);
   if (changed !== undefined && changed.length > 0)
     broker.audit?.changed(principalText(call.principal), hostOf(call), api, changed);

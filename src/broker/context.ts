@@ -11,6 +11,7 @@ import type { AclStore } from './acl-store.ts';
 import type { Audit } from './audit.ts';
 import type { BrokerSettings } from './broker-settings.ts';
 import type { FetchWaiters } from './fetch-waiters.ts';
+import type { Rights } from './rights.ts';
 import type { SaslSession } from './sasl-session.ts';
 import type { PartitionMarkers } from './transaction-markers.ts';
 import type { UserStore } from './user-store.ts';
@@ -44,6 +45,8 @@ export interface Call {
   readonly clientId: string | null;
   /** Who asks. */
   readonly principal: Principal;
+  /** What the caller may do; undefined: everything. */
+  readonly rights?: Rights;
   /** Where clients of this listener are told to connect. */
   readonly advertised: HostPort;
   /** The authentication of the connection; undefined where none is asked for. */

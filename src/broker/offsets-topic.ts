@@ -2,9 +2,12 @@ import type { GroupJournal, GroupRecord, Producer } from '../consumer/journal.ts
 import type { Log } from '../lib/log.ts';
 import { OFFSETS_TOPIC } from '../ports/internal-topics.ts';
 import {
+  decodeConsumerValue,
   decodeCoordinatorKey,
   decodeGroupMetadataValue,
   decodeOffsetCommitValue,
+  encodeConsumerKey,
+  encodeConsumerValue,
   encodeGroupMetadataKey,
   encodeGroupMetadataValue,
   encodeOffsetCommitKey,
@@ -163,6 +166,15 @@ function encode(record: GroupRecord): { key: Buffer; value: Buffer | null } {
   if (record.kind === 'group') {
     return { key: encodeGroupMetadataKey({ group }), value: record.value && encodeGroupMetadataValue(record.value) };
   }
+  if (record.kind !== 'offset') {
+    const { kind, value } = record;
+    const key = encodeConsumerKey(kind, {
+      groupId: group,
+      ...('member' in record ? { memberId: record.member } : {}),
+      ...('regex' in record ? { regularExpression: record.regex } : {}),
+    });
+    return { key, value: value && encodeConsumerValue(kind, value) };
+  }
   const { topic, partition, value } = record;
   const key = encodeOffsetCommitKey({ group, topic, partition });
   if (value === null) return { key, value };
@@ -173,7 +185,18 @@ function encode(record: GroupRecord): { key: Buffer; value: Buffer | null } {
 function decode(keyBytes: Buffer, valueBytes: Buffer): GroupRecord | undefined {
   const key = decodeCoordinatorKey(keyBytes);
   if (key.kind === 'group') return { kind: 'group', group: key.group, value: decodeGroupMetadataValue(valueBytes) };
-  if (key.kind !== 'offset') return undefined;
+  if (key.kind === 'other') return undefined;
+  if (key.kind !== 'offset') {
+    const { kind, groupId, memberId, regularExpression } = key;
+    const value = decodeConsumerValue(kind, valueBytes);
+    return {
+      kind,
+      group: groupId,
+      ...(memberId === undefined ? {} : { member: memberId }),
+      ...(regularExpression === undefined ? {} : { regex: regularExpression }),
+      value,
+    } as GroupRecord;
+  }
   const { offset, leaderEpoch, metadata, commitTimestamp } = decodeOffsetCommitValue(valueBytes);
   const value = { offset, leaderEpoch, metadata, commitTimestampMs: commitTimestamp };
   return { kind: 'offset', group: key.group, topic: key.topic, partition: key.partition, value };

@@ -1,12 +1,22 @@
 /**
- * Consumer groups of the classic protocol and the offsets they commit. A synchronous core: time comes from a Clock, what must
- * survive goes to a GroupJournal, answers leave through callbacks. `membership.ts` is the state machine of joining and
+ * Consumer groups, of the classic protocol and of the consumer protocol (KIP-848), and the offsets they commit. A synchronous core: time comes from a Clock, what must
+ * survive goes to a GroupJournal, answers leave through callbacks. `membership.ts` and `consumer-membership.ts` are the state machines of joining and
  * leaving; this file adds offsets, administration and expiry. Everything is answered with Kafka's error codes.
  */
 import { randomUUID } from 'node:crypto';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { decodeConsumerSubscription } from '../protocol/consumer-protocol.ts';
 import { ERROR_CODES as E } from '../protocol/error-codes.ts';
+import { holds } from './assignment.ts';
+import { ConsumerGroup } from './consumer-group.ts';
+import { ConsumerGroupLoader } from './consumer-group-loader.ts';
+import {
+  type ConsumerHeartbeat,
+  type ConsumerHeartbeatResult,
+  ConsumerMembership,
+  consumerTombstones,
+  type Topics,
+} from './consumer-membership.ts';
 import { type Group, type JoinResult, NOTHING, type SyncResult } from './group.ts';
 import { GROUP_DEFAULTS, type GroupSettings } from './group-settings.ts';
 import type { GroupJournal, GroupRecord, Producer } from './journal.ts';
@@ -38,7 +48,7 @@ export interface CommitRequest {
 
 export interface GroupDescription {
   readonly groupId: string;
-  /** 'Dead' when there is no such group. */
+  /** 'Dead' when there is no such group, or it is one of the consumer protocol. */
   readonly state: Group['state'];
   readonly protocolType: string;
   /** '' unless stable. */
@@ -53,11 +63,16 @@ export interface GroupDescription {
   }[];
 }
 
+export type GroupType = 'classic' | 'consumer';
+
+const NO_TOPICS: Topics = { version: 0, byName: () => undefined, names: () => [] };
+
 export class GroupCoordinator {
   readonly #clock: Clock;
   readonly #settings: GroupSettings;
   readonly #journal: GroupJournal;
   readonly #membership: Membership;
+  readonly #consumers: ConsumerMembership;
   readonly #pending = new PendingOffsets();
   #expiry: Timer | null = null;
 
@@ -65,13 +80,18 @@ export class GroupCoordinator {
     clock: Clock;
     journal: GroupJournal;
     settings?: Partial<GroupSettings>;
+    /** What members of the consumer protocol can be assigned. */
+    topics?: Topics;
     /** Unique text for member ids; random unless a test brings its own. */
     newId?: () => string;
   }) {
     this.#clock = options.clock;
     this.#settings = { ...GROUP_DEFAULTS, ...options.settings };
     this.#journal = options.journal;
-    this.#membership = new Membership(this.#clock, this.#settings, this.#journal, options.newId ?? randomUUID);
+    const newId = options.newId ?? randomUUID;
+    this.#membership = new Membership(this.#clock, this.#settings, this.#journal, newId);
+    const topics = options.topics ?? NO_TOPICS;
+    this.#consumers = new ConsumerMembership(this.#clock, this.#settings, this.#journal, topics, newId);
   }
 
   /**
@@ -80,9 +100,14 @@ export class GroupCoordinator {
    */
   load(records: Iterable<GroupRecord>, topicIdOf: (topic: string) => string | undefined): void {
     const groups = new Map<string, Extract<GroupRecord, { kind: 'group' }>['value']>();
+    const consumers = new ConsumerGroupLoader(this.#clock.nowMs());
     for (const record of records) {
       if (record.kind === 'group') {
         groups.set(record.group, record.value);
+        continue;
+      }
+      if (record.kind !== 'offset') {
+        consumers.take(record);
         continue;
       }
       const topicId = topicIdOf(record.topic);
@@ -98,14 +123,56 @@ export class GroupCoordinator {
       else offsets.set(record.topic, record.partition, { ...record.value, topicId });
     }
     for (const [groupId, stored] of groups) if (stored !== null) this.#membership.restore(groupId, stored);
+    for (const [groupId, loaded] of consumers.groups) {
+      const group = this.#membership.obtain(groupId);
+      // What an upgrade has left of the classic group counts no more.
+      if (group.size > 0) continue;
+      group.consumer = loaded;
+      group.protocolType = 'consumer';
+      this.#consumers.resume(groupId, loaded);
+    }
     for (const group of this.#all()) {
-      if (group.offsets.isEmpty && groups.get(group.id) == null) this.#membership.bury(group);
+      if (group.offsets.isEmpty && groups.get(group.id) == null && group.consumer === null)
+        this.#membership.bury(group);
     }
     this.#armExpiry();
   }
 
   join(request: JoinRequest, reply: (result: JoinResult) => void): void {
+    const group = this.#membership.groups.get(request.groupId);
+    // A group that nobody is in may change its protocol; one with members refuses those of the other.
+    if (group?.consumer != null && group.consumer.members.size === 0) {
+      this.#journal.write(consumerTombstones(group.id, group.consumer), () => {});
+      group.consumer = null;
+      group.protocolType = '';
+    }
     this.#membership.join(request, reply);
+  }
+
+  /** A member of the consumer protocol joins, says that it lives, or leaves (KIP-848). */
+  consumerHeartbeat(request: ConsumerHeartbeat, reply: (result: ConsumerHeartbeatResult) => void): void {
+    this.#consumers.heartbeat(request, (joins) => this.#consumerGroup(request.groupId, joins), reply);
+  }
+
+  /** As members of the consumer protocol are told. */
+  get consumerHeartbeatIntervalMs(): number {
+    return this.#settings.consumerHeartbeatIntervalMs;
+  }
+
+  /** Undefined when there is none of this protocol. */
+  consumerGroup(groupId: string): ConsumerGroup | undefined {
+    return this.#membership.groups.get(groupId)?.consumer ?? undefined;
+  }
+
+  #consumerGroup(groupId: string, joins: boolean): ConsumerGroup | undefined {
+    const known = this.#membership.groups.get(groupId);
+    if (known?.consumer != null || !joins || !isGroupId(groupId)) return known?.consumer ?? undefined;
+    if (known !== undefined && !known.isEmpty) return undefined;
+    const group = this.#membership.obtain(groupId);
+    if (group.protocolType !== '') this.#journal.write([{ kind: 'group', group: groupId, value: null }], () => {});
+    group.consumer = new ConsumerGroup(this.#clock.nowMs());
+    group.protocolType = 'consumer';
+    return group.consumer;
   }
 
   sync(request: SyncRequest, reply: (result: SyncResult) => void): void {
@@ -119,6 +186,14 @@ export class GroupCoordinator {
 
   /** An error code. */
   leave(groupId: string, memberId: string, instanceId: string | null): number {
+    const consumers = this.consumerGroup(groupId);
+    if (consumers !== undefined) {
+      // By an administrator: members of this protocol leave with a heartbeat.
+      const member = instanceId === null ? consumers.members.get(memberId) : consumers.memberOfInstance(instanceId);
+      if (member === undefined || (memberId !== '' && memberId !== member.memberId)) return E.UNKNOWN_MEMBER_ID;
+      this.#consumers.remove(groupId, consumers, member);
+      return E.NONE;
+    }
     return this.#membership.leave(groupId, memberId, instanceId);
   }
 
@@ -134,13 +209,10 @@ export class GroupCoordinator {
     if (!isGroupId(groupId)) return refuse(E.INVALID_GROUP_ID);
     if (known === undefined && generation >= 0) return refuse(E.ILLEGAL_GENERATION);
     const group = known ?? this.#membership.obtain(groupId);
-    const error = this.#membership.checkCommit(
-      group,
-      request.memberId,
-      request.instanceId,
-      generation,
-      producer !== undefined,
-    );
+    const error =
+      group.consumer === null
+        ? this.#membership.checkCommit(group, request.memberId, request.instanceId, generation, producer !== undefined)
+        : checkConsumerCommit(group.consumer, request, producer !== undefined);
     if (error !== E.NONE) return refuse(error);
     const commitTimestampMs = this.#clock.nowMs();
     const errors: number[] = [];
@@ -224,7 +296,7 @@ export class GroupCoordinator {
     if (groupId === '') return refuse(E.INVALID_GROUP_ID);
     if (group === undefined) return refuse(E.GROUP_ID_NOT_FOUND);
     if (group.size > 0 && group.protocolType !== 'consumer') return refuse(E.NON_EMPTY_GROUP);
-    const subscribed = subscribedTopics(group);
+    const subscribed = group.consumer?.wanted() ?? subscribedTopics(group);
     const errors = partitions.map(({ topic, error }) => {
       if (error !== undefined) return error;
       return subscribed === 'unknown' || subscribed.has(topic) ? E.GROUP_SUBSCRIBED_TO_TOPIC : E.NONE;
@@ -238,7 +310,7 @@ export class GroupCoordinator {
     const group = this.#membership.groups.get(groupId);
     if (groupId === '') return reply(E.INVALID_GROUP_ID);
     if (group === undefined) return reply(E.GROUP_ID_NOT_FOUND);
-    if (group.state !== 'Empty' || group.pending.size > 0) return reply(E.NON_EMPTY_GROUP);
+    if (!group.isEmpty) return reply(E.NON_EMPTY_GROUP);
     const records = tombstones(group, [...group.offsets.entries()]);
     this.#membership.bury(group);
     this.#journal.write(records, (ok) => reply(ok ? E.NONE : E.COORDINATOR_NOT_AVAILABLE));
@@ -246,7 +318,8 @@ export class GroupCoordinator {
 
   describe(groupId: string): GroupDescription {
     const group = this.#membership.groups.get(groupId);
-    if (group === undefined) return { groupId, state: 'Dead', protocolType: '', protocolName: '', members: [] };
+    if (group === undefined || group.consumer !== null)
+      return { groupId, state: 'Dead', protocolType: '', protocolName: '', members: [] };
     const stable = group.state === 'Stable';
     return {
       groupId,
@@ -264,8 +337,20 @@ export class GroupCoordinator {
     };
   }
 
-  list(): { groupId: string; protocolType: string; state: Group['state'] }[] {
-    return this.#all().map(({ id, protocolType, state }) => ({ groupId: id, protocolType, state }));
+  list(): { groupId: string; protocolType: string; state: string; type: GroupType }[] {
+    return this.#all().map(({ id, protocolType, state, consumer }) => ({
+      groupId: id,
+      protocolType,
+      state: consumer?.state ?? state,
+      type: consumer === null ? 'classic' : 'consumer',
+    }));
+  }
+
+  /** Whether a member that says its epoch may read the group's offsets: an error code. */
+  checkFetch(groupId: string, memberId: string | null, memberEpoch: number): number {
+    const group = this.consumerGroup(groupId);
+    if (group === undefined || memberId === null || memberEpoch < 0) return E.NONE;
+    return checkEpoch(group, memberId, memberEpoch);
   }
 
   /** A topic was deleted or re-created: what was committed for the topic of another id is gone. */
@@ -283,6 +368,7 @@ export class GroupCoordinator {
   /** Answers everyone who waits with COORDINATOR_NOT_AVAILABLE. */
   close(): void {
     this.#expiry?.cancel();
+    for (const { consumer } of this.#all()) consumer?.cancelTimers();
     this.#membership.close();
   }
 
@@ -302,15 +388,16 @@ export class GroupCoordinator {
     const now = this.#clock.nowMs();
     const before = now - this.#settings.offsetsRetentionMs;
     for (const group of this.#all()) {
-      if (group.state !== 'Empty' || group.pending.size > 0) continue;
+      if (!group.isEmpty) continue;
+      const emptySinceMs = group.consumer?.emptySinceMs ?? group.stateSinceMs;
       // A group that once had members counts from when the last one went (KIP-211).
       const hadMembers = group.protocolType !== '';
       const all = [...group.offsets.entries()];
       const old = all.filter(({ committed }) => {
-        return committed.commitTimestampMs <= before && (!hadMembers || group.stateSinceMs <= before);
+        return committed.commitTimestampMs <= before && (!hadMembers || emptySinceMs <= before);
       });
       if (old.length < all.length) this.#drop(group, old, () => {});
-      else if (all.length > 0 || now - group.stateSinceMs >= this.#settings.offsetsRetentionCheckMs) {
+      else if (all.length > 0 || now - emptySinceMs >= this.#settings.offsetsRetentionCheckMs) {
         const records = tombstones(group, old);
         this.#membership.bury(group);
         this.#journal.write(records, () => {});
@@ -335,6 +422,7 @@ function tombstones(group: Group, offsets: readonly { topic: string; partition: 
     ...offsets.map(
       ({ topic, partition }): GroupRecord => ({ kind: 'offset', group: group.id, topic, partition, value: null }),
     ),
+    ...(group.consumer === null ? [] : consumerTombstones(group.id, group.consumer)),
     { kind: 'group', group: group.id, value: null },
   ];
 }
@@ -352,4 +440,24 @@ function subscribedTopics(group: Group): ReadonlySet<string> | 'unknown' {
     }
   }
   return topics;
+}
+
+/** An error code. An epoch before the present one is good for partitions that the member still has: its commit was on the way when it got a new one. */
+function checkConsumerCommit(group: ConsumerGroup, request: CommitRequest, transactional: boolean): number {
+  const { memberId, instanceId, generation } = request;
+  if (generation < 0 && memberId === '' && instanceId === null && transactional) return E.NONE;
+  if (generation < 0) return group.members.size === 0 ? E.NONE : E.UNKNOWN_MEMBER_ID;
+  const error = checkEpoch(group, memberId, generation);
+  if (error !== E.STALE_MEMBER_EPOCH) return error;
+  const member = group.members.get(memberId);
+  if (member === undefined || generation !== member.previousEpoch) return error;
+  const has = ({ topicId, partition }: OffsetCommit): boolean =>
+    holds(member.assigned, topicId, partition) || holds(member.revoking, topicId, partition);
+  return request.offsets.every(has) ? E.NONE : error;
+}
+
+function checkEpoch(group: ConsumerGroup, memberId: string, memberEpoch: number): number {
+  const member = group.members.get(memberId);
+  if (member === undefined) return E.UNKNOWN_MEMBER_ID;
+  return member.epoch === memberEpoch ? E.NONE : E.STALE_MEMBER_EPOCH;
 }

@@ -5,6 +5,10 @@ export interface GroupSettings {
   /** group.min.session.timeout.ms and group.max.session.timeout.ms bound what a member may ask for. */
   readonly minSessionTimeoutMs: number;
   readonly maxSessionTimeoutMs: number;
+  /** group.consumer.session.timeout.ms: a member of the consumer protocol that is silent for so long is out. */
+  readonly consumerSessionTimeoutMs: number;
+  /** group.consumer.heartbeat.interval.ms: how often such a member is told to send. */
+  readonly consumerHeartbeatIntervalMs: number;
   /** group.max.size: more members are refused. */
   readonly maxSize: number;
   /** offset.metadata.max.bytes */
@@ -20,6 +24,8 @@ export const GROUP_DEFAULTS: GroupSettings = {
   initialRebalanceDelayMs: 3000,
   minSessionTimeoutMs: 6000,
   maxSessionTimeoutMs: 1_800_000,
+  consumerSessionTimeoutMs: 45_000,
+  consumerHeartbeatIntervalMs: 5000,
   maxSize: 10_000,
   offsetMetadataMaxBytes: 4096,
   offsetsRetentionMs: 7 * 86_400_000,

@@ -1,4 +1,5 @@
 import type { Timer } from '../lib/clock.ts';
+import type { ConsumerGroup } from './consumer-group.ts';
 import { GroupOffsets } from './offsets.ts';
 
 /** The states of a classic group, in Kafka's words as clients see them. */
@@ -58,6 +59,8 @@ export class Group {
   readonly id: string;
   readonly offsets = new GroupOffsets();
   state: GroupState = 'Empty';
+  /** Set while the group is one of the consumer protocol: then it has no classic members. */
+  consumer: ConsumerGroup | null = null;
   /** Wall clock of the last change of state; offsets of an empty group expire counting from here. */
   stateSinceMs: number;
   generation = 0;
@@ -90,6 +93,11 @@ export class Group {
 
   get size(): number {
     return this.#members.size;
+  }
+
+  /** Nobody is in it, or about to be, in either protocol. */
+  get isEmpty(): boolean {
+    return this.state === 'Empty' && this.pending.size === 0 && (this.consumer?.members.size ?? 0) === 0;
   }
 
   /** Members whose JoinGroup waits at the barrier. */

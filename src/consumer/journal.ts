@@ -1,3 +1,4 @@
+import type { TopicPartitions } from './assignment.ts';
 import type { CommittedOffset } from './offsets.ts';
 
 /** A member as it is written down (GroupMetadataValue): what a restart needs to go on without a rebalance. */
@@ -24,8 +25,64 @@ export interface StoredGroup {
   readonly members: readonly StoredMember[];
 }
 
+/** What is written down of a group of the consumer protocol, a record each (KIP-848). */
+interface ConsumerRecords {
+  readonly consumerGroup: { readonly epoch: number; readonly metadataHash: number };
+  readonly consumerTarget: { readonly assignmentEpoch: number; readonly assignmentTimestamp: number };
+}
+
+interface ConsumerMemberRecords {
+  readonly consumerMember: {
+    readonly instanceId: string | null;
+    readonly rackId: string | null;
+    readonly clientId: string;
+    readonly clientHost: string;
+    readonly subscribedTopicNames: readonly string[];
+    readonly subscribedTopicRegex: string | null;
+    readonly rebalanceTimeoutMs: number;
+    readonly serverAssignor: string | null;
+  };
+  readonly consumerTargetMember: { readonly topicPartitions: readonly TopicPartitions[] };
+  readonly consumerCurrent: {
+    readonly memberEpoch: number;
+    readonly previousMemberEpoch: number;
+    readonly state: number;
+    readonly assignedPartitions: readonly TopicPartitions[];
+    readonly partitionsPendingRevocation: readonly TopicPartitions[];
+  };
+}
+
+export type ConsumerRecord =
+  | {
+      [K in keyof ConsumerRecords]: {
+        readonly kind: K;
+        readonly group: string;
+        readonly value: ConsumerRecords[K] | null;
+      };
+    }[keyof ConsumerRecords]
+  | {
+      [K in keyof ConsumerMemberRecords]: {
+        readonly kind: K;
+        readonly group: string;
+        readonly member: string;
+        readonly value: ConsumerMemberRecords[K] | null;
+      };
+    }[keyof ConsumerMemberRecords]
+  | {
+      readonly kind: 'consumerRegex';
+      readonly group: string;
+      readonly regex: string;
+      /** The topics it stood for when there was this version of all topics. */
+      readonly value: {
+        readonly topics: readonly string[];
+        readonly version: number;
+        readonly timestamp: number;
+      } | null;
+    };
+
 /** One change of what groups must not forget; a null value deletes. */
 export type GroupRecord =
+  | ConsumerRecord
   | { readonly kind: 'group'; readonly group: string; readonly value: StoredGroup | null }
   | {
       readonly kind: 'offset';

@@ -96,7 +96,7 @@ export class Membership {
     }
     const known = this.groups.get(groupId);
     if (known === undefined && memberId !== '') return refuse(E.UNKNOWN_MEMBER_ID);
-    if (known !== undefined && !known.accepts(given.protocolType, given.protocols)) {
+    if (known !== undefined && (known.consumer !== null || !known.accepts(given.protocolType, given.protocols))) {
       return refuse(E.INCONSISTENT_GROUP_PROTOCOL);
     }
     if (known === undefined && (given.protocolType === '' || given.protocols.length === 0)) {
@@ -240,6 +240,7 @@ export class Membership {
   bury(group: Group): void {
     assert(group.size === 0, 'only a group without members is deleted');
     group.timer?.cancel();
+    group.consumer?.cancelTimers();
     for (const timer of group.pending.values()) timer.cancel();
     group.pending.clear();
     this.#enter(group, 'Dead');

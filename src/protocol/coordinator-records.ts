@@ -3,6 +3,7 @@
  * begin with an INT16, in a key the record's type, in a value the version of its schema.
  */
 import { codecOf } from './codec.ts';
+import { CONSUMER_GROUP_RECORDS, type ConsumerRecordKind } from './consumer-group-records.ts';
 import { ProtocolError } from './protocol-error.ts';
 import {
   array,
@@ -72,6 +73,12 @@ const VALUE_VERSION = 3;
 export type CoordinatorKey =
   | ({ readonly kind: 'offset' } & OffsetCommitKey)
   | ({ readonly kind: 'group' } & GroupMetadataKey)
+  | {
+      readonly kind: ConsumerRecordKind;
+      readonly groupId: string;
+      readonly memberId?: string;
+      readonly regularExpression?: string;
+    }
   /** A record of another type; to be left alone. */
   | { readonly kind: 'other'; readonly type: number };
 
@@ -81,8 +88,31 @@ export function decodeCoordinatorKey(bytes: Buffer): CoordinatorKey {
   const type = reader.int16();
   if (OFFSET_COMMIT_TYPES.includes(type)) return { kind: 'offset', ...codecOf(offsetCommitKey, 0).read(reader) };
   if (type === GROUP_METADATA_TYPE) return { kind: 'group', ...codecOf(groupMetadataKey, 0).read(reader) };
+  for (const kind of CONSUMER_RECORD_KINDS) {
+    const { type: ofKind, key } = CONSUMER_GROUP_RECORDS[kind];
+    if (ofKind === type) return { kind, ...codecOf(key as MessageSchema<GroupIdFields>, 0).read(reader) };
+  }
   return { kind: 'other', type };
 }
+
+type GroupIdFields = (typeof CONSUMER_GROUP_RECORDS)['consumerGroup']['key']['fields'];
+const CONSUMER_RECORD_KINDS = Object.keys(CONSUMER_GROUP_RECORDS) as ConsumerRecordKind[];
+const CONSUMER_VALUE_VERSION = 0;
+
+export function encodeConsumerKey(kind: ConsumerRecordKind, key: object): Buffer {
+  const { type, key: schema } = CONSUMER_GROUP_RECORDS[kind];
+  return prefixed(type, schema as MessageSchema<Fields>, 0, key as Input<Fields>);
+}
+
+export function encodeConsumerValue(kind: ConsumerRecordKind, value: object): Buffer {
+  const schema = CONSUMER_GROUP_RECORDS[kind].value as MessageSchema<Fields>;
+  return prefixed(CONSUMER_VALUE_VERSION, schema, CONSUMER_VALUE_VERSION, value as Input<Fields>);
+}
+
+export const decodeConsumerValue = <K extends ConsumerRecordKind>(kind: K, bytes: Buffer) =>
+  versioned(CONSUMER_GROUP_RECORDS[kind].value as MessageSchema<Fields>, bytes) as Value<
+    (typeof CONSUMER_GROUP_RECORDS)[K]['value']['fields']
+  >;
 
 export const encodeOffsetCommitKey = (key: OffsetCommitKey): Buffer => prefixed(1, offsetCommitKey, 0, key);
 export const encodeGroupMetadataKey = (key: GroupMetadataKey): Buffer =>

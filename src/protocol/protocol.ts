@@ -8,6 +8,8 @@ import { addPartitionsToTxn } from './messages/add-partitions-to-txn.ts';
 import { alterPartitionReassignments } from './messages/alter-partition-reassignments.ts';
 import { alterUserScramCredentials } from './messages/alter-user-scram-credentials.ts';
 import { apiVersions } from './messages/api-versions.ts';
+import { consumerGroupDescribe } from './messages/consumer-group-describe.ts';
+import { consumerGroupHeartbeat } from './messages/consumer-group-heartbeat.ts';
 import { createAcls } from './messages/create-acls.ts';
 import { createPartitions } from './messages/create-partitions.ts';
 import { createTopics } from './messages/create-topics.ts';
@@ -99,6 +101,8 @@ export const APIS = {
   describeProducers,
   describeTransactions,
   listTransactions,
+  consumerGroupHeartbeat,
+  consumerGroupDescribe,
   describeTopicPartitions,
 } as const;
 

@@ -123,6 +123,21 @@ const CASES: { readonly [A in Exclude<ApiName, Open>]: Case<A> } = {
   },
   syncGroup: { needs: [group(OP.read)], body: { groupId: 'g', generationId: 1, memberId: 'm', assignments: [] } },
   describeGroups: { needs: [group(OP.describe)], body: { groups: ['g'] } },
+  consumerGroupHeartbeat: {
+    needs: [group(OP.read), topic(OP.describe)],
+    body: {
+      groupId: 'g',
+      memberId: 'm',
+      memberEpoch: 0,
+      rebalanceTimeoutMs: 1000,
+      subscribedTopicNames: ['t'],
+      topicPartitions: [],
+    },
+  },
+  consumerGroupDescribe: {
+    needs: [group(OP.describe)],
+    body: { groupIds: ['g'], includeAuthorizedOperations: true },
+  },
   listGroups: { needs: [cluster(OP.describe)], body: {}, hides: 'groups' },
   createTopics: {
     needs: [cluster(OP.create)],

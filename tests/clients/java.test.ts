@@ -64,4 +64,37 @@ describe.skipIf(absent !== undefined)('Java client and tools', () => {
     ]);
     expect(group).toMatch(/java-group\s+plain\s+0\s+500\s+500\s+0/);
   });
+
+  test('consumers of the consumer protocol share a group', { timeout: 120_000 }, async () => {
+    await rig.storage.createTopic('shared', { partitions: 4 });
+    const member = () => {
+      const property = ['--consumer-property', 'group.protocol=consumer', '--group', 'modern', '--from-beginning'];
+      return java('org.apache.kafka.tools.consumer.ConsoleConsumer', [
+        ...[
+          '--bootstrap-server',
+          rig.address,
+          '--topic',
+          'shared',
+          '--timeout-ms',
+          '40000',
+          '--max-messages',
+          '2',
+          ...property,
+        ],
+      ]).catch((thrown: unknown) => String(thrown));
+    };
+    const both = [member(), member()];
+    const group = () => rig.broker.groups.consumerGroup('modern');
+    const until = Date.now() + 60_000;
+    while (!(group()?.members.size === 2 && group()?.state === 'Stable') && Date.now() < until)
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    const shares = [...group()!.members.values()].map(({ assigned }) => [...assigned.values()][0]?.size);
+    expect(shares).toEqual([2, 2]);
+    for (let partition = 0; partition < 4; partition++)
+      await rig.storage.append('shared', partition, [{ key: null, value: Buffer.from(`in ${partition}`) }]);
+    const lines = (await Promise.all(both))
+      .flatMap((text) => text.split('\n'))
+      .filter((line) => line.startsWith('in '));
+    expect(lines.sort()).toEqual(['in 0', 'in 1', 'in 2', 'in 3']);
+  });
 });

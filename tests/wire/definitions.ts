@@ -63,6 +63,7 @@ export function wireFieldsOfDefinition(definition: Definition, version: number):
 }
 
 function defaultOf(type: string, text: unknown): unknown {
+  if (text === null) return null;
   if (type.startsWith('[]') || /^[A-Z]/.test(type) || type === 'bytes' || type === 'records') {
     return text === 'null' ? null : undefined;
   }

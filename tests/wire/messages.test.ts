@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { CONSUMER_GROUP_RECORDS } from '../../src/protocol/consumer-group-records.ts';
 import { consumerProtocolAssignment, consumerProtocolSubscription } from '../../src/protocol/consumer-protocol.ts';
 import {
   groupMetadataKey,
@@ -37,6 +38,8 @@ const KAFKA_4_3: Readonly<Record<string, string>> = {
   EndTxn: '0-5',
   WriteTxnMarkers: '1-2',
   TxnOffsetCommit: '0-5',
+  ConsumerGroupHeartbeat: '0-1',
+  ConsumerGroupDescribe: '0-1',
   SaslHandshake: '0-1',
   SaslAuthenticate: '0-2',
   DescribeUserScramCredentials: '0',
@@ -87,6 +90,10 @@ test.each([
   transactionLogValue,
   consumerProtocolSubscription,
   consumerProtocolAssignment,
+  ...Object.values(CONSUMER_GROUP_RECORDS).flatMap(({ key, value }) =>
+    // Its tagged field is left out.
+    value === CONSUMER_GROUP_RECORDS.consumerMember.value ? [key] : [key, value],
+  ),
 ] as MessageSchema<Fields>[])('$name agrees with its definition in every version', agrees);
 
 test('produce is announced from version 0', () => {

@@ -3,7 +3,17 @@ import { ERROR_CODES as E } from '../../protocol/error-codes.ts';
 import type { ResponseInput } from '../../protocol/protocol.ts';
 import type { BrokerContext } from '../context.ts';
 import type { Rights } from '../rights.ts';
-import { type Guard, type Guards, maskedBits, mayGroup, mayTopic, pass, REFUSED_GROUP, split } from './guard.ts';
+import {
+  type Guard,
+  type Guards,
+  maskedBits,
+  mayGroup,
+  mayTopic,
+  pass,
+  REFUSED_GROUP,
+  REFUSED_TOPIC,
+  split,
+} from './guard.ts';
 
 /** The rule of all calls of a group's members. */
 const memberOf =
@@ -26,6 +36,8 @@ export const GROUP_GUARDS: Guards<
   | 'describeGroups'
   | 'listGroups'
   | 'deleteGroups'
+  | 'consumerGroupHeartbeat'
+  | 'consumerGroupDescribe'
 > = {
   findCoordinator: (request, rights, call) => {
     const type = request.keyType === 1 ? RES.transactionalId : RES.group;
@@ -166,6 +178,34 @@ export const GROUP_GUARDS: Guards<
             protocolData: '',
             members: [],
           })),
+        ],
+      }),
+    };
+  },
+
+  consumerGroupHeartbeat: (request, rights) => {
+    const refused = (errorCode: number, errorMessage: string) => ({
+      answer: { errorCode, errorMessage, memberEpoch: 0 },
+    });
+    if (!mayGroup(rights, OP.read, request.groupId))
+      return refused(REFUSED_GROUP.errorCode, REFUSED_GROUP.errorMessage);
+    // What an expression stands for is only what its member may know of.
+    const seesAll = (request.subscribedTopicNames ?? []).every((name) => rights.must(OP.describe, RES.topic, name));
+    return seesAll ? pass(request) : refused(REFUSED_TOPIC.errorCode, REFUSED_TOPIC.errorMessage);
+  },
+
+  consumerGroupDescribe: (request, rights) => {
+    const [groupIds, refused] = split(request.groupIds, (groupId) => mayGroup(rights, OP.describe, groupId));
+    return {
+      request: { ...request, groupIds },
+      complete: (answer) => ({
+        ...answer,
+        groups: [
+          ...(answer.groups ?? []).map((group) => ({
+            ...group,
+            authorizedOperations: maskedBits(rights, group.authorizedOperations, RES.group, group.groupId ?? ''),
+          })),
+          ...refused.map((groupId) => ({ ...REFUSED_GROUP, groupId, groupState: '', assignorName: '', members: [] })),
         ],
       }),
     };

@@ -6,9 +6,12 @@ const API_KEYS = (Object.keys(APIS) as ApiName[]).map(advertisedVersions).sort((
 
 /**
  * The features of the cluster (KIP-584) that clients look at, all at their highest level. The lowest is told as 1: clients before 4.0 cannot
- * read a 0 (KAFKA-17492). transaction.version 2: each transaction has an epoch of its own (KIP-890).
+ * read a 0 (KAFKA-17492). group.version 1: the consumer protocol (KIP-848). transaction.version 2: each transaction has an epoch of its own (KIP-890).
  */
-const FEATURES = [{ name: 'transaction.version', min: 1, max: 2 }] as const;
+const FEATURES = [
+  { name: 'group.version', min: 1, max: 1 },
+  { name: 'transaction.version', min: 1, max: 2 },
+] as const;
 
 /** All that is implemented, and nothing else: clients take what is advertised for what may be used. */
 export const apiVersionsAnswer = (unsupported: boolean): ResponseInput<'apiVersions'> => ({

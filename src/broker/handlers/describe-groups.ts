@@ -9,7 +9,7 @@ export const describeGroups: Handler<'describeGroups'> = (request, call, { group
     const missing = state === 'Dead' && call.version >= 6;
     return {
       errorCode: missing ? E.GROUP_ID_NOT_FOUND : E.NONE,
-      errorMessage: missing ? `there is no group ${groupId}` : null,
+      errorMessage: missing ? `there is no classic group ${groupId}` : null,
       groupId,
       groupState: state,
       protocolType,

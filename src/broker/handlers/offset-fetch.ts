@@ -18,8 +18,10 @@ export const offsetFetch: Handler<'offsetFetch'> = (request, call, broker) => {
     return { topics: committedOf(broker, request.groupId, topics, false, request.requireStable) };
   }
   return {
-    groups: request.groups.map(({ groupId, topics }) => {
+    groups: request.groups.map(({ groupId, topics, memberId, memberEpoch }) => {
       if (groupId === '') return { groupId, errorCode: E.INVALID_GROUP_ID, topics: [] };
+      const errorCode = broker.groups.checkFetch(groupId, memberId, memberEpoch);
+      if (errorCode !== E.NONE) return { groupId, errorCode, topics: [] };
       return { groupId, topics: committedOf(broker, groupId, topics, call.version >= 10, request.requireStable) };
     }),
   };
