@@ -18,6 +18,13 @@ export const CHANGES: { readonly [A in ApiName]?: (request: RequestBody<A>) => r
       : resources.flatMap(({ resourceName, configs }) =>
           configs.map(({ name, value }) => `${resourceName} ${name}=${value}`),
         ),
+  alterConfigs: ({ resources, validateOnly }) =>
+    validateOnly
+      ? []
+      : resources.flatMap(({ resourceName, configs }) =>
+          configs.map(({ name, value }) => `${resourceName} ${name}=${value}`),
+        ),
+  alterClientQuotas: ({ entries, validateOnly }) => (validateOnly ? [] : entries.map((entry) => JSON.stringify(entry))),
   writeTxnMarkers: ({ markers }) => markers.flatMap(({ topics }) => namesOf(topics)),
   alterUserScramCredentials: ({ deletions, upsertions }) => namesOf([...deletions, ...upsertions]),
   createAcls: ({ creations }) =>

@@ -41,8 +41,11 @@ import { ConnectionCounts, Listener } from './listener.ts';
 import { type Network, nodeNetwork } from './network.ts';
 import { OffsetsTopic } from './offsets-topic.ts';
 import { openProducerIds } from './producer-id-topic.ts';
+import { Quotas } from './quotas.ts';
 import { hostOf, Rights } from './rights.ts';
 import type { SaslOptions } from './sasl-session.ts';
+import { Telemetry } from './telemetry.ts';
+import { throttleMutation } from './throttle.ts';
 import { TopicsView } from './topics-view.ts';
 import { PartitionMarkers } from './transaction-markers.ts';
 import { TransactionsTopic } from './transactions-topic.ts';
@@ -147,6 +150,7 @@ export class Broker {
           allowIfNoAcl: settings.allowIfNoAcl,
         })
       : undefined;
+    const quotas = await Quotas.open(storage, clock);
     const users = await UserStore.open(storage);
     if (options.usersFile !== undefined) {
       const { text, path } = options.usersFile;
@@ -179,6 +183,8 @@ export class Broker {
       acls,
       audit,
       users,
+      quotas,
+      telemetry: await Telemetry.open(storage),
       isClosing,
     };
     const serve = (frame: Buffer, connection: Connection): Promise<Buffer[] | null> =>
@@ -199,6 +205,7 @@ export class Broker {
           counts,
           queued,
           advertised,
+          refusesConnection: (ip) => !quotas.isEmpty && quotas.refusesConnection(ip),
           ...settings,
           onRefused: (clientHost, reason) => audit?.unauthenticated(clientHost, reason),
           ...(principalOf === undefined ? {} : { principalOf }),
@@ -304,11 +311,48 @@ async function serveFrame(
     principal: connection.principal,
     advertised,
     sasl,
+    software: connection.software,
+    clientPort: connection.port,
     clientHost: connection.clientHost,
     onClosed: (run: () => void) => connection.onClosed(run),
   };
-  const answer = await answerTo(api, decodeRequestBody(api, header, frame), call, broker);
+  const answer = broker.quotas.isEmpty
+    ? await answerTo(api, decodeRequestBody(api, header, frame), call, broker)
+    : await throttled(api, decodeRequestBody(api, header, frame), frame.length, call, broker, connection);
   return answer === null ? null : encodeResponseChunks(api, apiVersion, correlationId, answer);
+}
+
+/** The answer, with how long the client is throttled for; it leaves at once, and the connection is muted meanwhile (KIP-219). */
+async function throttled(
+  api: ApiName,
+  body: RequestBody<ApiName>,
+  bytesIn: number,
+  call: Call,
+  broker: BrokerContext,
+  connection: Connection,
+): Promise<Answer<ApiName>> {
+  const { quotas } = broker;
+  const mutation = throttleMutation(api, body, call, broker);
+  const began = performance.now();
+  const answering = mutation.refusal ?? answerTo(api, body, call, broker);
+  const busyMs = performance.now() - began;
+  const answer = await answering;
+  const who = [call.principal.name, call.clientId ?? ''] as const;
+  // Percent of a thread: a second of it is 100.
+  let throttleMs = Math.max(mutation.throttleMs, quotas.use('request_percentage', ...who, busyMs / 10));
+  if (api === 'produce') throttleMs = Math.max(throttleMs, quotas.use('producer_byte_rate', ...who, bytesIn));
+  if (api === 'fetch' && answer !== null)
+    throttleMs = Math.max(throttleMs, quotas.use('consumer_byte_rate', ...who, recordBytes(answer as Answer<'fetch'>)));
+  if (throttleMs === 0) return answer;
+  connection.mute(throttleMs);
+  return answer === null ? null : { ...answer, throttleTimeMs: throttleMs };
+}
+
+function recordBytes(answer: Answer<'fetch'>): number {
+  let bytes = 0;
+  for (const { partitions } of answer?.responses ?? [])
+    for (const { records } of partitions ?? []) bytes += records?.length ?? 0;
+  return bytes;
 }
 
 /** What the handler says to as much of the request as its caller may ask for. */

@@ -60,6 +60,8 @@ export class Connection {
   /** The authentication, where it is asked for. */
   readonly sasl: SaslSession | undefined;
   readonly advertised: HostPort;
+  readonly software = { name: '', version: '' };
+  readonly port: string;
   readonly #certified: Principal;
   bytesIn = 0;
   bytesOut = 0;
@@ -80,6 +82,7 @@ export class Connection {
   #draining = false;
   #sending = false;
   #closed = false;
+  #mutedUntilMs = 0;
   readonly #onClosed = new Set<() => void>();
 
   constructor(socket: ByteStream, options: ConnectionOptions) {
@@ -88,6 +91,7 @@ export class Connection {
     this.peer = `${socket.remoteAddress}:${socket.remotePort}`;
     this.clientHost = `/${socket.remoteAddress}`;
     this.advertised = options.advertised;
+    this.port = String(socket.remotePort ?? '');
     const { distinguishedName } = socket;
     const name = distinguishedName === undefined ? undefined : options.principalOf?.(distinguishedName);
     this.#certified = name === undefined ? ANONYMOUS : { type: 'User', name };
@@ -123,6 +127,17 @@ export class Connection {
   onClosed(run: () => void): () => void {
     this.#onClosed.add(run);
     return () => this.#onClosed.delete(run);
+  }
+
+  /** Begins no request for so long; answers under way leave (KIP-219). */
+  mute(ms: number): void {
+    const { clock } = this.#options;
+    const untilMs = clock.monotonicMs() + ms;
+    if (untilMs <= this.#mutedUntilMs) return;
+    this.#mutedUntilMs = untilMs;
+    clock.setTimeout(() => {
+      if (!this.#closed) this.#proceed();
+    }, ms);
   }
 
   /** Takes no further request. */
@@ -246,6 +261,7 @@ export class Connection {
 
   #mayBegin(frame: Buffer): boolean {
     if (this.#draining || this.#socket.writableLength > MOST_UNSENT_BYTES) return false;
+    if (this.#mutedUntilMs > 0 && this.#options.clock.monotonicMs() < this.#mutedUntilMs) return false;
     if (this.#answers.length === 0) return true;
     return this.#producing && isProduce(frame) && this.#answers.length < MOST_WAITING;
   }

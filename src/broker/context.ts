@@ -11,8 +11,10 @@ import type { AclStore } from './acl-store.ts';
 import type { Audit } from './audit.ts';
 import type { BrokerSettings } from './broker-settings.ts';
 import type { FetchWaiters } from './fetch-waiters.ts';
+import type { Quotas } from './quotas.ts';
 import type { Rights } from './rights.ts';
 import type { SaslSession } from './sasl-session.ts';
+import type { Telemetry } from './telemetry.ts';
 import type { PartitionMarkers } from './transaction-markers.ts';
 import type { UserStore } from './user-store.ts';
 
@@ -35,6 +37,8 @@ export interface BrokerContext {
   /** Undefined: none is kept. */
   readonly audit: Audit | undefined;
   readonly users: UserStore;
+  readonly quotas: Quotas;
+  readonly telemetry: Telemetry;
   /** Set while the broker goes down: long polls end at once. */
   readonly isClosing: () => boolean;
 }
@@ -51,6 +55,9 @@ export interface Call {
   readonly advertised: HostPort;
   /** The authentication of the connection; undefined where none is asked for. */
   readonly sasl: SaslSession | undefined;
+  /** What the client's program is, as far as it has said. */
+  readonly software: { name: string; version: string };
+  readonly clientPort: string;
   /** Address of the peer, as Kafka shows it: "/127.0.0.1". */
   readonly clientHost: string;
   /** Calls back when the connection is gone and no answer is wanted any more; returns the way to forget that. */

@@ -9,6 +9,8 @@ export interface ListenerOptions extends ConnectionOptions {
   readonly maxConnections: number;
   readonly maxConnectionsPerIp: number;
   readonly counts: ConnectionCounts;
+  /** Whether an address makes connections too quickly. */
+  readonly refusesConnection: (ip: string) => boolean;
 }
 
 /** The connections of all listeners together. */
@@ -75,7 +77,12 @@ export class Listener {
 
   #accept(stream: ByteStream): void {
     const ip = stream.remoteAddress ?? '';
-    const { maxConnections, maxConnectionsPerIp, counts } = this.#options;
+    const { maxConnections, maxConnectionsPerIp, counts, refusesConnection } = this.#options;
+    if (refusesConnection(ip.replace(/^::ffff:/u, ''))) {
+      this.#options.log.warn('connection.refused', { peer: ip, reason: 'the quota connection_creation_rate' });
+      stream.destroy();
+      return;
+    }
     const fromThere = counts.perIp.get(ip) ?? 0;
     if (counts.total >= maxConnections || fromThere >= maxConnectionsPerIp) {
       const reason =

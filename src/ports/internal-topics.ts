@@ -4,6 +4,9 @@ export const TRANSACTIONS_TOPIC = '__transaction_state';
 export const PRODUCER_IDS_TOPIC = '__producer_ids';
 export const ACLS_TOPIC = '__acls';
 export const USERS_TOPIC = '__users';
+export const CLIENT_QUOTAS_TOPIC = '__client_quotas';
+export const METRIC_SUBSCRIPTIONS_TOPIC = '__client_metric_subscriptions';
+export const CLIENT_METRICS_TOPIC = '__client_metrics';
 export const AUDIT_TOPIC = '__audit';
 
 const INTERNAL: ReadonlySet<string> = new Set([
@@ -12,6 +15,9 @@ const INTERNAL: ReadonlySet<string> = new Set([
   PRODUCER_IDS_TOPIC,
   ACLS_TOPIC,
   AUDIT_TOPIC,
+  CLIENT_QUOTAS_TOPIC,
+  METRIC_SUBSCRIPTIONS_TOPIC,
+  CLIENT_METRICS_TOPIC,
 ]);
 
 export const isInternalTopic = (topic: string): boolean => INTERNAL.has(topic);

@@ -5,6 +5,8 @@
 import { codecOf } from './codec.ts';
 import { addOffsetsToTxn } from './messages/add-offsets-to-txn.ts';
 import { addPartitionsToTxn } from './messages/add-partitions-to-txn.ts';
+import { alterClientQuotas } from './messages/alter-client-quotas.ts';
+import { alterConfigs } from './messages/alter-configs.ts';
 import { alterPartitionReassignments } from './messages/alter-partition-reassignments.ts';
 import { alterUserScramCredentials } from './messages/alter-user-scram-credentials.ts';
 import { apiVersions } from './messages/api-versions.ts';
@@ -18,11 +20,13 @@ import { deleteGroups } from './messages/delete-groups.ts';
 import { deleteRecords } from './messages/delete-records.ts';
 import { deleteTopics } from './messages/delete-topics.ts';
 import { describeAcls } from './messages/describe-acls.ts';
+import { describeClientQuotas } from './messages/describe-client-quotas.ts';
 import { describeCluster } from './messages/describe-cluster.ts';
 import { describeConfigs } from './messages/describe-configs.ts';
 import { describeGroups } from './messages/describe-groups.ts';
 import { describeLogDirs } from './messages/describe-log-dirs.ts';
 import { describeProducers } from './messages/describe-producers.ts';
+import { describeQuorum } from './messages/describe-quorum.ts';
 import { describeTopicPartitions } from './messages/describe-topic-partitions.ts';
 import { describeTransactions } from './messages/describe-transactions.ts';
 import { describeUserScramCredentials } from './messages/describe-user-scram-credentials.ts';
@@ -30,11 +34,13 @@ import { electLeaders } from './messages/elect-leaders.ts';
 import { endTxn } from './messages/end-txn.ts';
 import { fetch } from './messages/fetch.ts';
 import { findCoordinator } from './messages/find-coordinator.ts';
+import { getTelemetrySubscriptions } from './messages/get-telemetry-subscriptions.ts';
 import { heartbeat } from './messages/heartbeat.ts';
 import { incrementalAlterConfigs } from './messages/incremental-alter-configs.ts';
 import { initProducerId } from './messages/init-producer-id.ts';
 import { joinGroup } from './messages/join-group.ts';
 import { leaveGroup } from './messages/leave-group.ts';
+import { listConfigResources } from './messages/list-config-resources.ts';
 import { listGroups } from './messages/list-groups.ts';
 import { listOffsets } from './messages/list-offsets.ts';
 import { listPartitionReassignments } from './messages/list-partition-reassignments.ts';
@@ -45,10 +51,12 @@ import { offsetDelete } from './messages/offset-delete.ts';
 import { offsetFetch } from './messages/offset-fetch.ts';
 import { offsetForLeaderEpoch } from './messages/offset-for-leader-epoch.ts';
 import { produce } from './messages/produce.ts';
+import { pushTelemetry } from './messages/push-telemetry.ts';
 import { saslAuthenticate } from './messages/sasl-authenticate.ts';
 import { saslHandshake } from './messages/sasl-handshake.ts';
 import { syncGroup } from './messages/sync-group.ts';
 import { txnOffsetCommit } from './messages/txn-offset-commit.ts';
+import { updateFeatures } from './messages/update-features.ts';
 import { writeTxnMarkers } from './messages/write-txn-markers.ts';
 import { ProtocolError } from './protocol-error.ts';
 import { type ApiSchema, type Input, inRange, type Value } from './schema.ts';
@@ -103,6 +111,14 @@ export const APIS = {
   listTransactions,
   consumerGroupHeartbeat,
   consumerGroupDescribe,
+  alterConfigs,
+  listConfigResources,
+  describeQuorum,
+  updateFeatures,
+  describeClientQuotas,
+  alterClientQuotas,
+  getTelemetrySubscriptions,
+  pushTelemetry,
   describeTopicPartitions,
 } as const;
 

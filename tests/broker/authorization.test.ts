@@ -59,7 +59,14 @@ const filter = {
 };
 
 /** What everybody may ask. */
-const OPEN = ['apiVersions', 'describeCluster', 'saslHandshake', 'saslAuthenticate'] as const;
+const OPEN = [
+  'apiVersions',
+  'describeCluster',
+  'saslHandshake',
+  'saslAuthenticate',
+  'getTelemetrySubscriptions',
+  'pushTelemetry',
+] as const;
 type Open = (typeof OPEN)[number];
 
 /** A request of every API: who adds one says here what it needs. */
@@ -197,6 +204,29 @@ const CASES: { readonly [A in Exclude<ApiName, Open>]: Case<A> } = {
       groupId: 'g',
       ...producer,
       topics: [{ name: 't', partitions: [{ partitionIndex: 0, committedOffset: 0, committedMetadata: null }] }],
+    },
+  },
+  alterConfigs: {
+    needs: [topic(OP.alterConfigs)],
+    body: {
+      resources: [{ resourceType: 2, resourceName: 't', configs: [{ name: 'retention.ms', value: '1000000' }] }],
+      validateOnly: false,
+    },
+  },
+  listConfigResources: { needs: [cluster(OP.describeConfigs)], body: {} },
+  describeQuorum: { needs: [cluster(OP.describe)], body: { topics: [] } },
+  updateFeatures: { needs: [cluster(OP.alter)], body: { featureUpdates: [] } },
+  describeClientQuotas: { needs: [cluster(OP.describeConfigs)], body: { components: [], strict: false } },
+  alterClientQuotas: {
+    needs: [cluster(OP.alterConfigs)],
+    body: {
+      entries: [
+        {
+          entity: [{ entityType: 'user', entityName: 'u' }],
+          ops: [{ key: 'producer_byte_rate', value: 1e9, remove: false }],
+        },
+      ],
+      validateOnly: false,
     },
   },
   describeAcls: { needs: [cluster(OP.describe)], body: filter },

@@ -27,6 +27,14 @@ export const ADMIN_GUARDS: Guards<
   | 'saslAuthenticate'
   | 'describeUserScramCredentials'
   | 'alterUserScramCredentials'
+  | 'alterConfigs'
+  | 'listConfigResources'
+  | 'describeQuorum'
+  | 'updateFeatures'
+  | 'describeClientQuotas'
+  | 'alterClientQuotas'
+  | 'getTelemetrySubscriptions'
+  | 'pushTelemetry'
   | 'describeAcls'
   | 'createAcls'
   | 'deleteAcls'
@@ -137,6 +145,29 @@ export const ADMIN_GUARDS: Guards<
     const names = new Set([...request.deletions, ...request.upsertions].map(({ name }) => name));
     return { answer: { results: [...names].map((user) => ({ user, ...REFUSED_CLUSTER })) } };
   },
+  alterConfigs: (request, rights) => {
+    const [resources, refused] = split(request.resources, (resource) =>
+      mayConfigure(rights, OP.alterConfigs, resource),
+    );
+    return {
+      request: { ...request, resources },
+      complete: (answer) => ({ ...answer, responses: [...(answer.responses ?? []), ...refused.map(refusedConfig)] }),
+    };
+  },
+  listConfigResources: onCluster(OP.describeConfigs, {
+    errorCode: E.CLUSTER_AUTHORIZATION_FAILED,
+    configResources: [],
+  }),
+  describeQuorum: onCluster(OP.describe, { ...REFUSED_CLUSTER, topics: [] }),
+  updateFeatures: onCluster(OP.alter, { ...REFUSED_CLUSTER, results: [] }),
+  describeClientQuotas: onCluster(OP.describeConfigs, { ...REFUSED_CLUSTER, entries: null }),
+  alterClientQuotas: (request, rights) =>
+    rights.mustOnCluster(OP.alterConfigs)
+      ? pass(request)
+      : { answer: { entries: request.entries.map(({ entity }) => ({ ...REFUSED_CLUSTER, entity })) } },
+  // Clients tell only of themselves.
+  getTelemetrySubscriptions: pass,
+  pushTelemetry: pass,
   describeAcls: onCluster(OP.describe, { ...REFUSED_CLUSTER, resources: [] }),
 
   createAcls: (request, rights) =>

@@ -8,7 +8,7 @@ const API_KEYS = (Object.keys(APIS) as ApiName[]).map(advertisedVersions).sort((
  * The features of the cluster (KIP-584) that clients look at, all at their highest level. The lowest is told as 1: clients before 4.0 cannot
  * read a 0 (KAFKA-17492). group.version 1: the consumer protocol (KIP-848). transaction.version 2: each transaction has an epoch of its own (KIP-890).
  */
-const FEATURES = [
+export const FEATURES = [
   { name: 'group.version', min: 1, max: 1 },
   { name: 'transaction.version', min: 1, max: 2 },
 ] as const;
@@ -22,4 +22,9 @@ export const apiVersionsAnswer = (unsupported: boolean): ResponseInput<'apiVersi
   finalizedFeatures: FEATURES.map(({ name, max }) => ({ name, minVersionLevel: max, maxVersionLevel: max })),
 });
 
-export const apiVersions: Handler<'apiVersions'> = () => apiVersionsAnswer(false);
+/** The client says what it is, too (KIP-511). */
+export const apiVersions: Handler<'apiVersions'> = ({ clientSoftwareName, clientSoftwareVersion }, { software }) => {
+  software.name = clientSoftwareName;
+  software.version = clientSoftwareVersion;
+  return apiVersionsAnswer(false);
+};

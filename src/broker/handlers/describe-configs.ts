@@ -4,11 +4,12 @@ import type { EffectiveSetting } from '../../storage/storage.ts';
 import { BROKER_CONFIG, BROKER_DEFAULTS } from '../broker-settings.ts';
 import { type BrokerContext, type Handler, NODE_ID } from '../context.ts';
 import { NO_ERROR } from '../kafka-error.ts';
+import { SUBSCRIPTION_CONFIG } from '../telemetry.ts';
 
 /** Kafka's ConfigResource types. */
-export const CONFIG_RESOURCE = { topic: 2, broker: 4, group: 32 } as const;
+export const CONFIG_RESOURCE = { topic: 2, broker: 4, logger: 8, clientMetrics: 16, group: 32 } as const;
 /** Kafka's ConfigSource for where a value is set. */
-export const CONFIG_SOURCE = { topic: 1, server: 4, default: 5 } as const;
+export const CONFIG_SOURCE = { topic: 1, server: 4, default: 5, clientMetrics: 7 } as const;
 const CONFIG_TYPE = { boolean: 1, string: 2, int: 3, long: 5, double: 6, list: 7 } as const;
 
 interface Row {
@@ -46,12 +47,25 @@ export const describeConfigs: Handler<'describeConfigs'> = (request, _call, brok
 
 /** The settings of a resource, or why there are none. */
 function rowsOf(
-  { storage, settings }: BrokerContext,
+  { storage, settings, telemetry }: BrokerContext,
   { resourceType, resourceName }: RequestBody<'describeConfigs'>['resources'][number],
 ): readonly Row[] | string {
   if (resourceType === CONFIG_RESOURCE.topic) {
     if (storage.describeTopic(resourceName) === undefined) return `there is no topic ${resourceName}`;
     return storage.topicConfig(resourceName).map(topicRow);
+  }
+  if (resourceType === CONFIG_RESOURCE.clientMetrics) {
+    const own = telemetry.settings(resourceName);
+    return SUBSCRIPTION_CONFIG.map(({ name, default: fallback, type, doc }) => ({
+      name,
+      value: own[name] ?? fallback,
+      readOnly: false,
+      configSource: own[name] === undefined ? CONFIG_SOURCE.default : CONFIG_SOURCE.clientMetrics,
+      isSensitive: false as const,
+      synonyms: [],
+      configType: CONFIG_TYPE[type],
+      documentation: doc,
+    }));
   }
   if (resourceType !== CONFIG_RESOURCE.broker) return `settings of resource type ${resourceType} are not kept here`;
   if (resourceName !== '' && resourceName !== String(NODE_ID))

@@ -3,7 +3,7 @@ import { api, array, int16, int32, int64, string, type Value } from '../schema.t
 export const listTransactions = api({
   key: 66,
   name: 'ListTransactions',
-  versions: '0-1',
+  versions: '0-2',
   flexible: '0+',
   request: {
     // Empty: all.
@@ -11,6 +11,8 @@ export const listTransactions = api({
     producerIdFilters: array(int64()),
     // Only those that run longer than so many milliseconds; −1 all (KIP-994).
     durationFilter: int64('1+', { default: -1 }),
+    // A regular expression that the whole id must match; null or empty: all (KIP-1152).
+    transactionalIdPattern: string('2+', { nullable: '2+', default: null }),
   },
   response: {
     throttleTimeMs: int32(),
