@@ -37,6 +37,8 @@ export interface BrokerSettings {
   readonly idleConnectionMs: number;
   /** Upper bound of one Fetch answer, beyond which only a first batch may go (fetch.max.bytes). */
   readonly maxFetchBytes: number;
+  /** Fetch sessions that are remembered (max.incremental.fetch.session.cache.slots). */
+  readonly maxFetchSessions: number;
   /** Whether ACLs are kept and checked (authorizer.class.name). */
   readonly authorizer: boolean;
   /** Principals separated by semicolons (super.users). */
@@ -65,6 +67,7 @@ export const BROKER_DEFAULTS: BrokerSettings = {
   queuedMaxRequestBytes: 536_870_912,
   idleConnectionMs: 600_000,
   maxFetchBytes: 57_671_680,
+  maxFetchSessions: 1000,
   authorizer: false,
   superUsers: '',
   allowIfNoAcl: false,
@@ -162,6 +165,12 @@ export const BROKER_CONFIG: readonly {
     doc: 'A connection without a request for this long is closed, in milliseconds.',
   },
   { name: 'fetch.max.bytes', setting: 'maxFetchBytes', type: 'int', doc: 'Largest answer to a Fetch, in bytes.' },
+  {
+    name: 'max.incremental.fetch.session.cache.slots',
+    setting: 'maxFetchSessions',
+    type: 'int',
+    doc: 'Fetch sessions that are remembered.',
+  },
   {
     name: 'super.users',
     setting: 'superUsers',

@@ -33,6 +33,7 @@ import { CHANGES } from './audited-changes.ts';
 import { BROKER_DEFAULTS, type BrokerSettings } from './broker-settings.ts';
 import type { Connection } from './connection.ts';
 import type { Answer, BrokerContext, Call, Handler } from './context.ts';
+import { FetchSessions } from './fetch-sessions.ts';
 import { FetchWaiters } from './fetch-waiters.ts';
 import type { Guard } from './guards/guard.ts';
 import { GUARDS } from './guards/guards.ts';
@@ -179,6 +180,7 @@ export class Broker {
       transactions,
       markers,
       waiters,
+      sessions: new FetchSessions(clock, settings.maxFetchSessions),
       settings,
       acls,
       audit,

@@ -10,6 +10,7 @@ import type { TransactionCoordinator } from '../transaction/transaction-coordina
 import type { AclStore } from './acl-store.ts';
 import type { Audit } from './audit.ts';
 import type { BrokerSettings } from './broker-settings.ts';
+import type { FetchSessions } from './fetch-sessions.ts';
 import type { FetchWaiters } from './fetch-waiters.ts';
 import type { Quotas } from './quotas.ts';
 import type { Rights } from './rights.ts';
@@ -31,6 +32,7 @@ export interface BrokerContext {
   readonly transactions: TransactionCoordinator;
   readonly markers: PartitionMarkers;
   readonly waiters: FetchWaiters;
+  readonly sessions: FetchSessions;
   readonly settings: BrokerSettings;
   /** Undefined: everybody may do everything. */
   readonly acls: AclStore | undefined;

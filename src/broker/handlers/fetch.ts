@@ -1,9 +1,12 @@
+import { OPERATION, RESOURCE } from '../../auth/acl.ts';
 import type { Timer } from '../../lib/clock.ts';
+import type { TopicInfo } from '../../ports/topic-log.ts';
 import { ERROR_CODES as E } from '../../protocol/error-codes.ts';
 import type { RequestBody, ResponseInput } from '../../protocol/protocol.ts';
 import { abortedIn } from '../../storage/committed-read.ts';
 import type { PartitionLog } from '../../storage/partition-log.ts';
 import { type BrokerContext, type Call, type Handler, NODE_ID } from '../context.ts';
+import type { FetchPlan } from '../fetch-sessions.ts';
 import { kafkaError } from '../kafka-error.ts';
 import { checkLeaderEpoch, findTopic } from '../topics.ts';
 
@@ -26,12 +29,13 @@ interface Round {
 /**
  * Reads whole batches from each partition, beginning with the one that holds the fetch offset. The sizes are soft: the first batch
  * goes out whatever its size, or a consumer would hang before it for ever. With less than `minBytes` to give it waits for
- * appends up to `maxWaitMs`. There are no fetch sessions: every answer says session 0, which is always legal.
+ * appends up to `maxWaitMs`. Within a session (fetch-sessions.ts) requests and answers say only what is new.
  */
 export const fetch: Handler<'fetch'> = async (request, call, broker) => {
-  if (request.sessionId !== 0) return { errorCode: E.FETCH_SESSION_ID_NOT_FOUND, sessionId: 0, responses: [] };
+  const plan = broker.sessions.plan(request, call.version >= 13);
+  if (typeof plan === 'number') return { errorCode: plan, sessionId: 0, responses: [] };
   const names = new Set<string>();
-  for (const { topic, topicId } of request.topics) {
+  for (const { topic, topicId } of plan.topics) {
     const found = findTopic(broker.storage, call.version >= 13, topic, topicId);
     if (typeof found !== 'number') names.add(found.name);
   }
@@ -39,8 +43,8 @@ export const fetch: Handler<'fetch'> = async (request, call, broker) => {
   try {
     for (;;) {
       wait.begin();
-      const { responses, bytes, failed } = await readAll(request, call, broker);
-      if (failed || bytes >= request.minBytes || wait.over || names.size === 0) return { sessionId: 0, responses };
+      const { responses, bytes, failed } = await readAll(request, plan.topics, call, broker);
+      if (failed || bytes >= request.minBytes || wait.over || names.size === 0) return plan.finish(responses);
       await wait.forChange();
       if (request.minBytes > 1 && !wait.over) await wait.pause(GATHER_MS);
     }
@@ -49,13 +53,18 @@ export const fetch: Handler<'fetch'> = async (request, call, broker) => {
   }
 };
 
-async function readAll(request: RequestBody<'fetch'>, call: Call, broker: BrokerContext): Promise<Round> {
+async function readAll(
+  request: RequestBody<'fetch'>,
+  topics: FetchPlan['topics'],
+  call: Call,
+  broker: BrokerContext,
+): Promise<Round> {
   const most = Math.min(request.maxBytes, broker.settings.maxFetchBytes);
   const responses: Topics[number][] = [];
   let bytes = 0;
   let failed = false;
-  for (const { topic, topicId, partitions } of request.topics) {
-    const found = findTopic(broker.storage, call.version >= 13, topic, topicId);
+  for (const { topic, topicId, partitions } of topics) {
+    const found = mayRead(findTopic(broker.storage, call.version >= 13, topic, topicId), topic, call);
     const answers: PartitionAnswer[] = [];
     for (const wanted of partitions) {
       const log = typeof found === 'number' ? undefined : broker.storage.partition(found.name, wanted.partition);
@@ -72,6 +81,13 @@ async function readAll(request: RequestBody<'fetch'>, call: Call, broker: Broker
     responses.push({ topic, topicId, partitions: answers });
   }
   return { responses, bytes, failed };
+}
+
+/** Asked at every fetch: a session may be older than a right that was taken away. */
+function mayRead(found: TopicInfo | number, asked: string, { rights }: Call): TopicInfo | number {
+  const name = typeof found === 'number' ? asked : found.name;
+  if (rights === undefined || name === '') return found;
+  return rights.must(OPERATION.read, RESOURCE.topic, name) ? found : E.TOPIC_AUTHORIZATION_FAILED;
 }
 
 function readPartition(
