@@ -1,7 +1,7 @@
 import { datumToText } from '../values/text.ts';
 import { type Datum, type SqlType, typeName } from '../values/types.ts';
 
-/** How DuckDB spells a type. uuid and jsonb travel as their canonical text; the type of a bare NULL is any. */
+/** How DuckDB spells a type. uuid, jsonb, rows and maps travel as their canonical text; the type of a bare NULL is any. */
 export function duckdbType(type: SqlType): string {
   switch (type.kind) {
     case 'decimal':
@@ -14,6 +14,8 @@ export function duckdbType(type: SqlType): string {
       return 'TIMESTAMPTZ';
     case 'uuid':
     case 'jsonb':
+    case 'row':
+    case 'map':
       return 'VARCHAR';
     case 'null':
       return 'INTEGER';

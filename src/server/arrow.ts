@@ -112,7 +112,7 @@ function arrowData(column: Column, type: SqlType, arrow: DataType): Data {
     case 'bytea':
       return make(variable(length, (i) => Buffer.from((datumAt(column, i) as Uint8Array | null) ?? [])));
     default:
-      if (column instanceof TextColumn && !column.decoded) {
+      if (column instanceof TextColumn && !column.decoded && type.kind !== 'row' && type.kind !== 'map') {
         return make(
           variable(length, (i) =>
             column.nulls?.[i] === 1 ? EMPTY : column.bytes.subarray(column.starts[i], column.ends[i]),

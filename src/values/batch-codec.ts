@@ -1,6 +1,6 @@
 import type { Batch } from './batch.ts';
 import { type Column, type ColumnValues, PlainColumn, TextColumn } from './column.ts';
-import type { Datum, SqlType } from './types.ts';
+import { type Datum, isText, type SqlType } from './types.ts';
 
 /**
  * Batches as plain data for postMessage. An encoded batch owns its buffers, so all of them can be transferred: the source batch, whose
@@ -60,7 +60,7 @@ function encodeColumn(column: Column, length: number): EncodedColumn {
     return { type, nulls, values: null, text: rangesOf(column, length) };
   const { values } = column;
   if (!Array.isArray(values)) return { type, nulls, values: (values as Float64Array).slice(0, length), text: null };
-  if (type.kind === 'varchar' || type.kind === 'jsonb' || type.kind === 'uuid') {
+  if (isText(type)) {
     return { type, nulls, values: null, text: utf8Of(values as readonly (string | null)[], nulls, length) };
   }
   // A view's clone would take its whole buffer along.

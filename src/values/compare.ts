@@ -35,6 +35,8 @@ export function compareDatums(a: Datum, b: Datum, type: SqlType): number {
     case 'varchar':
     case 'uuid':
     case 'jsonb':
+    case 'row':
+    case 'map':
       return compareText(a as string, b as string);
     case 'real':
     case 'double':

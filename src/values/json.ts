@@ -3,6 +3,7 @@ import { formatIso, formatIsoDate, formatTime } from './datetime.ts';
 import { type Exact, formatDecimal, multiplyExact } from './decimal.ts';
 import { formatInterval } from './interval.ts';
 import { canonicalJsonText } from './json-text.ts';
+import { type Entry, keyText, packMap, packRow, unpackMap, unpackRow } from './nested.ts';
 import { datumFromText } from './text.ts';
 import { type Datum, type Interval, type SqlType, typeName } from './types.ts';
 
@@ -30,6 +31,14 @@ export function datumToJson(datum: Datum, type: SqlType): unknown {
       return `\\x${Buffer.from(datum as Uint8Array).toString('hex')}`;
     case 'jsonb':
       return JSON.parse(datum as string);
+    case 'row':
+      return Object.fromEntries(
+        unpackRow(datum, type).map((one, i) => [type.fields[i].name, datumToJson(one, type.fields[i].type)]),
+      );
+    case 'map':
+      return Object.fromEntries(
+        unpackMap(datum, type).map(([key, value]) => [keyText(key, type), datumToJson(value, type.value)]),
+      );
     case 'array':
       return (datum as readonly Datum[]).map((one) => datumToJson(one, type.element));
     default:
@@ -63,6 +72,25 @@ export function datumFromJson(value: unknown, type: SqlType): Datum {
       break;
     case 'array':
       if (Array.isArray(value)) return value.map((one) => datumFromJson(one, type.element));
+      break;
+    case 'row':
+      if (typeof value === 'object' && !Array.isArray(value)) {
+        const given = value as Record<string, unknown>;
+        return packRow(
+          type.fields.map((field) =>
+            Object.hasOwn(given, field.name) ? datumFromJson(given[field.name], field.type) : null,
+          ),
+          type,
+        );
+      }
+      break;
+    case 'map':
+      if (typeof value === 'object' && !Array.isArray(value)) {
+        const entries = Object.entries(value).map(
+          ([key, one]): Entry => [datumFromText(key, type.key) as Exclude<Datum, null>, datumFromJson(one, type.value)],
+        );
+        return packMap(entries, type);
+      }
       break;
     case 'timestamp':
     case 'timestamptz':

@@ -3,6 +3,16 @@ import { formatDate, formatTime, formatTimestamp, parseDate, parseTime, parseTim
 import { checkPrecision, type Exact, formatDecimal, parseDecimal } from './decimal.ts';
 import { formatInterval, parseInterval } from './interval.ts';
 import { canonicalJsonText } from './json-text.ts';
+import {
+  compositeText,
+  mapText,
+  packPairs,
+  packParts,
+  pairsOf,
+  parseComposite,
+  parseMapText,
+  partsOf,
+} from './nested-text.ts';
 import { canonicalInteger, type Datum, type Interval, type SqlType, typeName } from './types.ts';
 
 /** A datum as Postgres prints it (CAST to text, CSV, the Postgres wire). Not NULL. */
@@ -29,9 +39,29 @@ export function datumToText(datum: Exclude<Datum, null>, type: SqlType): string 
       return `\\x${Buffer.from(datum as Uint8Array).toString('hex')}`;
     case 'array':
       return `{${(datum as readonly Datum[]).map((one) => (one === null ? 'NULL' : arrayElement(datumToText(one, type.element)))).join(',')}}`;
+    case 'row':
+      return compositeText(
+        partsOf(datum as string).map((part, i) => (part === null ? null : unpackedText(part, type.fields[i].type))),
+      );
+    case 'map':
+      return mapText(
+        pairsOf(datum as string).map(([key, value]) => [
+          unpackedText(key, type.key),
+          value === null ? null : unpackedText(value, type.value),
+        ]),
+      );
     default:
       return String(datum);
   }
+}
+
+const unpackedText = (part: string, type: SqlType): string =>
+  type.kind === 'row' || type.kind === 'map' ? datumToText(part, type) : part;
+
+/** A field of a row, or a key or value of a map, inside the text of the whole. */
+export function packPart(datum: Exclude<Datum, null>, type: SqlType): string {
+  if (type.kind === 'row' || type.kind === 'map') return datum as string;
+  return datum === 0 ? datumToText(0, type) : datumToText(datum, type);
 }
 
 const arrayElement = (text: string): string =>
@@ -135,10 +165,25 @@ function tryFromText(text: string, type: SqlType): Datum | undefined {
       return canonicalJsonText(text);
     case 'array':
       return parseArray(text, type.element);
+    case 'row': {
+      const parts = parseComposite(text);
+      if (parts?.length !== type.fields.length) return undefined;
+      return packParts(parts.map((part, i) => (part === null ? null : packText(part, type.fields[i].type))));
+    }
+    case 'map': {
+      const pairs = parseMapText(text);
+      if (pairs === undefined) return undefined;
+      return packPairs(
+        pairs.map(([key, value]) => [packText(key, type.key), value === null ? null : packText(value, type.value)]),
+      );
+    }
     case 'null':
       return undefined;
   }
 }
+
+const packText = (text: string, type: SqlType): string =>
+  packPart(datumFromText(text, type) as Exclude<Datum, null>, type);
 
 /** The date part of a timestamp's text. */
 function dayOf(text: string): number | undefined {

@@ -15,6 +15,7 @@
  * | timestamp, timestamptz | microseconds since 1970-01-01T00:00:00Z, number or bigint by bigint's rule | as bigint |
  * | interval | `Interval` | plain array |
  * | array | JS array of datums | plain array |
+ * | row, map | string: the canonical text of `nested.ts`, equal for equal values | as varchar |
  *
  * The rule "number if safe, else bigint" makes each value have exactly one representation, so `===` is equality for
  * everything but NaN, bytea, interval and array.
@@ -37,8 +38,18 @@ export type SqlType =
   | { readonly kind: 'uuid' }
   | { readonly kind: 'jsonb' }
   | { readonly kind: 'array'; readonly element: SqlType }
+  | { readonly kind: 'row'; readonly fields: readonly RowField[] }
+  | { readonly kind: 'map'; readonly key: SqlType; readonly value: SqlType }
   /** The type of a bare NULL; casts to anything. */
   | { readonly kind: 'null' };
+
+export interface RowField {
+  readonly name: string;
+  readonly type: SqlType;
+}
+
+export type RowType = Extract<SqlType, { kind: 'row' }>;
+export type MapType = Extract<SqlType, { kind: 'map' }>;
 
 export type TypeKind = SqlType['kind'];
 
@@ -69,6 +80,8 @@ export const JSONB: SqlType = { kind: 'jsonb' };
 export const NULL_TYPE: SqlType = { kind: 'null' };
 export const decimal = (precision: number, scale: number): SqlType => ({ kind: 'decimal', precision, scale });
 export const arrayOf = (element: SqlType): SqlType => ({ kind: 'array', element });
+export const rowOf = (fields: readonly RowField[]): RowType => ({ kind: 'row', fields });
+export const mapOf = (key: SqlType, value: SqlType): MapType => ({ kind: 'map', key, value });
 
 /** The widest precision of a decimal. */
 export const MAX_DECIMAL_PRECISION = 38;
@@ -77,6 +90,13 @@ export function sameType(a: SqlType, b: SqlType): boolean {
   if (a.kind !== b.kind) return false;
   if (a.kind === 'decimal' && b.kind === 'decimal') return a.precision === b.precision && a.scale === b.scale;
   if (a.kind === 'array' && b.kind === 'array') return sameType(a.element, b.element);
+  if (a.kind === 'map' && b.kind === 'map') return sameType(a.key, b.key) && sameType(a.value, b.value);
+  if (a.kind === 'row' && b.kind === 'row') {
+    return (
+      a.fields.length === b.fields.length &&
+      a.fields.every(({ name, type }, i) => name === b.fields[i].name && sameType(type, b.fields[i].type))
+    );
+  }
   return true;
 }
 
@@ -84,14 +104,27 @@ export function sameType(a: SqlType, b: SqlType): boolean {
 export function typeName(type: SqlType): string {
   if (type.kind === 'decimal') return `decimal(${type.precision},${type.scale})`;
   if (type.kind === 'array') return `${typeName(type.element)}[]`;
+  if (type.kind === 'map') return `map(${typeName(type.key)},${typeName(type.value)})`;
+  if (type.kind === 'row')
+    return `row(${type.fields.map((field) => `${fieldName(field.name)} ${typeName(field.type)}`).join(',')})`;
   if (type.kind === 'null') return 'unknown';
   return type.kind;
 }
+
+const fieldName = (name: string): string => (/^[a-z_][a-z0-9_]*$/.test(name) ? name : JSON.stringify(name));
 
 const NUMERIC_KINDS: ReadonlySet<TypeKind> = new Set(['smallint', 'integer', 'bigint', 'decimal', 'real', 'double']);
 export const isNumeric = (type: SqlType): boolean => NUMERIC_KINDS.has(type.kind);
 export const isInteger = (type: SqlType): boolean =>
   type.kind === 'smallint' || type.kind === 'integer' || type.kind === 'bigint';
+
+/** Whether datums of the type are strings. */
+export const isText = (type: SqlType): boolean =>
+  type.kind === 'varchar' ||
+  type.kind === 'uuid' ||
+  type.kind === 'jsonb' ||
+  type.kind === 'row' ||
+  type.kind === 'map';
 
 /** Whether datums of the type are held as "number if safe, else bigint". */
 export const isExact64 = (type: SqlType): boolean =>

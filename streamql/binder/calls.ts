@@ -1,5 +1,14 @@
 import { type Position, StreamError } from '../../src/lib/errors.ts';
-import { BOOLEAN, NULL_TYPE, type SqlType, type TypeKind, typeName } from '../../src/values/types.ts';
+import {
+  BOOLEAN,
+  mapOf,
+  NULL_TYPE,
+  rowOf,
+  type SqlType,
+  type TypeKind,
+  typeName,
+  VARCHAR,
+} from '../../src/values/types.ts';
 import { canCast } from '../functions/casts.ts';
 import type { ScalarFunction } from '../functions/function-table.ts';
 import { FUNCTIONS, functionsNamed } from '../functions/functions.ts';
@@ -82,6 +91,8 @@ function typeOfKind(kind: TypeKind, from: SqlType): SqlType {
     return { kind: 'decimal', precision: digits ?? 38, scale: digits === undefined ? 18 : 0 };
   }
   if (kind === 'array') return { kind: 'array', element: { kind: 'varchar' } };
+  if (kind === 'map') return mapOf(VARCHAR, VARCHAR);
+  if (kind === 'row') return rowOf([]);
   return { kind } as SqlType;
 }
 

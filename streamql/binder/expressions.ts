@@ -12,6 +12,7 @@ import {
 import { AGGREGATES } from '../functions/aggregates.ts';
 import { canCast } from '../functions/casts.ts';
 import { functionsNamed } from '../functions/functions.ts';
+import { FIELD } from '../functions/nested-functions.ts';
 import type { AstExpr } from '../parser/ast.ts';
 import { fold } from '../plan/fold.ts';
 import type { Expr } from '../plan/plan.ts';
@@ -122,7 +123,42 @@ function withUnit(text: string, unit: string, at: Position): string {
   return `${text.trim()} ${unit}`;
 }
 
+/** `row.field`: the field of a row-typed expression. */
+function fieldOf(row: Expr, name: string, at: Position): Expr {
+  const { type } = row;
+  const fields = type.kind === 'row' ? type.fields : [];
+  const field = fields.find((one) => one.name === name);
+  if (field === undefined) {
+    throw new StreamError(
+      'SQL_BIND',
+      type.kind === 'row' ? `the row has no field "${name}"` : `${typeName(type)} has no fields`,
+      {
+        at,
+        hint:
+          type.kind === 'row' ? `its fields are: ${fields.map((one) => one.name).join(', ')}` : 'only a ROW has fields',
+      },
+    );
+  }
+  return fold({ op: 'call', fn: FIELD, args: [row, literal(name, VARCHAR)], type: field.type });
+}
+
+/** `column.field` and `table.column.field`, where no column has the whole path for its name. */
+function bindFieldPath(ast: Of<'column'>, scope: ExprScope): Expr | undefined {
+  for (let length = Math.min(2, ast.path.length - 1); length > 0; length--) {
+    const column = scope.scope.find(ast.path.slice(0, length));
+    if (column === undefined || scope.schema[column.index].type.kind !== 'row') continue;
+    let expr = bindColumn({ ...ast, path: ast.path.slice(0, length) }, scope);
+    for (const part of ast.path.slice(length)) expr = fieldOf(expr, part.text, part.at);
+    return expr;
+  }
+  return undefined;
+}
+
 function bindColumn(ast: Of<'column'>, scope: ExprScope): Expr {
+  if (ast.path.length > 2 || (ast.path.length === 2 && scope.scope.find(ast.path) === undefined)) {
+    const field = bindFieldPath(ast, scope);
+    if (field !== undefined) return field;
+  }
   const { index, name } = scope.scope.resolve(ast.path);
   const expr: Expr = { op: 'column', index, type: scope.schema[index].type };
   scope.place?.(expr, ast.at, name);
@@ -278,6 +314,7 @@ function bindNamedCall(ast: Of<'call'>, scope: ExprScope): Expr {
     );
   }
   const args = ast.args.map((arg) => bindExpr(arg, scope));
+  if (name === '.') return fieldOf(args[0], (ast.args[1] as Of<'string'>).value, at);
   if (Object.hasOwn(PRESENT, name) && args.length === 0) {
     return coerce(bindCall(scope.context, 'now', [], at), PRESENT[name], at, 'explicit');
   }

@@ -24,13 +24,14 @@ import { bucketValue, hllEstimate } from './sketches.ts';
 /** Digits after the point of an average or quotient of exact numbers: at least as many as Postgres promises. */
 export const QUOTIENT_SCALE = 16;
 
+const NO_ORDER: ReadonlySet<string> = new Set(['array', 'jsonb', 'bytea', 'row', 'map']);
+
 export type BasicAggregate = 'count' | 'sum' | 'avg' | 'min' | 'max';
 
 /** The result type of an aggregate over an argument type; undefined when it does not take that type. */
 export function aggregateType(fn: BasicAggregate, arg: SqlType): SqlType | undefined {
   if (fn === 'count') return BIGINT;
-  if (fn === 'min' || fn === 'max')
-    return arg.kind === 'array' || arg.kind === 'jsonb' || arg.kind === 'bytea' ? undefined : arg;
+  if (fn === 'min' || fn === 'max') return NO_ORDER.has(arg.kind) ? undefined : arg;
   switch (arg.kind) {
     case 'smallint':
     case 'integer':

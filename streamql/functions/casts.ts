@@ -8,7 +8,8 @@ import {
   parseDecimal,
   rescale,
 } from '../../src/values/decimal.ts';
-import { datumToJson } from '../../src/values/json.ts';
+import { datumFromJson, datumToJson } from '../../src/values/json.ts';
+import { type Entry, packMap, packRow, unpackMap, unpackRow } from '../../src/values/nested.ts';
 import { datumFromText, datumToText, doubleText, toReal } from '../../src/values/text.ts';
 import {
   canonicalInteger,
@@ -34,6 +35,15 @@ const DIGITS: Readonly<Partial<Record<TypeKind, number>>> = { smallint: 5, integ
 export function canCast(from: SqlType, to: SqlType, level: CastLevel): boolean {
   if (sameType(from, to) || from.kind === 'null') return true;
   if (from.kind === 'array' && to.kind === 'array') return canCast(from.element, to.element, level);
+  if (from.kind === 'row' && to.kind === 'row') {
+    return (
+      from.fields.length === to.fields.length &&
+      from.fields.every((field, i) => canCast(field.type, to.fields[i].type, level))
+    );
+  }
+  if (from.kind === 'map' && to.kind === 'map') {
+    return canCast(from.key, to.key, level) && canCast(from.value, to.value, level);
+  }
   if (isNumeric(from) && isNumeric(to)) {
     return level !== 'implicit' || LADDER.indexOf(to.kind) >= LADDER.indexOf(from.kind);
   }
@@ -43,7 +53,7 @@ export function canCast(from: SqlType, to: SqlType, level: CastLevel): boolean {
   if (from.kind === 'varchar') return level === 'explicit';
   if (to.kind === 'time' && (from.kind === 'timestamp' || from.kind === 'timestamptz')) return level !== 'implicit';
   if (level !== 'explicit') return false;
-  if (from.kind === 'jsonb') return isNumeric(to) || to.kind === 'boolean';
+  if (from.kind === 'jsonb') return isNumeric(to) || to.kind === 'boolean' || to.kind === 'row' || to.kind === 'map';
   if (from.kind === 'boolean') return to.kind === 'integer' || to.kind === 'jsonb';
   if (to.kind === 'boolean') return from.kind === 'integer';
   if (from.kind === 'time' && to.kind === 'interval') return true;
@@ -140,6 +150,28 @@ export function castDatum(datum: Exclude<Datum, null>, from: SqlType, to: SqlTyp
     case 'jsonb':
       if (from.kind !== 'varchar') return jsonText(datum, from);
       break;
+    case 'row':
+      if (from.kind === 'row') {
+        const values = unpackRow(datum, from);
+        return packRow(
+          values.map((one, i) => castOrNull(one, from.fields[i].type, to.fields[i].type)),
+          to,
+        );
+      }
+      if (from.kind === 'jsonb') return datumFromJson(JSON.parse(datum as string), to);
+      break;
+    case 'map':
+      if (from.kind === 'map') {
+        const entries = unpackMap(datum, from).map(
+          ([key, value]): Entry => [
+            castDatum(key, from.key, to.key) as Exclude<Datum, null>,
+            castOrNull(value, from.value, to.value),
+          ],
+        );
+        return packMap(entries, to);
+      }
+      if (from.kind === 'jsonb') return datumFromJson(JSON.parse(datum as string), to);
+      break;
     case 'array':
       if (from.kind === 'array') {
         return (datum as readonly Datum[]).map((one) =>
@@ -151,6 +183,9 @@ export function castDatum(datum: Exclude<Datum, null>, from: SqlType, to: SqlTyp
   if (from.kind === 'varchar') return datumFromText(datum as string, to);
   throw cannot(datum, from, to);
 }
+
+const castOrNull = (datum: Datum, from: SqlType, to: SqlType): Datum =>
+  datum === null ? null : castDatum(datum, from, to);
 
 function jsonText(datum: Exclude<Datum, null>, from: SqlType): string {
   if (from.kind === 'bigint' || from.kind === 'decimal') return datumToText(datum, from);

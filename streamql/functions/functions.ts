@@ -8,6 +8,7 @@ import { INTERVALS } from './interval-functions.ts';
 import { JSON_EDITS } from './json-edit.ts';
 import { JSON_FUNCTIONS } from './json-functions.ts';
 import { MATH } from './math.ts';
+import { NESTED } from './nested-functions.ts';
 import { NUMBER_FORMATS } from './number-format.ts';
 import { NUMBERS } from './number-functions.ts';
 import { OPERATORS } from './operators.ts';
@@ -32,6 +33,7 @@ export const FUNCTIONS: ReadonlyMap<string, ScalarFunction> = byId([
   ...MOMENTS_MORE,
   ...NUMBERS,
   ...NUMBER_FORMATS,
+  ...NESTED,
   ...TEXTS,
   ...REGEXES,
   ...HASHES,

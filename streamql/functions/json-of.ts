@@ -1,5 +1,6 @@
 import { formatIsoDate, formatTimestamp } from '../../src/values/datetime.ts';
 import { type Exact, formatDecimal } from '../../src/values/decimal.ts';
+import { keyText, unpackMap, unpackRow } from '../../src/values/nested.ts';
 import { datumToText, doubleText } from '../../src/values/text.ts';
 import type { Datum, SqlType } from '../../src/values/types.ts';
 
@@ -30,6 +31,12 @@ export function jsonOf(datum: Datum, type: SqlType): string {
       return JSON.stringify(formatTimestamp(datum as Exact, 'T', '+00:00'));
     case 'array':
       return jsonArray((datum as readonly Datum[]).map((one) => jsonOf(one, type.element)));
+    case 'row':
+      return jsonObject(
+        unpackRow(datum, type).map((one, i) => [type.fields[i].name, jsonOf(one, type.fields[i].type)]),
+      );
+    case 'map':
+      return jsonObject(unpackMap(datum, type).map(([key, value]) => [keyText(key, type), jsonOf(value, type.value)]));
     default:
       return JSON.stringify(datumToText(datum, type));
   }

@@ -399,6 +399,8 @@ export function duckdbText(text: string, type: SqlType): string {
       return `('\\x' || lower(hex(${text})))`;
     case 'interval':
     case 'array':
+    case 'row':
+    case 'map':
       throw new StreamError('SQL_UNSUPPORTED', `the text of a value of type ${typeName(type)} is made in views only`);
     default:
       return plain;

@@ -68,8 +68,17 @@ function parseWord(cursor: Cursor, word: string, at: Position): AstExpr {
     throw cursor.unsupported('ARRAY (SELECT …)', 'array_agg makes an array of rows');
   }
   if (word === 'array' && cursor.isSign('[', 1)) return cursor.nested(() => parseArray(cursor, at));
-  if (word === 'row' && cursor.isSign('(', 1))
-    throw cursor.unsupported('a ROW constructor', 'compare column by column with AND');
+  if (word === 'map' && cursor.isSign('[', 1)) {
+    return cursor.nested(() => call('map', bracketed(cursor), at));
+  }
+  if (word === 'row' && cursor.isSign('(', 1)) {
+    cursor.next();
+    return call(
+      'row',
+      cursor.parenthesized(() => cursor.nested(() => cursor.list(() => parseExpr(cursor)))),
+      at,
+    );
+  }
   if (Object.hasOwn(SPECIAL_CALLS, word) && cursor.isSign('(', 1)) {
     cursor.next();
     return cursor.nested(() => SPECIAL_CALLS[word](cursor, at));
@@ -131,17 +140,22 @@ function parseParenthesis(cursor: Cursor): AstExpr {
       return expr;
     }),
   );
-  if (cursor.isSign('.')) throw cursor.unsupported('a field of an expression', 'use -> on JSONB');
-  return inner;
+  return parseFields(cursor, inner);
 }
 
 /** `ARRAY[a, b]`. An empty one is the literal '{}', which takes the type that it is cast to. */
 function parseArray(cursor: Cursor, at: Position): AstExpr {
+  const items = bracketed(cursor);
+  return items.length === 0 ? { kind: 'string', value: '{}', at } : call('array', items, at);
+}
+
+/** `word[a, b]`. */
+function bracketed(cursor: Cursor): AstExpr[] {
   cursor.next();
   cursor.next();
   const items = cursor.isSign(']') ? [] : cursor.list(() => parseExpr(cursor));
   cursor.expectSign(']');
-  return items.length === 0 ? { kind: 'string', value: '{}', at } : call('array', items, at);
+  return items;
 }
 
 /** `overlay(a placing b from n for m)`, or with commas. */
@@ -153,6 +167,22 @@ function parseOverlay(cursor: Cursor, at: Position): AstExpr {
     }
     return call('overlay', args, at);
   });
+}
+
+/** `(row).field.field`. */
+function parseFields(cursor: Cursor, row: AstExpr): AstExpr {
+  let expr = row;
+  let depth = 0;
+  while (cursor.isSign('.')) {
+    const { at } = cursor;
+    cursor.next();
+    const { token } = cursor;
+    if (token.kind !== 'word' && token.kind !== 'quoted') throw cursor.expected('the name of a field after "."');
+    cursor.next();
+    cursor.checkChain(++depth, at);
+    expr = call('.', [expr, { kind: 'string', value: token.text, at: token.at }], at);
+  }
+  return expr;
 }
 
 function parseName(cursor: Cursor): AstExpr {

@@ -11,7 +11,10 @@ import {
   INTERVAL,
   JSONB,
   MAX_DECIMAL_PRECISION,
+  mapOf,
   REAL,
+  type RowField,
+  rowOf,
   SMALLINT,
   type SqlType,
   TIME,
@@ -53,7 +56,7 @@ const SIMPLE: Readonly<Record<string, SqlType>> = {
   json: JSONB,
 };
 
-const SPECIAL = ['double', 'float', 'decimal', 'numeric', 'dec', 'char', 'character'];
+const SPECIAL = ['double', 'float', 'decimal', 'numeric', 'dec', 'char', 'character', 'row', 'struct', 'map'];
 
 /** Whether a word may begin a type; used to see `DATE '…'`. */
 export const isTypeWord = (word: string): boolean => Object.hasOwn(SIMPLE, word) || SPECIAL.includes(word);
@@ -114,6 +117,11 @@ function parseElement(cursor: Cursor, declaring: boolean): SqlType {
     case 'time':
     case 'timestamp':
       return timeType(cursor, word, at, declaring);
+    case 'row':
+    case 'struct':
+      return rowType(cursor, declaring);
+    case 'map':
+      return mapType(cursor, declaring);
     case 'timestamptz':
     case 'timestamp_ltz':
       timePrecision(cursor, at, declaring);
@@ -123,6 +131,41 @@ function parseElement(cursor: Cursor, declaring: boolean): SqlType {
         throw new StreamError('SQL_SYNTAX', `${word.toUpperCase()} takes no arguments`, { at: cursor.at });
       return SIMPLE[word];
   }
+}
+
+/** `ROW(a INTEGER, b TEXT)`. */
+function rowType(cursor: Cursor, declaring: boolean): SqlType {
+  refuseAngles(cursor, 'ROW(a INTEGER, b TEXT)');
+  const fields = cursor.parenthesized(() =>
+    cursor.nested(() =>
+      cursor.list((): RowField => {
+        const { token } = cursor;
+        if (token.kind !== 'word' && token.kind !== 'quoted') throw cursor.expected('the name of a field');
+        cursor.next();
+        return { name: token.text, type: parseType(cursor, declaring) };
+      }),
+    ),
+  );
+  const twice = fields.find((field, i) => fields.findIndex((one) => one.name === field.name) < i);
+  if (twice !== undefined)
+    throw new StreamError('SQL_TYPE', `two fields have the name "${twice.name}"`, { at: cursor.at });
+  return rowOf(fields);
+}
+
+/** `MAP(VARCHAR, BIGINT)`. */
+function mapType(cursor: Cursor, declaring: boolean): SqlType {
+  refuseAngles(cursor, 'MAP(VARCHAR, BIGINT)');
+  return cursor.parenthesized(() =>
+    cursor.nested(() => {
+      const key = parseType(cursor, declaring);
+      cursor.expectSign(',');
+      return mapOf(key, parseType(cursor, declaring));
+    }),
+  );
+}
+
+function refuseAngles(cursor: Cursor, form: string): void {
+  if (cursor.isSign('<')) throw cursor.unsupported('a type in angles', `write ${form}`);
 }
 
 function decimalType(cursor: Cursor, at: Position): SqlType {

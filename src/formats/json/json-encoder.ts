@@ -3,6 +3,7 @@ import { datumAt } from '../../values/column.ts';
 import { formatDate, formatIso, formatTime, formatTimestamp } from '../../values/datetime.ts';
 import { formatDecimal } from '../../values/decimal.ts';
 import { formatInterval } from '../../values/interval.ts';
+import { keyText, unpackMap, unpackRow } from '../../values/nested.ts';
 import type { Datum, Interval, SqlType } from '../../values/types.ts';
 
 /**
@@ -46,6 +47,14 @@ export function jsonOfDatum(type: SqlType, datum: Datum): string {
       return `"${formatInterval(datum as Interval)}"`;
     case 'array':
       return `[${(datum as readonly Datum[]).map((element) => jsonOfDatum(type.element, element)).join(',')}]`;
+    case 'row':
+      return `{${unpackRow(datum, type)
+        .map((one, i) => `${JSON.stringify(type.fields[i].name)}:${jsonOfDatum(type.fields[i].type, one)}`)
+        .join(',')}}`;
+    case 'map':
+      return `{${unpackMap(datum, type)
+        .map(([key, value]) => `${JSON.stringify(keyText(key, type))}:${jsonOfDatum(type.value, value)}`)
+        .join(',')}}`;
     case 'null':
       return 'null';
   }

@@ -2,7 +2,17 @@ import { StreamError } from '../../lib/errors.ts';
 import { parseDate, parseTime, parseTimestamp } from '../../values/datetime.ts';
 import { bigPower, parseDecimal } from '../../values/decimal.ts';
 import { parseInterval } from '../../values/interval.ts';
-import { canonicalInteger, type Datum, type SqlType, typeName } from '../../values/types.ts';
+import { type Json, parseJson, printJson } from '../../values/json-text.ts';
+import { type Entry, packMap, packRow } from '../../values/nested.ts';
+import { datumFromText } from '../../values/text.ts';
+import {
+  canonicalInteger,
+  type Datum,
+  type MapType,
+  type RowType,
+  type SqlType,
+  typeName,
+} from '../../values/types.ts';
 import { canonicalJson, forEachElement } from './json-canonical.ts';
 
 /**
@@ -20,6 +30,8 @@ import { canonicalJson, forEachElement } from './json-canonical.ts';
  * | timestamp, timestamptz | whole milliseconds since 1970 | ISO 8601 with T or space; without a zone it is UTC, with one it is converted to UTC | |
  * | bytea | | `\x` and hex digits, or base64 | |
  * | jsonb | any value, in canonical text | | |
+ * | row | | | an object: fields by name, what is missing is NULL, other keys are passed over |
+ * | map | | | an object; its keys are read as texts of the key's type |
  * | t[] | | | an array of what t takes, with null elements |
  *
  * `null` is NULL. What the table does not have is malformed.
@@ -143,6 +155,57 @@ function readArray(element: SqlType): ReadValue {
   };
 }
 
+/** A value inside an object, which was taken apart into texts. */
+function readPart(read: ReadValue, json: Json | undefined): Datum | undefined {
+  if (json === null || json === undefined) return null;
+  const bytes = Buffer.from(printJson(json));
+  return read(bytes, 0, bytes.length);
+}
+
+function objectOf(b: Buffer, start: number, end: number): Map<string, Json> | undefined {
+  const json = b[start] === 123 ? parseJson(b.utf8Slice(start, end)) : undefined;
+  return json instanceof Map ? json : undefined;
+}
+
+function readRow(type: RowType): ReadValue {
+  const readers = type.fields.map((field) => valueReader(field.type));
+  return (b, start, end) => {
+    const object = objectOf(b, start, end);
+    if (object === undefined) return undefined;
+    const values: Datum[] = [];
+    for (let i = 0; i < readers.length; i++) {
+      const datum = readPart(readers[i], object.get(type.fields[i].name));
+      if (datum === undefined) return undefined;
+      values.push(datum);
+    }
+    return packRow(values, type);
+  };
+}
+
+function readMap(type: MapType): ReadValue {
+  const read = valueReader(type.value);
+  return (b, start, end) => {
+    const object = objectOf(b, start, end);
+    if (object === undefined) return undefined;
+    const entries: Entry[] = [];
+    for (const [text, json] of object) {
+      const key = keyOf(text, type.key);
+      const value = readPart(read, json);
+      if (key === undefined || value === undefined) return undefined;
+      entries.push([key, value]);
+    }
+    return packMap(entries, type);
+  };
+}
+
+function keyOf(text: string, type: SqlType): Exclude<Datum, null> | undefined {
+  try {
+    return datumFromText(text, type) as Exclude<Datum, null>;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Reads a valid JSON value other than null; undefined when it has no place in the type. SQL_UNSUPPORTED. */
 export function valueReader(type: SqlType): ReadValue {
   switch (type.kind) {
@@ -179,6 +242,10 @@ export function valueReader(type: SqlType): ReadValue {
       return canonicalJson;
     case 'array':
       return readArray(type.element);
+    case 'row':
+      return readRow(type);
+    case 'map':
+      return readMap(type);
     case 'null':
       throw new StreamError('SQL_UNSUPPORTED', `a JSON source cannot have a column of type ${typeName(type)}`);
   }

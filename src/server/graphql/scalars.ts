@@ -88,6 +88,8 @@ const BY_KIND = {
   interval: GraphQLString,
   uuid: GraphQLString,
   jsonb: JsonScalar,
+  row: JsonScalar,
+  map: JsonScalar,
   null: GraphQLString,
 } as const;
 

@@ -55,6 +55,8 @@ const ENCODERS: Readonly<Partial<Record<TypeKind, (datum: Present, type: SqlType
     if (type.kind !== 'array' || !hasArrayType(type.element)) return Buffer.from(datumToText(datum, type));
     return array(datum as readonly Datum[], type.element);
   },
+  row: (datum, type) => Buffer.from(datumToText(datum, type)),
+  map: (datum, type) => Buffer.from(datumToText(datum, type)),
   uuid: (datum) => Buffer.from((datum as string).replaceAll('-', ''), 'hex'),
   // A version byte comes first.
   jsonb: (datum) => Buffer.concat([Buffer.from([1]), utf8(datum)]),

@@ -19,6 +19,8 @@ const TYPES: Readonly<Record<TypeKind, { oid: number; size: number }>> = {
   uuid: { oid: 2950, size: 16 },
   jsonb: { oid: 3802, size: -1 },
   array: { oid: 25, size: -1 },
+  row: { oid: 25, size: -1 },
+  map: { oid: 25, size: -1 },
   null: { oid: 25, size: -1 },
 };
 

@@ -211,6 +211,8 @@ export class Generator {
     switch (type.kind) {
       case 'varchar':
       case 'jsonb':
+      case 'row':
+      case 'map':
         return `compareText(${a}, ${b}) ${cmp} 0`;
       case 'real':
       case 'double':

@@ -1,6 +1,6 @@
 import { StreamError } from '../../../src/lib/errors.ts';
 import { type Column, PlainColumn } from '../../../src/values/column.ts';
-import { type Datum, type Interval, type SqlType, typeName } from '../../../src/values/types.ts';
+import { type Datum, type Interval, isText, type SqlType, typeName } from '../../../src/values/types.ts';
 
 /**
  * The bytes of saved state. A piece is a header (magic, version, full or change, fingerprint of the column types), then
@@ -91,7 +91,7 @@ function storageOf({ values }: Column): number {
 
 /** One encoding of many short texts costs a tenth of one each. Null when a value is no text, or not ASCII. */
 function asciiOf({ type, values, nulls, length }: Column): { lengths: Int32Array; bytes: Uint8Array } | null {
-  if (type.kind !== 'varchar' && type.kind !== 'uuid' && type.kind !== 'jsonb') return null;
+  if (!isText(type)) return null;
   const lengths = new Int32Array(length);
   const texts = new Array<string>(length);
   let total = 0;

@@ -1,3 +1,4 @@
+import { packMap, packRow, unpackMap, unpackRow } from '../../../src/values/nested.ts';
 import type { Datum, Interval, SqlType } from '../../../src/values/types.ts';
 
 const integer = (datum: Datum, least: bigint, most: bigint): boolean =>
@@ -48,6 +49,10 @@ export function isWellFormed(datum: Datum, type: SqlType): boolean {
       return datum instanceof Uint8Array;
     case 'array':
       return Array.isArray(datum) && datum.every((one) => isWellFormed(one, type.element));
+    case 'row':
+      return typeof datum === 'string' && packRow(unpackRow(datum, type), type) === datum;
+    case 'map':
+      return typeof datum === 'string' && packMap(unpackMap(datum, type), type) === datum;
     case 'null':
       return false;
   }

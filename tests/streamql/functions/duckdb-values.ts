@@ -21,6 +21,9 @@ export function duckdbType(type: SqlType): string {
       return 'JSON';
     case 'array':
       return `${duckdbType(type.element)}[]`;
+    case 'row':
+    case 'map':
+      return 'VARCHAR';
     case 'real':
       return 'FLOAT';
     default:
@@ -34,6 +37,8 @@ export function duckdbLiteral(datum: Datum, type: SqlType): string {
   if (datum === null) return `CAST(NULL AS ${duckdbType(type)})`;
   switch (type.kind) {
     case 'varchar':
+    case 'row':
+    case 'map':
       return quoted(datum as string);
     case 'bytea':
       return `unhex('${Buffer.from(datum as Uint8Array).toString('hex')}')`;

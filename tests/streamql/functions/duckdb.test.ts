@@ -90,7 +90,7 @@ async function ask(sql: string): Promise<Datum> {
   return datumOfDuckdb(result.getRows()[0][0]);
 }
 
-const rows = [...FUNCTIONS.values()].filter((row) => row.deterministic !== false);
+const rows = [...FUNCTIONS.values()].filter((row) => row.deterministic !== false && row.name !== '.');
 
 describe('functions', () => {
   test.each(rows.map((row) => [row.id, row] as const))('%s', async (id, row) => {
