@@ -2,7 +2,7 @@ import { StreamError } from '../../src/lib/errors.ts';
 import type { ColumnSchema } from '../../src/values/batch.ts';
 import { type SqlType, typeName } from '../../src/values/types.ts';
 
-/** Iceberg's primitive type of a SQL type (spec, "Primitive Types"); what it has no counterpart for is written as text. */
+/** Iceberg's primitive type of a SQL type (spec, "Primitive Types"); what it has no counterpart for is written as text. SQL_UNSUPPORTED for rows and maps. */
 export function icebergType(type: SqlType): string {
   switch (type.kind) {
     case 'boolean':
@@ -23,6 +23,14 @@ export function icebergType(type: SqlType): string {
       return `decimal(${type.precision}, ${type.scale})`;
     case 'bytea':
       return 'binary';
+    case 'row':
+    case 'map':
+      throw new StreamError('SQL_UNSUPPORTED', `an Iceberg sink cannot have a column of type ${typeName(type)}`, {
+        hint: 'CAST it to JSONB: it is then written as text',
+      });
+    case 'array':
+      if (type.element.kind === 'row' || type.element.kind === 'map') return icebergType(type.element);
+      return 'string';
     default:
       return 'string';
   }
