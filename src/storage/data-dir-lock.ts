@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { StreamError } from '../lib/errors.ts';
 
 const LOCK_FILE = 'lock';
+/** States of an ended process in /proc/PID/stat. */
+const GONE = ['Z', 'X'];
 
 /**
  * One live process per data directory. The lock file names its holder by process id, start time and boot, so that a holder that was
@@ -93,8 +95,9 @@ function identityOf(pid: number): string {
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // Field 22, counted after the command's closing bracket, which may itself contain spaces and brackets.
-    const started = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-    return `${boot}/${started}`;
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // One that has ended and that nobody has asked about (a container's first process may never do) holds nothing.
+    return GONE.includes(fields[0] ?? '') ? 'gone' : `${boot}/${fields[19]}`;
   } catch {
     return '';
   }

@@ -218,6 +218,24 @@ describe('a data directory', () => {
     DataDirLock.acquire(dir).release();
     expect(await readdir(dir)).not.toContain('lock');
   });
+
+  test.skipIf(process.platform !== 'linux')(
+    'is not held by a process that has ended and that nobody has asked about',
+    async () => {
+      const dir = await directory();
+      // The shell becomes a program that never asks for its child.
+      const parent = spawn('sh', ['-c', 'sleep 0.05 & echo $!; exec sleep 30'], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+      const pid = await new Promise<number>((resolve) => parent.stdout.once('data', (line) => resolve(Number(line))));
+      const fields = async () => (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]!.split(' ');
+      const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+      await writeFile(join(dir, 'lock'), JSON.stringify({ pid, identity: `${boot}/${(await fields())[19]}` }));
+      while ((await fields())[0] !== 'Z') await new Promise((resolve) => setTimeout(resolve, 10));
+      DataDirLock.acquire(dir).release();
+      parent.kill('SIGKILL');
+    },
+  );
 });
 
 test('topic settings: each default is valid, and what has no effect is refused', () => {
