@@ -10,11 +10,11 @@ import { type Lab, type Place, placeName } from './lab.ts';
 import { lost } from './producers.ts';
 import { readRecords } from './read-records.ts';
 
-const READ_COMMITTED = 1;
+export const READ_COMMITTED = 1;
 const FETCH_VERSIONS = [4, 11, 12] as const;
 
 /** Positions of a consumer and one Fetch after another from there. */
-class Reader {
+export class Reader {
   readonly positions = new Map<string, number>();
   readonly #lab: Lab;
   readonly #client: SimClient;

@@ -10,6 +10,7 @@ const SETTINGS: Partial<BrokerSettings> = {
   autoCreateTopics: false,
   groupInitialRebalanceDelayMs: 20,
   groupMinSessionTimeoutMs: 500,
+  groupConsumerSessionTimeoutMs: 800,
 };
 
 /** One life of the broker: from a start to a crash or a stop. */

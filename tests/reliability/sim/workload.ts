@@ -1,6 +1,7 @@
 import { ANOMALIES, type Anomaly, check } from '../checker.ts';
 import { DirectConsumer, Group, GroupMember } from './consumers.ts';
 import type { Lab, Place } from './lab.ts';
+import { ModernMember } from './modern-members.ts';
 import { IdempotentProducer, PlainProducer } from './producers.ts';
 import { TransactionalProducer } from './transactions.ts';
 
@@ -30,6 +31,8 @@ export class Workload {
   readonly #producers: readonly Producer[];
   readonly #direct: readonly DirectConsumer[];
   readonly #members: readonly GroupMember[];
+  readonly #modernGroup: Group;
+  readonly #modernMembers: readonly ModernMember[];
   #producing: Promise<unknown> = Promise.resolve();
   #running: Promise<unknown> = Promise.resolve();
 
@@ -47,12 +50,20 @@ export class Workload {
     ];
     this.#direct = [new DirectConsumer(lab, 'd0', 0), new DirectConsumer(lab, 'd1', 1)];
     this.#members = Array.from({ length: world.between(1, 3) }, (_, at) => new GroupMember(lab, this.#group, `m${at}`));
+    this.#modernGroup = new Group(lab, 'h');
+    this.#modernMembers = Array.from(
+      { length: world.between(1, 3) },
+      (_, at) => new ModernMember(lab, this.#modernGroup, `n${at}`),
+    );
   }
 
   /** Runs until the faults are over (`faults`), then lets producers go on for a while and readers catch up. */
   async run(faults: () => Promise<void>): Promise<void> {
     this.#producing = Promise.all(this.#producers.map((one) => one.run()));
-    this.#running = Promise.all([this.#producing, ...[...this.#direct, ...this.#members].map((one) => one.run())]);
+    this.#running = Promise.all([
+      this.#producing,
+      ...[...this.#direct, ...this.#members, ...this.#modernMembers].map((one) => one.run()),
+    ]);
     // A client that throws ends the run at once.
     const failed = this.#running.then(() => new Promise<never>(() => {}));
     failed.catch(() => {});
@@ -72,6 +83,7 @@ export class Workload {
     const readers = [
       ...this.#direct.map(({ name }) => ({ who: name, is: (process: string) => process === name })),
       { who: 'group', is: (process: string) => process.startsWith('m') },
+      { who: 'modern group', is: (process: string) => process.startsWith('n') },
       { who: 'everybody', is: () => true },
     ];
     const counts = Object.fromEntries(ANOMALIES.map((name) => [name, 0])) as Record<Anomaly, number>;
@@ -102,7 +114,7 @@ export class Workload {
     lab.productionOver = true;
     await Promise.race([this.#producing, world.sleep(until - world.now)]);
     const acknowledged = this.acknowledged();
-    const readers = [this.#group.seen, ...this.#direct.map(({ seen }) => seen)];
+    const readers = [this.#group.seen, this.#modernGroup.seen, ...this.#direct.map(({ seen }) => seen)];
     do await world.sleep(100);
     while (world.now < until && !acknowledged.every((value) => readers.every((seen) => seen.has(value))));
     // What was not acknowledged but is there shall be read too.
