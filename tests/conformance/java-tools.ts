@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { run } from '../clients/programs.ts';
 import { javaClasspath, prepareJava } from '../support/java.ts';
 import { ServerProcess, temporaryDirectory } from '../support/process.ts';
-import type { Judge } from './judge.ts';
+import { type Judge, WITH_ACLS } from './judge.ts';
 
 const HEADER_BYTES = 64;
 
@@ -358,7 +358,7 @@ export const javaTools: Judge = {
   async run(_cache, report) {
     const directory = temporaryDirectory();
     const work = temporaryDirectory();
-    const server = await ServerProcess.start(directory.path);
+    const server = await ServerProcess.start(directory.path, WITH_ACLS);
     const context = { bootstrap: server.kafka, dataDir: directory.path, work: work.path };
     for (const { name, main, args, input, shows } of CASES) {
       const started = performance.now();

@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { run } from '../clients/programs.ts';
 import { javaClasspath } from '../support/java.ts';
 import { ServerProcess, temporaryDirectory } from '../support/process.ts';
-import type { CaseResult, Judge } from './judge.ts';
+import { type CaseResult, type Judge, WITH_ACLS } from './judge.ts';
 import { EXCLUSIONS } from './librdkafka-exclusions.ts';
 
 const PACKAGE = '@confluentinc/kafka-javascript@1.10.1';
@@ -58,6 +58,7 @@ export const librdkafka: Judge = {
     const cases = casesOf(readFileSync(join(sources, 'tests/test.c'), 'utf8'));
     for (const scenario of ['default', 'noautocreate']) {
       const args = [
+        ...WITH_ACLS,
         '--any-replication-factor',
         '--num-partitions',
         '4',
@@ -112,13 +113,23 @@ function kafkaScripts(folder: string): string {
       mode: 0o755,
     });
   }
+  // For its own Java programs, which are compiled against the distribution's jars and started by its script.
+  symlinkSync(dirname(javaClasspath().split(':')[0] as string), join(folder, 'libs'));
+  const runClass = `#!/bin/sh\nexec java -cp "$CLASSPATH:${javaClasspath()}" "$@"\n`;
+  writeFileSync(join(folder, 'bin/kafka-run-class.sh'), runClass, { mode: 0o755 });
   return folder;
 }
 
 async function runCase(sources: string, bootstrap: string, scenario: string, name: string): Promise<CaseResult> {
   const work = temporaryDirectory();
-  writeFileSync(join(work.path, 'test.conf'), `bootstrap.servers=${bootstrap}\ntest.timeout.multiplier=2\n`);
-  symlinkSync(join(sources, 'tests/interceptor_test'), join(work.path, 'interceptor_test'));
+  // As in its own tree: some cases read files beside theirs.
+  const cwd = join(work.path, 'tests');
+  mkdirSync(cwd);
+  writeFileSync(join(cwd, 'test.conf'), `bootstrap.servers=${bootstrap}\ntest.timeout.multiplier=2\n`);
+  symlinkSync(join(sources, 'src'), join(work.path, 'src'));
+  symlinkSync(join(sources, 'tests/java'), join(cwd, 'java'));
+  writeFileSync(join(cwd, 'Makefile'), '.PHONY: java\njava:\n\t$(MAKE) -C java\n');
+  symlinkSync(join(sources, 'tests/interceptor_test'), join(cwd, 'interceptor_test'));
   const env = {
     TESTS: name,
     LD_LIBRARY_PATH: `${sources}/src:${sources}/src-cpp`,
@@ -130,7 +141,7 @@ async function runCase(sources: string, bootstrap: string, scenario: string, nam
   const seconds = (): number => (performance.now() - started) / 1000;
   try {
     const args = ['-p1', '-Q', '-L', '-s', scenario];
-    const out = await run(join(sources, 'tests/test-runner'), args, '', CASE_TIMEOUT_MS, { cwd: work.path, env });
+    const out = await run(join(sources, 'tests/test-runner'), args, '', CASE_TIMEOUT_MS, { cwd, env });
     // Its summary has a line a case: | name | outcome | time | why it was skipped
     const line = new RegExp(`\\b${name}\\s+\\|\\s+(PASSED|SKIPPED|FAILED)[^|]*\\|[^|]*\\|([^\\n]*)`).exec(
       stripVTControlCharacters(out),
