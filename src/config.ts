@@ -153,6 +153,15 @@ export const SETTINGS = {
     doc: 'How long a new consumer group waits for more members before its first assignment.',
     parse: parseInteger(0, 60_000),
   } as Setting<number>,
+  groupConsumerSessionTimeoutMs: {
+    name: 'kafka.group_consumer_session_timeout_ms',
+    flag: 'group-consumer-session-timeout-ms',
+    env: 'STREAMLINE_GROUP_CONSUMER_SESSION_TIMEOUT_MS',
+    placeholder: 'MS',
+    default: 45_000,
+    doc: 'A member of the consumer protocol (KIP-848) that is silent for so long is out of its group.',
+    parse: parseInteger(1000, 3_600_000),
+  } as Setting<number>,
   kafkaListeners: {
     name: 'kafka.listeners',
     flag: 'kafka-listeners',

@@ -12,6 +12,10 @@ import { PLACES, Workload } from './sim/workload.ts';
 const FAULTS = Number(process.env['STREAMLINE_FAULTS'] ?? 8);
 const SEED = Number(process.env['STREAMLINE_SEED'] ?? Date.now() % 100_000);
 
+/** How long group members of either protocol may be silent. */
+const SESSION_MS = 6000;
+const SESSION = ['--group-consumer-session-timeout-ms', String(SESSION_MS)];
+
 /** A server behind a proxy, and what one can do to it. */
 class Rig {
   server!: ServerProcess;
@@ -29,7 +33,7 @@ class Rig {
   }
 
   async start(): Promise<void> {
-    this.server = await ServerProcess.start(this.#directory, [], this.#shim?.env);
+    this.server = await ServerProcess.start(this.#directory, SESSION, this.#shim?.env);
     this.#proxy.aim(this.server.kafka);
   }
 
@@ -98,7 +102,7 @@ test(
       places: PLACES,
       productionOver: false,
       over: false,
-      sessionMs: 6000,
+      sessionMs: SESSION_MS,
       transactionMs: 1500,
       nowMs: () => Date.now(),
       pad: () => ` ${'.'.repeat(world.between(0, 100))}`,
