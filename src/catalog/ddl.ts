@@ -12,9 +12,10 @@ import type {
 import { parseStatements } from '../../streamql/parser/parser.ts';
 import type { Plan } from '../../streamql/plan/plan.ts';
 import { optimize } from '../../streamql/rules/optimize.ts';
+import { createDecoder, formatColumns, formatOptions } from '../formats/formats.ts';
 import { inferColumns } from '../formats/json/infer.ts';
 import { StreamError } from '../lib/errors.ts';
-import type { EngineObject } from '../ports/engine.ts';
+import type { EngineObject, SourceSpec } from '../ports/engine.ts';
 import { RecordCursor } from '../protocol/records.ts';
 import type { ColumnSchema } from '../values/batch.ts';
 import { HIDDEN_COLUMNS } from '../values/hidden-columns.ts';
@@ -41,16 +42,15 @@ export async function createSource(
   const topic = options['topic'] ?? name;
   if (isTable) refuseInternal(topic);
   let declared = bindColumns(statement.columns);
-  if (declared.length === 0) declared = await inferTopicColumns(context, topic, statement.name);
-  const watermark = statement.watermark === null ? null : bindWatermark(statement.watermark, declared);
-  const key = isTable ? statement.primaryKey.map((column) => positionOf(declared, column)) : null;
-  if (key !== null && key.length === 0) {
-    throw new StreamError('SQL_BIND', `table "${name}" has no PRIMARY KEY`, {
-      at: statement.at,
-      hint: 'add PRIMARY KEY to a column; for rows without a key use CREATE SOURCE',
-    });
+  const format = formatsOf(options);
+  if (declared.length === 0) {
+    const given = formatColumns(format.format, format.formatOptions ?? {});
+    declared = given === null ? await inferTopicColumns(context, topic, statement.name) : [...given];
   }
+  const watermark = statement.watermark === null ? null : bindWatermark(statement.watermark, declared);
+  const key = keyPositions(statement, declared, options);
   if (key !== null) declared = declared.map((column, i) => (key.includes(i) ? { ...column, nullable: false } : column));
+  checkDecoders(format, declared, key ?? []);
   const ownsTopic = await ensureTopic(context, topic, parseCount(options['partitions'], 'partitions', 10_000), isTable);
   const object: CatalogObject = {
     id: context.newId(),
@@ -60,7 +60,7 @@ export async function createSource(
     query: null,
     columns: [...declared, ...HIDDEN_COLUMNS],
     key,
-    changelog: isTable ? 'upsert' : 'append',
+    changelog: key === null ? 'append' : 'upsert',
     reads: [],
     createdAtMs: context.clock.nowMs(),
     topic,
@@ -73,6 +73,64 @@ export async function createSource(
   };
   await install(context, object);
   return ok(tag);
+}
+
+/** What WITH says about the bytes of records. OPTION_INVALID. */
+function formatsOf(
+  options: Readonly<Record<string, string>>,
+): Pick<SourceSpec, 'format' | 'formatOptions' | 'keyFormat'> {
+  const format = options['format'] ?? 'json';
+  const ofValues = formatOptions(format, options);
+  const given = Object.entries(options).filter(([name]) => name.startsWith('key_') && name !== 'key_format');
+  const keyName = options['key_format'] ?? 'json';
+  const ofKeys = formatOptions(keyName, Object.fromEntries(given.map(([name, value]) => [name.slice(4), value])));
+  return {
+    format,
+    ...(Object.keys(ofValues).length > 0 && { formatOptions: ofValues }),
+    ...(keyName !== 'json' && { keyFormat: { name: keyName, options: ofKeys } }),
+  };
+}
+
+/** Null for rows without a key. */
+function keyPositions(
+  statement: CreateSource | CreateTable,
+  columns: readonly ColumnSchema[],
+  options: Readonly<Record<string, string>>,
+): readonly number[] | null {
+  const key = statement.primaryKey.map((column) => positionOf(columns, column));
+  if (statement.kind === 'createTable') {
+    if (key.length > 0) return key;
+    throw new StreamError('SQL_BIND', `table "${statement.name.text}" has no PRIMARY KEY`, {
+      at: statement.at,
+      hint: 'add PRIMARY KEY to a column; for rows without a key use CREATE SOURCE',
+    });
+  }
+  if (key.length > 0) {
+    throw new StreamError('SQL_UNSUPPORTED', 'PRIMARY KEY on a source is not supported', {
+      at: statement.primaryKey[0].at,
+      hint: 'use CREATE TABLE for rows with a key',
+    });
+  }
+  if (options['key_format'] !== undefined) {
+    throw new StreamError('OPTION_INVALID', 'key_format is for rows with a PRIMARY KEY', {
+      at: statement.at,
+      hint: 'the key of a source is its hidden column _key',
+    });
+  }
+  return null;
+}
+
+/** Making the decoders finds what does not fit: options, the schema, the columns. */
+function checkDecoders(
+  { format, formatOptions: options, keyFormat }: Pick<SourceSpec, 'format' | 'formatOptions' | 'keyFormat'>,
+  columns: readonly ColumnSchema[],
+  key: readonly number[],
+): void {
+  createDecoder(format, { columns, wanted: columns.map((_, i) => i), key, options: options ?? {} });
+  if (keyFormat === undefined) return;
+  const keyColumns = key.map((position) => columns[position]);
+  const wanted = keyColumns.map((_, i) => i);
+  createDecoder(keyFormat.name, { columns: keyColumns, wanted, key: [], options: keyFormat.options });
 }
 
 export async function createView(context: SqlContext, statement: CreateView, sql: string): Promise<SqlResult> {
@@ -199,7 +257,7 @@ export function engineObject(
       id: object.id,
       name: object.name,
       topic: object.topic as string,
-      format: 'json',
+      ...formatsOf(object.options),
       columns: object.columns,
       primaryKey: object.key,
       watermark: object.watermark,

@@ -69,6 +69,16 @@ function writable(context: SqlContext, name: Insert['table'], kinds: readonly st
           : 'write to the tables and topics that it reads',
     });
   }
+  const format = object.options['format'] ?? 'json';
+  const keyFormat = object.options['key_format'] ?? 'json';
+  if (format !== 'json' || keyFormat !== 'json') {
+    const what =
+      format === 'json' ? `keys of "${name.text}" are ${keyFormat}` : `records of "${name.text}" are ${format}`;
+    throw new StreamError('SQL_UNSUPPORTED', `${what}: SQL writes json`, {
+      at: name.at,
+      hint: `produce such records to topic "${object.topic}"`,
+    });
+  }
   return object;
 }
 

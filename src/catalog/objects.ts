@@ -32,10 +32,14 @@ export interface CatalogObject {
   readonly options: Readonly<Record<string, string>>;
 }
 
+/** Whether its rows are held by the engine and can be read by key or as a whole at an epoch. */
+export const isStored = ({ kind, key }: Pick<CatalogObject, 'kind' | 'key'>): boolean =>
+  kind === 'view' || kind === 'table' || (kind === 'source' && key !== null);
+
 export const relationOf = (object: CatalogObject): Relation => ({
   id: object.id,
   name: object.name,
-  kind: object.kind === 'sink' ? 'view' : object.kind,
+  kind: object.kind === 'sink' ? 'view' : object.kind === 'source' && object.key !== null ? 'table' : object.kind,
   columns: object.columns,
   key: object.key,
   changelog: object.changelog,

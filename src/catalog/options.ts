@@ -1,11 +1,12 @@
 import type { Option } from '../../streamql/parser/ast.ts';
+import { FORMAT_NAMES, FORMAT_OPTIONS, KEY_FORMAT_NAMES } from '../formats/formats.ts';
 import { StreamError } from '../lib/errors.ts';
 import type { OptionSpec } from '../ports/sink.ts';
 
 /** `WITH (…)` of CREATE SOURCE and CREATE TABLE; docs/reference/sql.md lists them. */
 export const SOURCE_OPTIONS: readonly OptionSpec[] = [
   { name: 'topic', doc: 'Topic to read; default: the name. Created when missing and columns are declared.' },
-  { name: 'format', doc: 'How record values are written.', default: 'json', oneOf: ['json'] },
+  { name: 'format', doc: 'How record values are written.', default: 'json', oneOf: FORMAT_NAMES },
   {
     name: 'late',
     doc: 'What happens to a row behind the watermark: it still counts, it is dropped (and counted), or it goes to <name>$late.',
@@ -18,6 +19,13 @@ export const SOURCE_OPTIONS: readonly OptionSpec[] = [
     default: '30s',
   },
   { name: 'partitions', doc: 'Partitions of the topic if it has to be created.', default: '1' },
+  ...FORMAT_OPTIONS,
+  {
+    name: 'key_format',
+    doc: 'Tables: how record keys are written; json takes bare text too. Its options are those of formats with key_ before them.',
+    oneOf: KEY_FORMAT_NAMES,
+  },
+  ...FORMAT_OPTIONS.map(({ name, doc }) => ({ name: `key_${name}`, doc: `Of key_format. ${doc}` })),
 ];
 
 /** Checks names and choices, fills in defaults. OPTION_INVALID with the position of the culprit. */

@@ -41,7 +41,7 @@ function asPointLookup(context: SqlContext, plan: Plan): PointLookup | undefined
   if (node.op !== 'scan') return undefined;
   const scan = node;
   const object = context.catalog.byId(scan.relation);
-  if (object === undefined || object.kind === 'source' || object.key === null) return undefined;
+  if (object === undefined || object.key === null) return undefined;
   chain.reverse();
   const first = chain[0];
   if (first?.op !== 'filter') return undefined;
@@ -143,8 +143,11 @@ function keyWanted(plan: Plan, scan: Scan): string | undefined {
   return undefined;
 }
 
-const isFromLog = (context: SqlContext, scan: Scan): boolean =>
-  scan.relation.startsWith(TOPIC_RELATION_PREFIX) || context.catalog.byId(scan.relation)?.kind === 'source';
+function isFromLog(context: SqlContext, scan: Scan): boolean {
+  if (scan.relation.startsWith(TOPIC_RELATION_PREFIX)) return true;
+  const object = context.catalog.byId(scan.relation);
+  return object?.kind === 'source' && object.key === null;
+}
 
 export function scansOf(plan: Plan): Scan[] {
   switch (plan.op) {

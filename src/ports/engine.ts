@@ -59,7 +59,11 @@ export interface SourceSpec {
   readonly id: string;
   readonly name: string;
   readonly topic: string;
-  readonly format: 'json';
+  /** A row of FORMATS in src/formats, with its options when there are some. */
+  readonly format: string;
+  readonly formatOptions?: Readonly<Record<string, string>>;
+  /** Of a table's record keys; absent: json, or bare text. */
+  readonly keyFormat?: { readonly name: string; readonly options: Readonly<Record<string, string>> };
   /** Declared columns, then HIDDEN_COLUMNS. */
   readonly columns: readonly ColumnSchema[];
   /** Set for CREATE TABLE: indexes of the primary key; the record key names the row, a null value deletes it. */

@@ -32,8 +32,10 @@ export interface CreateSource extends Located {
   readonly kind: 'createSource';
   readonly name: Name;
   readonly ifNotExists: boolean;
-  /** Empty: columns are inferred from the topic's records. */
+  /** Empty: columns are inferred from the format's schema or the topic's records. */
   readonly columns: readonly ColumnDef[];
+  /** For a format that says which row a record changes. */
+  readonly primaryKey: readonly Name[];
   readonly watermark: WatermarkDef | null;
   readonly options: readonly Option[];
 }

@@ -120,10 +120,8 @@ function refuseNotEnforced(cursor: Cursor): void {
 function parseCreateSource(cursor: Cursor, at: Position): Statement {
   const ifNotExists = parseIfNotExists(cursor);
   const name = cursor.name('the name of the source');
-  const { columns, primaryKeyAt, watermark } = parseColumns(cursor);
-  if (primaryKeyAt !== null)
-    throw cursor.unsupported('PRIMARY KEY on a source', 'use CREATE TABLE for rows with a key', primaryKeyAt);
-  return { kind: 'createSource', name, ifNotExists, columns, watermark, options: parseOptions(cursor), at };
+  const { columns, primaryKey, watermark } = parseColumns(cursor);
+  return { kind: 'createSource', name, ifNotExists, columns, primaryKey, watermark, options: parseOptions(cursor), at };
 }
 
 function parseCreateTable(cursor: Cursor, at: Position): Statement {

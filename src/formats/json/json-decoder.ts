@@ -7,25 +7,12 @@
 import type { ColumnSchema } from '../../values/batch.ts';
 import type { Column } from '../../values/column.ts';
 import type { Datum } from '../../values/types.ts';
+import { ColumnSlot } from '../column-slot.ts';
+import type { ValueDecoder } from '../decoder.ts';
 import { TimestampReader } from './byte-times.ts';
-import { ColumnSlot } from './column-slot.ts';
 import { JsonMembers } from './json-syntax.ts';
 import { type ReadValue, valueReader } from './json-values.ts';
 import { compileShape, type Shape, type ShapeScanner } from './shape-scanner.ts';
-
-export interface JsonDecoder {
-  /**
-   * Reads the record value `buffer[start..end)`. True: a row was added to all wanted columns. False: the record is malformed, no
-   * row was added and `error` says why. The bytes must stay as they are while the columns live. A batch of rows is best
-   * read from one buffer: when it changes, strings so far are copied out of the old one.
-   */
-  decode(buffer: Buffer, start: number, end: number): boolean;
-  /** The columns of the rows since the last `finish`, in the order of `wanted`. */
-  finish(): Column[];
-  readonly rows: number;
-  /** Why the last `decode` returned false; the code of such an error is RECORD_MALFORMED. */
-  readonly error: string;
-}
 
 /** Scanners kept per decoder; a topic whose records have more shapes than that is read the general way. */
 const MOST_SHAPES = 16;
@@ -42,14 +29,14 @@ export function createJsonDecoder(
   columns: readonly ColumnSchema[],
   wanted: readonly number[],
   options: { readonly useShapes?: boolean } = {},
-): JsonDecoder {
+): ValueDecoder {
   return new Decoder(
     wanted.map((position) => columns[position]),
     options.useShapes ?? true,
   );
 }
 
-class Decoder implements JsonDecoder {
+class Decoder implements ValueDecoder {
   rows = 0;
   error = '';
   #buffer: Buffer = Buffer.alloc(0);

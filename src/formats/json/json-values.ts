@@ -55,7 +55,7 @@ function scalarText(b: Buffer, start: number, end: number): string | undefined {
 const WHOLE = /^[+-]?(\d+)(?:\.0*)?$/;
 
 /** A number of at most 15 digits and nothing else; NaN when it is anything else. */
-function smallInteger(b: Buffer, start: number, end: number): number {
+export function smallInteger(b: Buffer, start: number, end: number): number {
   const digits = b[start] === 45 ? start + 1 : start;
   if (digits === end || end - digits > 15) return Number.NaN;
   let value = 0;

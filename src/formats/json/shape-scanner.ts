@@ -1,6 +1,6 @@
 import type { SqlType } from '../../values/types.ts';
+import type { ColumnSlot } from '../column-slot.ts';
 import type { TimestampReader } from './byte-times.ts';
-import type { ColumnSlot } from './column-slot.ts';
 import { plainStringEnd, skipNumber, skipValue } from './json-syntax.ts';
 import type { ReadValue } from './json-values.ts';
 

@@ -10,6 +10,7 @@ import {
   GraphQLSchema,
   GraphQLString,
 } from 'graphql';
+import { isStored } from '../../catalog/objects.ts';
 import { refuseInternal, usersTopics } from '../../catalog/topic-relation.ts';
 import type { Services } from '../route.ts';
 import { pipelineJson } from '../routes/pipelines.ts';
@@ -113,7 +114,7 @@ const QUERIES: Readonly<Record<string, Field>> = {
       const stats = new Map((await context.engine.stats()).objects.map((one) => [one.id, one]));
       return context.catalog
         .list()
-        .filter((one) => one.kind === 'view' || one.kind === 'table')
+        .filter(isStored)
         .map((one) => viewJson(one, stats.get(one.id)));
     },
   },
@@ -170,7 +171,7 @@ export function buildSchema({ executor }: Services): GraphQLSchema {
   const query: Record<string, Field> = { ...QUERIES };
   const subscription: Record<string, Field> = {};
   for (const view of executor.context.catalog.list()) {
-    if (view.kind !== 'view' && view.kind !== 'table') continue;
+    if (!isStored(view)) continue;
     let name = graphqlName(view.name);
     while (query[name] !== undefined) name += '_';
     const generated = generateFields({ ...view, name });

@@ -1,5 +1,5 @@
 import type { SqlContext } from '../../catalog/context.ts';
-import type { CatalogObject } from '../../catalog/objects.ts';
+import { type CatalogObject, isStored } from '../../catalog/objects.ts';
 import { StreamError } from '../../lib/errors.ts';
 import type { ObjectStats } from '../../ports/engine.ts';
 import type { Batch, ColumnSchema } from '../../values/batch.ts';
@@ -18,7 +18,7 @@ export const viewRoutes: readonly Route[] = [
     handle: async ({ executor }) => {
       const { catalog, engine } = executor.context;
       const stats = new Map((await engine.stats()).objects.map((one) => [one.id, one]));
-      const readable = catalog.list().filter((one) => one.kind === 'view' || one.kind === 'table');
+      const readable = catalog.list().filter(isStored);
       return { views: readable.map((one) => viewJson(one, stats.get(one.id))) };
     },
   },
@@ -63,7 +63,7 @@ export const viewRoutes: readonly Route[] = [
 
 function findView(context: SqlContext, name: string): CatalogObject {
   const view = context.catalog.get(name);
-  if (view === undefined || (view.kind !== 'view' && view.kind !== 'table')) {
+  if (view === undefined || !isStored(view)) {
     throw new StreamError('NOT_FOUND', `there is no view or table "${name}"`, { hint: 'GET /api/v1/views lists them' });
   }
   return view;

@@ -1,4 +1,5 @@
-import { createJsonDecoder } from '../../../src/formats/json/json-decoder.ts';
+import type { ValueDecoder } from '../../../src/formats/decoder.ts';
+import { createDecoder } from '../../../src/formats/formats.ts';
 import type { SourceSpec } from '../../../src/ports/engine.ts';
 import { type Batch, gatherBatch } from '../../../src/values/batch.ts';
 import type { Column } from '../../../src/values/column.ts';
@@ -75,7 +76,7 @@ export function markLate(
 export class AppendDecoder implements RecordDecoder {
   readonly #spec: SourceSpec;
   readonly #output: DecodedOutput;
-  readonly #decoder: ReturnType<typeof createJsonDecoder>;
+  readonly #decoder: ValueDecoder;
   /** For each wanted column, its place among the decoded ones, or a hidden column's name. */
   readonly #plan: readonly (number | string)[];
   /** Place of the watermark column among the decoded ones. */
@@ -93,7 +94,13 @@ export class AppendDecoder implements RecordDecoder {
       ...new Set([...wanted.filter((column) => column < declared), ...(spec.watermark ? [spec.watermark.column] : [])]),
     ];
     decoded.sort((a, b) => a - b);
-    this.#decoder = createJsonDecoder(spec.columns.slice(0, declared), decoded);
+    const columns = spec.columns.slice(0, declared);
+    this.#decoder = createDecoder(spec.format, {
+      columns,
+      wanted: decoded,
+      key: [],
+      options: spec.formatOptions ?? {},
+    });
     this.#plan = wanted.map((column) => (column < declared ? decoded.indexOf(column) : spec.columns[column].name));
     this.#timeAt = spec.watermark === null ? -1 : decoded.indexOf(spec.watermark.column);
     const hidden = new Set(this.#plan.filter((place) => typeof place === 'string'));

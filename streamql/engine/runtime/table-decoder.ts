@@ -1,4 +1,5 @@
-import { createJsonDecoder } from '../../../src/formats/json/json-decoder.ts';
+import type { ValueDecoder } from '../../../src/formats/decoder.ts';
+import { createDecoder } from '../../../src/formats/formats.ts';
 import type { SourceSpec } from '../../../src/ports/engine.ts';
 import { type Column, ColumnBuilder, datumAt } from '../../../src/values/column.ts';
 import { equalDatums } from '../../../src/values/compare.ts';
@@ -32,8 +33,9 @@ export class TableDecoder implements RecordDecoder {
   readonly #output: DecodedOutput;
   readonly #declared: number;
   readonly #keyNames: readonly string[];
-  readonly #keys: ReturnType<typeof createJsonDecoder>;
-  readonly #values: ReturnType<typeof createJsonDecoder>;
+  readonly #keys: ValueDecoder;
+  readonly #values: ValueDecoder;
+  readonly #jsonKeys: boolean;
   readonly #meta: RecordMeta;
   /** Per record taken: its row in the decoded keys and in the decoded values, or NONE. */
   #keyRows: number[] = [];
@@ -51,25 +53,29 @@ export class TableDecoder implements RecordDecoder {
       .slice(0, this.#declared)
       .map((column, i) => (key.includes(i) ? { ...column, nullable: true } : column));
     this.#keyNames = key.map((column) => columns[column].name);
-    this.#keys = createJsonDecoder(columns, [...key]);
-    this.#values = createJsonDecoder(
-      columns,
-      columns.map((_, i) => i),
-    );
+    const keyFormat = spec.keyFormat ?? { name: 'json', options: {} };
+    this.#jsonKeys = keyFormat.name === 'json';
+    this.#keys = createDecoder(keyFormat.name, {
+      columns: key.map((column) => columns[column]),
+      wanted: key.map((_, k) => k),
+      key: [],
+      options: keyFormat.options,
+    });
+    const wanted = columns.map((_, i) => i);
+    this.#values = createDecoder(spec.format, { columns, wanted, key, options: spec.formatOptions ?? {} });
     this.#meta = new RecordMeta(spec.topic, batchRecords, HIDDEN_NAMES);
   }
 
   take(record: LogRecord, partition: number): void {
     let keyRow = NONE;
     if (record.keyEnd >= 0) {
-      const json = tableKeyJson(record.buffer.subarray(record.keyStart, record.keyEnd), this.#keyNames);
-      if (json !== null) {
-        if (!this.#decodeKey(json) && !this.#decodeKey(rawKeyJson(keyText(record)!, this.#keyNames))) {
-          this.#malformed(record, partition, `the record key is no (${this.#keyNames.join(', ')})`);
-          return;
-        }
-        keyRow = this.#keys.rows - 1;
+      const found = this.#jsonKeys ? this.#takeJsonKey(record) : this.#takeKey(record);
+      if (found === false) {
+        const why = this.#jsonKeys ? '' : `: ${this.#keys.error}`;
+        this.#malformed(record, partition, `the record key is no (${this.#keyNames.join(', ')})${why}`);
+        return;
       }
+      if (found === true) keyRow = this.#keys.rows - 1;
     }
     let valueRow = NONE;
     if (record.valueEnd >= 0) {
@@ -143,6 +149,17 @@ export class TableDecoder implements RecordDecoder {
     const { old, fresh } = this.#store.write(columns, count, keptDeletes);
     if (old !== null) this.#output.onBatch(old);
     if (fresh !== null) this.#output.onBatch(fresh);
+  }
+
+  /** Null when there is none: the value's columns name the row then. */
+  #takeJsonKey(record: LogRecord): boolean | null {
+    const json = tableKeyJson(record.buffer.subarray(record.keyStart, record.keyEnd), this.#keyNames);
+    if (json === null) return null;
+    return this.#decodeKey(json) || this.#decodeKey(rawKeyJson(keyText(record)!, this.#keyNames));
+  }
+
+  #takeKey(record: LogRecord): boolean | null {
+    return this.#keys.decode(record.buffer, record.keyStart, record.keyEnd);
   }
 
   #decodeKey(json: Buffer | null | undefined): boolean {

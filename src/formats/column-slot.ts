@@ -1,6 +1,6 @@
-import type { ColumnSchema } from '../../values/batch.ts';
-import { allocate, type Column, ColumnBuilder, PlainColumn, TextColumn } from '../../values/column.ts';
-import type { Datum } from '../../values/types.ts';
+import type { ColumnSchema } from '../values/batch.ts';
+import { allocate, type Column, ColumnBuilder, PlainColumn, TextColumn } from '../values/column.ts';
+import type { Datum } from '../values/types.ts';
 
 type Numbers = Float64Array | Int32Array | Uint8Array;
 

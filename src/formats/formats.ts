@@ -1,0 +1,106 @@
+/**
+ * The formats of record values: `WITH (format = …)` of CREATE SOURCE and CREATE TABLE. A row of FORMATS says which options a format has, which
+ * columns its schema gives, and how to decode. docs/reference/formats.md is the same for users.
+ */
+import { StreamError } from '../lib/errors.ts';
+import type { OptionSpec } from '../ports/sink.ts';
+import type { ColumnSchema } from '../values/batch.ts';
+import { type CsvOptions, createCsvDecoder } from './csv/csv-decoder.ts';
+import type { ValueDecoder } from './decoder.ts';
+import { createJsonDecoder } from './json/json-decoder.ts';
+import { createRawDecoder, RAW_COLUMNS } from './raw/raw-decoder.ts';
+
+export type Options = Readonly<Record<string, string>>;
+
+export interface DecoderContext {
+  readonly columns: readonly ColumnSchema[];
+  /** Positions in `columns`, in the order of the decoded columns. */
+  readonly wanted: readonly number[];
+  /** Positions of the primary key; empty for a source. */
+  readonly key: readonly number[];
+  readonly options: Options;
+}
+
+interface Format {
+  /** Names of FORMAT_OPTIONS that it takes. */
+  readonly options: readonly string[];
+  /** Columns when none are declared; null when only records can tell. */
+  columns(options: Options): readonly ColumnSchema[] | null;
+  /** OPTION_INVALID, SQL_BIND, SQL_TYPE, SQL_UNSUPPORTED when options and columns do not fit. */
+  decoder(context: DecoderContext): ValueDecoder;
+}
+
+const FORMATS: Readonly<Record<string, Format>> = {
+  json: {
+    options: [],
+    columns: () => null,
+    decoder: ({ columns, wanted }) => createJsonDecoder(columns, wanted),
+  },
+  csv: {
+    options: ['delimiter', 'quote', 'null_text'],
+    columns() {
+      throw new StreamError('SQL_BIND', 'a csv source needs its columns declared', {
+        hint: 'declare them in the order of the fields',
+      });
+    },
+    decoder: ({ columns, wanted, options }) => createCsvDecoder(columns, wanted, csvOptions(options)),
+  },
+  raw: {
+    options: [],
+    columns: () => RAW_COLUMNS,
+    decoder: ({ columns, wanted, key }) => createRawDecoder(columns, wanted, key),
+  },
+};
+
+export const FORMAT_NAMES: readonly string[] = Object.keys(FORMATS);
+
+/** What a record key may be written in; `json` takes bare text too (streamql/engine/runtime/table-key.ts). */
+export const KEY_FORMAT_NAMES: readonly string[] = ['json', 'csv', 'raw'];
+
+/** Options of `WITH` that belong to formats. Those of keys are the same with `key_` before them. */
+export const FORMAT_OPTIONS: readonly OptionSpec[] = [
+  { name: 'delimiter', doc: 'csv: what stands between fields, one ASCII character or \\t; default: a comma.' },
+  { name: 'quote', doc: 'csv: what fields may be enclosed in, one ASCII character; default: the double quote.' },
+  { name: 'null_text', doc: 'csv: a field of this text, not in quotes, is NULL; default: the empty text.' },
+];
+
+const formatOf = (name: string): Format => {
+  const format = FORMATS[name];
+  if (format === undefined) throw new StreamError('OPTION_INVALID', `there is no format ${name}`);
+  return format;
+};
+
+/** Those of `given` that are for the format. OPTION_INVALID for one that only other formats have. */
+export function formatOptions(name: string, given: Options): Options {
+  const { options } = formatOf(name);
+  const own: Record<string, string> = {};
+  for (const { name: option } of FORMAT_OPTIONS) {
+    if (given[option] === undefined) continue;
+    if (!options.includes(option)) {
+      throw new StreamError('OPTION_INVALID', `option ${option} means nothing for format ${name}`, {
+        hint: options.length === 0 ? 'leave it out' : `this format has: ${options.join(', ')}`,
+      });
+    }
+    own[option] = given[option];
+  }
+  return own;
+}
+
+export const formatColumns = (name: string, options: Options): readonly ColumnSchema[] | null =>
+  formatOf(name).columns(options);
+
+export const createDecoder = (name: string, context: DecoderContext): ValueDecoder => formatOf(name).decoder(context);
+
+function csvOptions(options: Options): CsvOptions {
+  const delimiter = singleByte('delimiter', options['delimiter'] === '\\t' ? '\t' : (options['delimiter'] ?? ','));
+  const quote = singleByte('quote', options['quote'] ?? '"');
+  if (delimiter === quote) throw new StreamError('OPTION_INVALID', 'delimiter and quote are the same');
+  return { delimiter, quote, nullText: options['null_text'] ?? '' };
+}
+
+function singleByte(name: string, text: string): number {
+  const code = text.charCodeAt(0);
+  if (text.length !== 1 || code > 126 || code === 10 || code === 13)
+    throw new StreamError('OPTION_INVALID', `${name} = '${text}': expected one ASCII character`);
+  return code;
+}

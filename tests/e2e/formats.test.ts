@@ -1,0 +1,95 @@
+import { Kafka, logLevel, type Producer } from 'kafkajs';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ServerProcess, temporaryDirectory } from '../support/process.ts';
+
+/** Sources and tables in every format, from a client's records to rows, dead letters and back after kill −9. */
+
+const directory = temporaryDirectory();
+let server: ServerProcess;
+let producer: Producer;
+
+async function connect(): Promise<void> {
+  producer = new Kafka({ clientId: 'tests', brokers: [server.kafka], logLevel: logLevel.NOTHING }).producer();
+  await producer.connect();
+}
+
+beforeAll(async () => {
+  server = await ServerProcess.start(directory.path);
+  await connect();
+});
+afterAll(async () => {
+  await producer.disconnect();
+  await server.stop();
+  directory.remove();
+});
+
+type Bytes = string | Buffer | null;
+const send = async (topic: string, ...records: (readonly [key: Bytes, value: Bytes])[]): Promise<void> => {
+  await producer.send({ topic, messages: records.map(([key, value]) => ({ key, value })) });
+};
+const problem = async (sql: string) => {
+  const { status, json } = await server.request('POST', '/api/v1/sql', { sql });
+  return status === 200 ? null : `${json.code}: ${json.detail}`;
+};
+
+test('csv: rows, dead letters with their cause, a table with csv keys', async () => {
+  await server.sql(`CREATE SOURCE sales (id BIGINT, place VARCHAR, amount DECIMAL(10,2)) WITH (format = 'csv', delimiter = ';');
+    CREATE MATERIALIZED VIEW by_place AS SELECT place, sum(amount) AS amount FROM sales GROUP BY place;
+    CREATE TABLE stock (place VARCHAR, item VARCHAR, n INTEGER, PRIMARY KEY (place, item)) WITH (format = 'csv', key_format = 'csv')`);
+  await send('sales', [null, '1;"a;b";1.5'], [null, '2;;3'], [null, '3;c'], [null, '4;"a;b";2']);
+  await send('stock', ['x,1', 'x,1,5'], ['x,2', 'x,2,6'], ['x,1', null], ['y', null], ['x,2', 'x,3,7']);
+  await server.sql('FLUSH');
+  expect(await server.rows('SELECT place, amount FROM by_place ORDER BY amount')).toEqual([
+    [null, 3],
+    ['a;b', 3.5],
+  ]);
+  expect(await server.rows('SELECT "offset", reason FROM sales$errors')).toEqual([
+    [2, 'there are 2 fields for 3 columns'],
+  ]);
+  expect(await server.rows('SELECT id FROM sales ORDER BY id')).toEqual([[1], [2], [4]]);
+  expect(await server.rows('SELECT * FROM stock')).toEqual([['x', '2', 6]]);
+  expect(await server.rows('SELECT reason FROM stock$errors ORDER BY "offset"')).toEqual([
+    ['the record key is no (place, item): there are 1 fields for 2 columns'],
+    ['item differs between key and value'],
+  ]);
+});
+
+test('raw: bytes without declared columns, a table of texts by key', async () => {
+  await server.request('POST', '/api/v1/topics', { name: 'blobs', partitions: 1 });
+  await server.sql(`CREATE SOURCE blobs WITH (format = 'raw');
+    CREATE TABLE kv (k VARCHAR PRIMARY KEY, v VARCHAR) WITH (format = 'raw', key_format = 'raw')`);
+  await send('blobs', [null, Buffer.from([1, 255])]);
+  await send('kv', ['7', 'seven'], ['"q"', 'quoted'], ['8', 'eight'], ['8', null]);
+  await server.sql('FLUSH');
+  expect(await server.rows("SELECT encode(data, 'hex') FROM blobs")).toEqual([['01ff']]);
+  expect(await server.rows('SELECT k, v FROM kv ORDER BY v')).toEqual([
+    ['"q"', 'quoted'],
+    ['7', 'seven'],
+  ]);
+});
+
+test('what does not fit is refused when it is created, and SQL does not write what it cannot', async () => {
+  expect(await problem("CREATE SOURCE bad WITH (format = 'csv')")).toMatch(/SQL_BIND: a csv source needs its columns/);
+  expect(await problem("CREATE SOURCE bad (a INT, b INT) WITH (format = 'raw')")).toMatch(/SQL_BIND: a raw record/);
+  expect(await problem("CREATE SOURCE bad (a INT) WITH (delimiter = ';')")).toMatch(/OPTION_INVALID: option delimiter/);
+  expect(await problem("CREATE SOURCE bad (a INT) WITH (key_format = 'raw')")).toMatch(/OPTION_INVALID: key_format/);
+  expect(await problem("CREATE SOURCE bad (a INT) WITH (format = 'xml')")).toMatch(/OPTION_INVALID: format = 'xml'/);
+  expect(await problem('CREATE SOURCE bad (a INT PRIMARY KEY)')).toMatch(/SQL_UNSUPPORTED: PRIMARY KEY on a source/);
+  expect(await problem("INSERT INTO kv VALUES ('a', 'b')")).toMatch(/SQL_UNSUPPORTED: records of "kv" are raw/);
+});
+
+test('after kill -9 every format goes on where it was', { timeout: 60_000 }, async () => {
+  await producer.disconnect();
+  await server.kill();
+  server = await ServerProcess.start(directory.path);
+  await connect();
+  await send('sales', [null, '5;c;1']);
+  await send('kv', ['9', 'nine']);
+  await server.sql('FLUSH');
+  expect(await server.rows('SELECT place, amount FROM by_place ORDER BY amount, place')).toEqual([
+    ['c', 1],
+    [null, 3],
+    ['a;b', 3.5],
+  ]);
+  expect(await server.rows('SELECT count(*) FROM kv')).toEqual([[3]]);
+});
