@@ -12,6 +12,7 @@ import type {
 import { parseStatements } from '../../streamql/parser/parser.ts';
 import type { Plan } from '../../streamql/plan/plan.ts';
 import { optimize } from '../../streamql/rules/optimize.ts';
+import { HEADER_BYTES } from '../formats/confluent-header.ts';
 import { createDecoder, formatColumns, formatOptions } from '../formats/formats.ts';
 import { inferColumns } from '../formats/json/infer.ts';
 import { StreamError } from '../lib/errors.ts';
@@ -45,7 +46,10 @@ export async function createSource(
   const format = formatsOf(options);
   if (declared.length === 0) {
     const given = formatColumns(format.format, format.formatOptions ?? {});
-    declared = given === null ? await inferTopicColumns(context, topic, statement.name) : [...given];
+    declared =
+      given === null
+        ? await inferTopicColumns(context, topic, statement.name, options)
+        : bindGiven(given, statement.name);
   }
   const watermark = statement.watermark === null ? null : bindWatermark(statement.watermark, declared);
   const key = keyPositions(statement, declared, options);
@@ -89,6 +93,16 @@ function formatsOf(
     ...(Object.keys(ofValues).length > 0 && { formatOptions: ofValues }),
     ...(keyName !== 'json' && { keyFormat: { name: keyName, options: ofKeys } }),
   };
+}
+
+/** Columns that a schema gives may be named as it likes, but for hidden columns. */
+function bindGiven(given: readonly ColumnSchema[], owner: Name): ColumnSchema[] {
+  const taken = given.find(({ name }) => HIDDEN_COLUMNS.some((column) => column.name === name));
+  if (taken === undefined) return [...given];
+  throw new StreamError('SQL_BIND', `field "${taken.name}" of "${owner.text}" has the name of a hidden column`, {
+    at: owner.at,
+    hint: 'declare the columns that you need, without it',
+  });
 }
 
 /** Null for rows without a key. */
@@ -365,7 +379,13 @@ async function ensureTopic(
   return true;
 }
 
-async function inferTopicColumns(context: SqlContext, topic: string, owner: Name): Promise<ColumnSchema[]> {
+async function inferTopicColumns(
+  context: SqlContext,
+  topic: string,
+  owner: Name,
+  options: Readonly<Record<string, string>>,
+): Promise<ColumnSchema[]> {
+  const header = options['header'] === 'confluent' ? HEADER_BYTES : 0;
   const info = context.log.describeTopic(topic);
   const values: Buffer[] = [];
   for (let partition = 0; partition < (info?.partitions ?? 0) && values.length < INFER_RECORDS; partition++) {
@@ -375,7 +395,8 @@ async function inferTopicColumns(context: SqlContext, topic: string, owner: Name
     for (let offset = logStart; offset < highWatermark && values.length === before; ) {
       const cursor = new RecordCursor(await context.log.read(topic, partition, offset, INFER_BYTES));
       while (values.length < INFER_RECORDS && cursor.next()) {
-        if (cursor.valueEnd >= 0) values.push(cursor.buffer.subarray(cursor.valueStart, cursor.valueEnd));
+        if (cursor.valueEnd >= cursor.valueStart + header)
+          values.push(cursor.buffer.subarray(cursor.valueStart + header, cursor.valueEnd));
       }
       if (cursor.endOffset <= offset) break;
       offset = cursor.endOffset;

@@ -25,7 +25,7 @@ export const SOURCE_OPTIONS: readonly OptionSpec[] = [
     doc: 'Tables: how record keys are written; json takes bare text too. Its options are those of formats with key_ before them.',
     oneOf: KEY_FORMAT_NAMES,
   },
-  ...FORMAT_OPTIONS.map(({ name, doc }) => ({ name: `key_${name}`, doc: `Of key_format. ${doc}` })),
+  ...FORMAT_OPTIONS.map((spec) => ({ ...spec, name: `key_${spec.name}`, doc: `Of key_format. ${spec.doc}` })),
 ];
 
 /** Checks names and choices, fills in defaults. OPTION_INVALID with the position of the culprit. */

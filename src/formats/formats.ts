@@ -5,6 +5,8 @@
 import { StreamError } from '../lib/errors.ts';
 import type { OptionSpec } from '../ports/sink.ts';
 import type { ColumnSchema } from '../values/batch.ts';
+import { avroColumns, createAvroDecoder } from './avro/avro-decoder.ts';
+import { HeaderDecoder, schemaIdOf } from './confluent-header.ts';
 import { type CsvOptions, createCsvDecoder } from './csv/csv-decoder.ts';
 import type { ValueDecoder } from './decoder.ts';
 import { createJsonDecoder } from './json/json-decoder.ts';
@@ -32,7 +34,7 @@ interface Format {
 
 const FORMATS: Readonly<Record<string, Format>> = {
   json: {
-    options: [],
+    options: ['header', 'schema_id'],
     columns: () => null,
     decoder: ({ columns, wanted }) => createJsonDecoder(columns, wanted),
   },
@@ -50,15 +52,27 @@ const FORMATS: Readonly<Record<string, Format>> = {
     columns: () => RAW_COLUMNS,
     decoder: ({ columns, wanted, key }) => createRawDecoder(columns, wanted, key),
   },
+  avro: {
+    options: ['schema', 'header', 'schema_id'],
+    columns: (options) => avroColumns(schemaOf(options)),
+    decoder: ({ columns, wanted, key, options }) => createAvroDecoder(columns, wanted, schemaOf(options), key),
+  },
 };
 
 export const FORMAT_NAMES: readonly string[] = Object.keys(FORMATS);
 
 /** What a record key may be written in; `json` takes bare text too (streamql/engine/runtime/table-key.ts). */
-export const KEY_FORMAT_NAMES: readonly string[] = ['json', 'csv', 'raw'];
+export const KEY_FORMAT_NAMES: readonly string[] = ['json', 'csv', 'raw', 'avro'];
 
 /** Options of `WITH` that belong to formats. Those of keys are the same with `key_` before them. */
 export const FORMAT_OPTIONS: readonly OptionSpec[] = [
+  { name: 'schema', doc: 'avro: the schema that records are written with, as JSON.' },
+  {
+    name: 'header',
+    doc: "json, avro: what stands before the value: none, or confluent for a zero byte and a schema's id.",
+    oneOf: ['none', 'confluent'],
+  },
+  { name: 'schema_id', doc: "With header = 'confluent': the one id that is read; default: any." },
   { name: 'delimiter', doc: 'csv: what stands between fields, one ASCII character or \\t; default: a comma.' },
   { name: 'quote', doc: 'csv: what fields may be enclosed in, one ASCII character; default: the double quote.' },
   { name: 'null_text', doc: 'csv: a field of this text, not in quotes, is NULL; default: the empty text.' },
@@ -89,7 +103,21 @@ export function formatOptions(name: string, given: Options): Options {
 export const formatColumns = (name: string, options: Options): readonly ColumnSchema[] | null =>
   formatOf(name).columns(options);
 
-export const createDecoder = (name: string, context: DecoderContext): ValueDecoder => formatOf(name).decoder(context);
+export function createDecoder(name: string, context: DecoderContext): ValueDecoder {
+  const decoder = formatOf(name).decoder(context);
+  const schemaId = schemaIdOf(context.options['schema_id']);
+  if (context.options['header'] === 'confluent') return new HeaderDecoder(decoder, schemaId, null);
+  if (schemaId === null) return decoder;
+  throw new StreamError('OPTION_INVALID', "schema_id is for header = 'confluent'");
+}
+
+function schemaOf(options: Options): string {
+  const { schema } = options;
+  if (schema !== undefined) return schema;
+  throw new StreamError('OPTION_INVALID', 'option schema is missing', {
+    hint: 'write the schema of the records as text: schema = …',
+  });
+}
 
 function csvOptions(options: Options): CsvOptions {
   const delimiter = singleByte('delimiter', options['delimiter'] === '\\t' ? '\t' : (options['delimiter'] ?? ','));

@@ -1,3 +1,4 @@
+import avro from 'avsc';
 import { Kafka, logLevel, type Producer } from 'kafkajs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ServerProcess, temporaryDirectory } from '../support/process.ts';
@@ -66,6 +67,37 @@ test('raw: bytes without declared columns, a table of texts by key', async () =>
     ['"q"', 'quoted'],
     ['7', 'seven'],
   ]);
+});
+
+test("avro: columns from the schema, a key in avro, Confluent's header", async () => {
+  const schema = JSON.stringify({
+    type: 'record',
+    name: 'Trip',
+    fields: [
+      { name: 'id', type: 'long' },
+      { name: 'at', type: { type: 'long', logicalType: 'timestamp-millis' } },
+      { name: 'fare', type: ['null', { type: 'bytes', logicalType: 'decimal', precision: 9, scale: 2 }] },
+      { name: 'stops', type: { type: 'array', items: 'string' } },
+    ],
+  });
+  const type = avro.Type.forSchema(JSON.parse(schema), { wrapUnions: false });
+  const trip = (id: number, fare: string | null) =>
+    type.toBuffer({ id, at: 1.5e12, fare: fare === null ? null : Buffer.from(fare, 'hex'), stops: ['a', `b${id}`] });
+  const framed = (value: Buffer) => Buffer.concat([Buffer.from([0, 0, 0, 0, 9]), value]);
+  await server.request('POST', '/api/v1/topics', { name: 'trips', partitions: 1 });
+  await server.sql(`CREATE SOURCE trips WITH (format = 'avro', schema = '${schema}');
+    CREATE MATERIALIZED VIEW fares AS SELECT count(*) AS n, sum(fare) AS fare, max(stops[2]) AS stop, max(at) AS at FROM trips;
+    CREATE TABLE trip (id BIGINT PRIMARY KEY, fare DECIMAL(9,2)) WITH (format = 'avro', schema = '${schema}', header = 'confluent', key_format = 'avro', key_schema = '"long"')`);
+  await send('trips', [null, trip(1, '0096')], [null, framed(trip(2, null))], [null, trip(3, null)]);
+  const key = (id: number) => avro.Type.forSchema('long').toBuffer(id);
+  await send('trip', [key(1), framed(trip(1, '64'))], [key(2), framed(trip(2, '65'))], [key(1), null]);
+  await server.sql('FLUSH');
+  expect(await server.rows('SELECT * FROM fares')).toEqual([[2, 1.5, 'b3', '2017-07-14T02:40:00Z']]);
+  expect(await server.rows('SELECT "offset", code FROM trips$errors')).toEqual([[1, 'RECORD_MALFORMED']]);
+  expect(await server.rows('SELECT id, fare FROM trip')).toEqual([[2, 1.01]]);
+  expect(await problem(`CREATE SOURCE bad (nope INT) WITH (format = 'avro', schema = '${schema}')`)).toMatch(
+    /SQL_BIND/,
+  );
 });
 
 test('what does not fit is refused when it is created, and SQL does not write what it cannot', async () => {
