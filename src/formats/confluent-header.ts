@@ -9,7 +9,7 @@ export const HEADER_BYTES = 5;
 export const BEGINS_LIKE_HEADER = " (it begins like Confluent's header, which header = 'confluent' passes over)";
 
 /** How many bytes of the value's own framing follow the id; −1 when they are not what is declared. */
-type Framing = (buffer: Buffer, start: number, end: number) => number;
+export type Framing = (buffer: Buffer, start: number, end: number) => number;
 
 /** `WITH (header = 'confluent' [, schema_id = '7'])`: a record with another id, or without the header, is malformed. */
 export class HeaderDecoder implements ValueDecoder {

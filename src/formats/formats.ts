@@ -6,10 +6,11 @@ import { StreamError } from '../lib/errors.ts';
 import type { OptionSpec } from '../ports/sink.ts';
 import type { ColumnSchema } from '../values/batch.ts';
 import { avroColumns, createAvroDecoder } from './avro/avro-decoder.ts';
-import { HeaderDecoder, schemaIdOf } from './confluent-header.ts';
+import { type Framing, HeaderDecoder, schemaIdOf } from './confluent-header.ts';
 import { type CsvOptions, createCsvDecoder } from './csv/csv-decoder.ts';
 import type { ValueDecoder } from './decoder.ts';
 import { createJsonDecoder } from './json/json-decoder.ts';
+import { createProtoDecoder, messageIndexes, protoColumns } from './protobuf/proto-decoder.ts';
 import { createRawDecoder, RAW_COLUMNS } from './raw/raw-decoder.ts';
 
 export type Options = Readonly<Record<string, string>>;
@@ -30,6 +31,8 @@ interface Format {
   columns(options: Options): readonly ColumnSchema[] | null;
   /** OPTION_INVALID, SQL_BIND, SQL_TYPE, SQL_UNSUPPORTED when options and columns do not fit. */
   decoder(context: DecoderContext): ValueDecoder;
+  /** What follows the schema's id in Confluent's header. */
+  framing?(options: Options): Framing;
 }
 
 const FORMATS: Readonly<Record<string, Format>> = {
@@ -57,19 +60,30 @@ const FORMATS: Readonly<Record<string, Format>> = {
     columns: (options) => avroColumns(schemaOf(options)),
     decoder: ({ columns, wanted, key, options }) => createAvroDecoder(columns, wanted, schemaOf(options), key),
   },
+  protobuf: {
+    options: ['schema', 'message', 'header', 'schema_id'],
+    columns: (options) => protoColumns(schemaOf(options), options['message']),
+    decoder: ({ columns, wanted, key, options }) =>
+      createProtoDecoder(columns, wanted, schemaOf(options), options['message'], key),
+    framing: (options) => messageIndexes(schemaOf(options), options['message']),
+  },
 };
 
 export const FORMAT_NAMES: readonly string[] = Object.keys(FORMATS);
 
 /** What a record key may be written in; `json` takes bare text too (streamql/engine/runtime/table-key.ts). */
-export const KEY_FORMAT_NAMES: readonly string[] = ['json', 'csv', 'raw', 'avro'];
+export const KEY_FORMAT_NAMES: readonly string[] = ['json', 'csv', 'raw', 'avro', 'protobuf'];
 
 /** Options of `WITH` that belong to formats. Those of keys are the same with `key_` before them. */
 export const FORMAT_OPTIONS: readonly OptionSpec[] = [
-  { name: 'schema', doc: 'avro: the schema that records are written with, as JSON.' },
+  {
+    name: 'schema',
+    doc: 'avro: the schema that records are written with, as JSON. protobuf: the text of a .proto file, or a FileDescriptorSet in base64.',
+  },
+  { name: 'message', doc: 'protobuf: the full name of the message; default: the only one.' },
   {
     name: 'header',
-    doc: "json, avro: what stands before the value: none, or confluent for a zero byte and a schema's id.",
+    doc: "json, avro, protobuf: what stands before the value: none, or confluent for a zero byte and a schema's id.",
     oneOf: ['none', 'confluent'],
   },
   { name: 'schema_id', doc: "With header = 'confluent': the one id that is read; default: any." },
@@ -104,9 +118,11 @@ export const formatColumns = (name: string, options: Options): readonly ColumnSc
   formatOf(name).columns(options);
 
 export function createDecoder(name: string, context: DecoderContext): ValueDecoder {
-  const decoder = formatOf(name).decoder(context);
+  const format = formatOf(name);
+  const decoder = format.decoder(context);
   const schemaId = schemaIdOf(context.options['schema_id']);
-  if (context.options['header'] === 'confluent') return new HeaderDecoder(decoder, schemaId, null);
+  if (context.options['header'] === 'confluent')
+    return new HeaderDecoder(decoder, schemaId, format.framing?.(context.options) ?? null);
   if (schemaId === null) return decoder;
   throw new StreamError('OPTION_INVALID', "schema_id is for header = 'confluent'");
 }

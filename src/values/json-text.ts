@@ -1,5 +1,7 @@
+import { compareText } from './compare.ts';
+
 /**
- * JSON text in one form per value: no white space, object keys sorted and each once (the last wins), escapes as short as they can be,
+ * JSON text in one form per value: no white space, object keys in Postgres's order (by bytes of length, then by bytes) and each once (the last wins), escapes as short as they can be,
  * numbers with their own digits. What a jsonb datum is. Undefined when the text is not JSON.
  */
 export function canonicalJsonText(text: string): string | undefined {
@@ -121,11 +123,14 @@ class Parser {
   }
 }
 
+/** Postgres's order of keys in jsonb. src/formats/json/json-canonical.ts sorts bytes the same way. */
+const compareKeys = (a: string, b: string): number => Buffer.byteLength(a) - Buffer.byteLength(b) || compareText(a, b);
+
 /** In the canonical form. */
 export function printJson(value: Json): string {
   if (value instanceof NumberText) return value.text;
   if (value instanceof Map) {
-    const keys = [...value.keys()].sort();
+    const keys = [...value.keys()].sort(compareKeys);
     return `{${keys.map((key) => `${JSON.stringify(key)}:${printJson(value.get(key) as Json)}`).join(',')}}`;
   }
   if (Array.isArray(value)) return `[${value.map(printJson).join(',')}]`;

@@ -18,6 +18,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   freshness: () => import('./freshness.ts'),
   'point-read': () => import('./point-read.ts'),
   start: () => import('./start.ts'),
+  formats: () => import('./formats.ts'),
   broker: () => import('./broker.ts'),
   'broker-beside-kafka': async () => ({ bench: (await import('./broker.ts')).besideKafka }),
 };

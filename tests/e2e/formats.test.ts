@@ -1,5 +1,6 @@
 import avro from 'avsc';
 import { Kafka, logLevel, type Producer } from 'kafkajs';
+import protobuf from 'protobufjs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ServerProcess, temporaryDirectory } from '../support/process.ts';
 
@@ -98,6 +99,37 @@ test("avro: columns from the schema, a key in avro, Confluent's header", async (
   expect(await problem(`CREATE SOURCE bad (nope INT) WITH (format = 'avro', schema = '${schema}')`)).toMatch(
     /SQL_BIND/,
   );
+});
+
+test('protobuf: columns from a message, one that grew, keys in protobuf', async () => {
+  const old = 'message Ping { int64 id = 1; string host = 2; }';
+  const grown = `message Ping { int64 id = 1; string host = 2; optional double ms = 3; repeated string tags = 4; } message Key { int64 id = 1; }`;
+  const typeOf = (text: string, name: string) => protobuf.parse(`syntax = "proto3"; ${text}`).root.lookupType(name);
+  const bytes = (text: string, name: string, value: object) =>
+    Buffer.from(typeOf(text, name).encode(typeOf(text, name).create(value)).finish());
+  const options = `format = 'protobuf', schema = 'syntax = "proto3"; ${grown}', message = 'Ping'`;
+  await server.request('POST', '/api/v1/topics', { name: 'pings', partitions: 1 });
+  await server.sql(`CREATE SOURCE pings WITH (${options});
+    CREATE MATERIALIZED VIEW slow AS SELECT host, max(ms) AS ms, max(cardinality(tags)) AS tags FROM pings GROUP BY host;
+    CREATE TABLE ping (id BIGINT PRIMARY KEY, host VARCHAR) WITH (${options}, key_format = 'protobuf', key_schema = 'syntax = "proto3"; ${grown}', key_message = 'Key')`);
+  const ping = { id: 1, host: 'a', ms: 2.5, tags: ['x', 'y'] };
+  await send(
+    'pings',
+    [null, bytes(old, 'Ping', { id: 1, host: 'a' })],
+    [null, bytes(grown, 'Ping', ping)],
+    [null, 'x'],
+  );
+  const key = (id: number) => bytes(grown, 'Key', { id });
+  await send(
+    'ping',
+    [key(1), bytes(old, 'Ping', ping)],
+    [key(2), bytes(old, 'Ping', { id: 2, host: 'b' })],
+    [key(1), null],
+  );
+  await server.sql('FLUSH');
+  expect(await server.rows('SELECT host, ms, tags FROM slow')).toEqual([['a', 2.5, 2]]);
+  expect(await server.rows('SELECT "offset" FROM pings$errors')).toEqual([[2]]);
+  expect(await server.rows('SELECT id, host FROM ping')).toEqual([[2, 'b']]);
 });
 
 test('what does not fit is refused when it is created, and SQL does not write what it cannot', async () => {
