@@ -38,6 +38,8 @@ export function printExpr(expr: Expr, scope: ExprScope): string {
   switch (expr.op) {
     case 'column':
       return scope.column(expr.index);
+    case 'outer':
+      throw new StreamError('INVARIANT', 'a column of an outer query is left in a plan');
     case 'literal':
       return printLiteral(expr.value, expr.type);
     case 'call':

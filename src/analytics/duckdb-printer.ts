@@ -76,6 +76,8 @@ class Printer {
         return this.#join(plan);
       case 'union':
         return plan.inputs.map((input) => `(${this.node(input)})`).join(' UNION ALL ');
+      case 'setOp':
+        return `(${this.node(plan.left)}) ${plan.kind.toUpperCase()}${plan.all ? ' ALL' : ''} (${this.node(plan.right)})`;
       case 'distinct':
         return `SELECT DISTINCT * ${this.#from(plan.input)}`;
       case 'topn':
@@ -151,13 +153,20 @@ class Printer {
 
   #join(plan: Join): string {
     const width = plan.left.schema.length;
+    const isHalf = plan.kind === 'semi' || plan.kind === 'anti';
     const columns = plan.schema.map((_, i) => `${i < width ? `l.c${i}` : `r.c${i - width}`} AS c${i}`);
     const scope = this.#exprs((index) => (index < width ? `l.c${index}` : `r.c${index - width}`));
-    const conditions = plan.keys.map(([left, right]) => `l.c${left} = r.c${right}`);
+    const conditions = plan.keys.map(
+      ([left, right]) => `l.c${left} ${plan.nullSafe ? 'IS NOT DISTINCT FROM' : '='} r.c${right}`,
+    );
     if (plan.residual !== null) conditions.push(printExpr(plan.residual, scope));
     const on = conditions.length === 0 ? 'TRUE' : conditions.join(' AND ');
-    const kind = plan.kind === 'left' ? 'LEFT JOIN' : 'JOIN';
     const select = columns.length === 0 ? '1 AS z' : columns.join(', ');
+    if (isHalf) {
+      const exists = `EXISTS (SELECT 1 FROM (${this.node(plan.right)}) AS r WHERE ${on})`;
+      return `SELECT ${select} FROM (${this.node(plan.left)}) AS l WHERE ${plan.kind === 'anti' ? 'NOT ' : ''}${exists}`;
+    }
+    const kind = { inner: 'JOIN', left: 'LEFT JOIN', full: 'FULL JOIN' }[plan.kind as 'inner'];
     return `SELECT ${select} FROM (${this.node(plan.left)}) AS l ${kind} (${this.node(plan.right)}) AS r ON ${on}`;
   }
 

@@ -156,6 +156,7 @@ export function scansOf(plan: Plan): Scan[] {
     case 'values':
       return [];
     case 'join':
+    case 'setOp':
       return [...scansOf(plan.left), ...scansOf(plan.right)];
     case 'union':
       return plan.inputs.flatMap(scansOf);

@@ -14,8 +14,9 @@ import type { AggregateFunction } from '../functions/aggregate-table.ts';
 import { AGGREGATES } from '../functions/aggregates.ts';
 import type { AstExpr, OrderItem } from '../parser/ast.ts';
 import type { Expr } from '../plan/plan.ts';
-import { exprKey } from '../plan/walk.ts';
+import { columnsUsed, exprKey } from '../plan/walk.ts';
 import { coerce, settle } from './coerce.ts';
+import { hasOuter } from './decorrelate.ts';
 import { bindBoolean, bindExpr, type ExprScope } from './expressions.ts';
 import { isNullLiteral, isUnknown } from './literals.ts';
 
@@ -56,6 +57,8 @@ export function bindAggregate(call: Call, outer: ExprScope): PendingAggregate {
     scope: outer.scope,
     schema: outer.schema,
     clause: `the argument of ${fn}`,
+    ...(outer.outer === undefined ? {} : { outer: outer.outer }),
+    ...(outer.argumentSubquery === undefined ? {} : { subquery: outer.argumentSubquery }),
   };
   const filter = call.filter === null ? null : bindBoolean(call.filter, { ...scope, clause: 'FILTER' });
   if (call.args.length === 1 && call.args[0].kind === 'star') {
@@ -68,6 +71,12 @@ export function bindAggregate(call: Call, outer: ExprScope): PendingAggregate {
     if (call.distinct) throw wrongUse(row, call.at, 'it takes no DISTINCT');
     const both: Expr = filter === null ? plain[0] : { op: 'and', args: [filter, plain[0]], type: BOOLEAN };
     return { fn: 'count', args: [], orderBy: [], params: [], distinct: false, filter: both, type: BIGINT };
+  }
+  if (plain.some(hasOuter) && !plain.some((arg) => columnsUsed(arg).size > 0)) {
+    throw new StreamError('SQL_UNSUPPORTED', `${fn} of a column of the query outside is not supported`, {
+      at: call.at,
+      hint: 'compute the aggregate in the query outside, in a subquery in FROM',
+    });
   }
   const type = row.returns(plain.map((arg) => arg.type));
   if (type === undefined) throw noOverload(row, plain[0].type, call.at);

@@ -1,15 +1,14 @@
 import { type Position, StreamError } from '../../src/lib/errors.ts';
 import type { ColumnSchema } from '../../src/values/batch.ts';
 import { AGGREGATES } from '../functions/aggregates.ts';
+import { ListedRows } from '../functions/group-rows.ts';
 import type { AstExpr } from '../parser/ast.ts';
 import type { AggregateCall, Expr, Plan, Project } from '../plan/plan.ts';
 import { exprKey, identity, rewrite } from '../plan/walk.ts';
 import { bindAggregate, type PendingAggregate, pendingKey } from './aggregate-calls.ts';
+import { AGGREGATE_BASE, OVER_BASE } from './context.ts';
 import type { ExprScope } from './expressions.ts';
 import { isNullable } from './nullable.ts';
-
-/** Column positions from here on stand for aggregate calls until the Aggregate node exists. */
-const AGGREGATE_BASE = 1 << 24;
 
 /**
  * Collects the aggregate calls of a SELECT and then makes its Aggregate node: a projection of the group expressions, arguments and
@@ -42,11 +41,19 @@ export class Aggregation {
     return { op: 'column', index: AGGREGATE_BASE + index, type: pending.type };
   }
 
-  /** The Aggregate over `input`, and what turns an expression over `input` into one over it. */
-  build(input: Plan, groups: readonly Expr[]): { plan: Plan; lift: (expr: Expr) => Expr } {
+  /**
+   * The Aggregate over `input`, and what turns an expression over `input` into one over it. `settle` gives the arguments' subqueries
+   * their columns.
+   */
+  build(
+    input: Plan,
+    groups: readonly Expr[],
+    settle: (expr: Expr) => Expr,
+  ): { plan: Plan; lift: (expr: Expr) => Expr } {
     const exprs: Expr[] = [];
     const at = new Map<string, number>();
-    const column = (expr: Expr): number => {
+    const column = (unsettled: Expr): number => {
+      const expr = settle(unsettled);
       const key = exprKey(expr);
       const known = at.get(key);
       if (known !== undefined) return known;
@@ -106,6 +113,7 @@ export class Aggregation {
         const group = groupKeys.get(exprKey(part));
         if (group !== undefined && part.op !== 'literal') return { op: 'column', index: group, type: part.type };
         if (part.op !== 'column') return undefined;
+        if (part.index >= OVER_BASE) return part;
         if (part.index >= AGGREGATE_BASE) return { ...part, index: groupBy.length + part.index - AGGREGATE_BASE };
         const place = this.#places.get(part);
         throw new StreamError(
@@ -119,6 +127,16 @@ export class Aggregation {
       });
     return { plan, lift };
   }
+}
+
+/** The aggregate's value where a group may be missing: what it is over no rows. */
+export function aggregateDefault(call: AggregateCall, value: Expr): Expr {
+  const row = AGGREGATES.get(call.fn);
+  if (row?.total !== true) return value;
+  const types = [call.type, call.type];
+  const none =
+    row.finish?.(new ListedRows([], null, false, types), { types, params: call.params ?? [], type: call.type }) ?? 0;
+  return { op: 'coalesce', args: [value, { op: 'literal', value: none, type: call.type }], type: call.type };
 }
 
 function isIdentity(exprs: readonly Expr[], input: Plan): boolean {

@@ -1,3 +1,4 @@
+import { assert } from '../../src/lib/assert.ts';
 import { StreamError } from '../../src/lib/errors.ts';
 import type { RelationCatalog } from '../../src/ports/relations.ts';
 import type { ColumnSchema } from '../../src/values/batch.ts';
@@ -7,6 +8,7 @@ import { keyOf } from '../plan/keys.ts';
 import type { ChangelogKind, Plan, Scan } from '../plan/plan.ts';
 import { inputsOf } from '../plan/walk.ts';
 import { BindContext, type BindOptions, isUnboundedRank } from './context.ts';
+import { isCorrelated } from './decorrelate.ts';
 import { QueryBinder } from './query.ts';
 
 export interface BoundQuery {
@@ -25,6 +27,7 @@ export interface BoundQuery {
 export function bindQuery(query: Query, catalog: RelationCatalog, options: BindOptions): BoundQuery {
   const context = new BindContext(catalog, options);
   const plan = new QueryBinder(context).bind(query, null, true);
+  assert(!isCorrelated(plan), 'a bound plan refers to no outer query');
   refuseUnboundedRanks(plan, context);
   const key = keyOf(plan, (scan: Scan) => catalog.relation(scan.name)?.key ?? null);
   const changelog = changelogOf(plan);

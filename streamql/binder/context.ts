@@ -51,6 +51,13 @@ export function findCommon(commons: Commons | null, name: string): Commons | nul
   return null;
 }
 
+/** Column positions from these on stand for what a SELECT computes above FROM, until the nodes that compute it exist. */
+export const AGGREGATE_BASE = 1 << 24;
+export const OVER_BASE = 1 << 25;
+export const SUBQUERY_BASE = 1 << 26;
+/** Of subqueries in the arguments of aggregates, which are joined before the grouping. */
+export const ARGUMENT_BASE = 1 << 27;
+
 /** The limit of a TopN whose bound is still to be found in an outer WHERE. */
 export const UNBOUNDED = Number.MAX_SAFE_INTEGER;
 

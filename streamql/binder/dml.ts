@@ -7,12 +7,14 @@ import type { Expr, Plan } from '../plan/plan.ts';
 import { columnRef, conjuncts, filterBy } from '../plan/walk.ts';
 import { bindQuery } from './binder.ts';
 import { coerce } from './coerce.ts';
-import { BindContext } from './context.ts';
+import { BindContext, SUBQUERY_BASE } from './context.ts';
+import { reordered } from './decorrelate.ts';
 import { bindBoolean, bindExpr, type ExprScope } from './expressions.ts';
 import { literal, unknownLiteral } from './literals.ts';
 import { isNullable } from './nullable.ts';
-import { bindValues } from './query.ts';
+import { bindValues, QueryBinder } from './query.ts';
 import { Scope, suggestion } from './scope.ts';
+import { Subqueries } from './subqueries.ts';
 
 interface DmlOptions {
   readonly params?: readonly unknown[];
@@ -108,7 +110,17 @@ export function bindDelete(
 }
 
 function where(scan: Plan, ast: AstExpr | null, scope: ExprScope): Plan {
-  return ast === null ? scan : filterBy(scan, conjuncts(bindBoolean(ast, { ...scope, clause: 'WHERE' })));
+  if (ast === null) return scan;
+  const queries = new QueryBinder(scope.context);
+  const values = new Subqueries(scope.context, SUBQUERY_BASE, (query, outer) =>
+    queries.bind(query, null, false, outer),
+  );
+  const term = bindBoolean(ast, { ...scope, clause: 'WHERE', subquery: (inner, at) => values.take(inner, at) });
+  const { plan, settle } = values.build(scan, (expr) => expr);
+  return reordered(
+    filterBy(plan, conjuncts(settle(term))),
+    scan.schema.map((_, i) => i),
+  );
 }
 
 function tableScope(

@@ -24,18 +24,26 @@ import type { Scope } from './scope.ts';
 
 type Of<K extends AstExpr['kind']> = Extract<AstExpr, { kind: K }>;
 
+export type SubqueryAst = Of<'exists' | 'inQuery' | 'scalarQuery'>;
+
 /** Where an expression stands: what it may name and which calls it may hold. */
 export interface ExprScope {
   readonly context: BindContext;
   readonly scope: Scope;
   /** The column types of what `scope` points into. */
-  readonly schema: readonly { readonly type: Expr['type'] }[];
+  readonly schema: readonly { readonly type: Expr['type']; readonly nullable: boolean }[];
   /** For messages: WHERE, SELECT, ON. */
   readonly clause: string;
   /** Takes an aggregate call; absent where none may stand. */
   readonly aggregate?: (call: Of<'call'>, inner: ExprScope) => Expr;
   /** Takes a call with OVER; absent where none may stand. */
   readonly window?: (call: Of<'call'>, inner: ExprScope) => Expr;
+  /** Takes a subquery; absent where none may stand. */
+  readonly subquery?: (ast: SubqueryAst, inner: ExprScope) => Expr;
+  /** The same for those in arguments of aggregates. */
+  readonly argumentSubquery?: (ast: SubqueryAst, inner: ExprScope) => Expr;
+  /** Of the query around this one, whose columns may be named too. */
+  readonly outer?: ExprScope;
   /** Told of each column reference, so that a later message knows its place. */
   readonly place?: (expr: Expr, at: Position, name: string) => void;
 }
@@ -93,15 +101,12 @@ export function bindExpr(ast: AstExpr, scope: ExprScope): Expr {
     case 'star':
       throw new StreamError('SQL_SYNTAX', '* is not a value', { at: ast.at, hint: 'only count(*) takes it' });
     case 'exists':
-      throw unsupported('EXISTS', 'use IN (SELECT …), or a join', ast.at);
     case 'inQuery':
-      throw unsupported(
-        'IN (SELECT …) here',
-        'it may stand in WHERE, by itself or joined by AND, without NOT; otherwise use a left join',
-        ast.at,
-      );
     case 'scalarQuery':
-      throw unsupported('a subquery as a value', 'join the subquery in FROM', ast.at);
+      if (scope.subquery === undefined) {
+        throw unsupported(`a subquery in ${scope.clause}`, 'join the subquery in FROM', ast.at);
+      }
+      return scope.subquery(ast, scope);
   }
 }
 
@@ -159,10 +164,22 @@ function bindColumn(ast: Of<'column'>, scope: ExprScope): Expr {
     const field = bindFieldPath(ast, scope);
     if (field !== undefined) return field;
   }
+  if (scope.outer !== undefined && scope.scope.find(ast.path) === undefined) {
+    const outer = bindOuter(ast, scope.outer, 1);
+    if (outer !== undefined) return outer;
+  }
   const { index, name } = scope.scope.resolve(ast.path);
   const expr: Expr = { op: 'column', index, type: scope.schema[index].type };
   scope.place?.(expr, ast.at, name);
   return expr;
+}
+
+/** A column of the nearest query around this one that has it. */
+function bindOuter(ast: Of<'column'>, scope: ExprScope, level: number): Expr | undefined {
+  const column = scope.scope.find(ast.path);
+  if (column === undefined) return scope.outer === undefined ? undefined : bindOuter(ast, scope.outer, level + 1);
+  const { type, nullable } = scope.schema[column.index];
+  return { op: 'outer', level, index: column.index, nullable, type };
 }
 
 const negateIf = (negated: boolean, arg: Expr): Expr => (negated ? fold({ op: 'not', arg, type: BOOLEAN }) : arg);

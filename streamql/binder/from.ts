@@ -1,14 +1,14 @@
 import { type Position, StreamError } from '../../src/lib/errors.ts';
 import { INTERVAL, type Interval, typeName } from '../../src/values/types.ts';
 import type { AstExpr, Name, TableRef } from '../parser/ast.ts';
-import { joinOn } from '../plan/join.ts';
+import { isHalf, joinOn } from '../plan/join.ts';
 import type { Expr, Join, Plan } from '../plan/plan.ts';
-import { columnRef, conjuncts } from '../plan/walk.ts';
+import { columnRef, conjuncts, identity } from '../plan/walk.ts';
 import { bindCompare } from './calls.ts';
-import { coerce } from './coerce.ts';
+import { coerce, unify } from './coerce.ts';
 import { type BindContext, type Commons, findCommon } from './context.ts';
-import { bindBoolean, bindExpr } from './expressions.ts';
-import { Scope, suggestion } from './scope.ts';
+import { bindBoolean, bindExpr, type ExprScope } from './expressions.ts';
+import { Scope, type ScopeColumn, suggestion } from './scope.ts';
 
 export interface Bound {
   readonly plan: Plan;
@@ -16,18 +16,24 @@ export interface Bound {
 }
 
 /** Binds a query inside FROM; select.ts gives it, so that the two files need not import each other. */
-export type BindSubquery = (query: Extract<TableRef, { kind: 'subquery' }>['query'], commons: Commons | null) => Plan;
+export type BindSubquery = (
+  query: Extract<TableRef, { kind: 'subquery' }>['query'],
+  commons: Commons | null,
+  outer: ExprScope | undefined,
+) => Plan;
 
 /** FROM: one plan and the names of its columns. */
 export class FromBinder {
   readonly #context: BindContext;
   readonly #commons: Commons | null;
   readonly #subquery: BindSubquery;
+  readonly #outer: ExprScope | undefined;
 
-  constructor(context: BindContext, commons: Commons | null, subquery: BindSubquery) {
+  constructor(context: BindContext, commons: Commons | null, subquery: BindSubquery, outer: ExprScope | undefined) {
     this.#context = context;
     this.#commons = commons;
     this.#subquery = subquery;
+    this.#outer = outer;
   }
 
   bind(ref: TableRef): Bound {
@@ -35,7 +41,7 @@ export class FromBinder {
       case 'table':
         return this.#table(ref);
       case 'subquery': {
-        const plan = this.#subquery(ref.query, this.#commons);
+        const plan = this.#subquery(ref.query, this.#commons, this.#outer);
         return aliased(plan, null, ref.alias);
       }
       case 'window':
@@ -50,7 +56,7 @@ export class FromBinder {
     const common = findCommon(this.#commons, name.text);
     if (common !== null) {
       this.#context.usedCommons.add(common.table);
-      const plan = this.#subquery(common.table.query, common.outer);
+      const plan = this.#subquery(common.table.query, common.outer, undefined);
       const { columnNames } = common.table;
       checkNameCount(columnNames, plan.schema.length);
       const schema = plan.schema.map((column, i) => ({ ...column, name: columnNames[i]?.text ?? column.name }));
@@ -141,18 +147,11 @@ export class FromBinder {
   }
 
   #join(ref: Extract<TableRef, { kind: 'join' }>): Bound {
-    if (ref.join === 'full') {
-      throw new StreamError('SQL_UNSUPPORTED', 'FULL JOIN is not supported', {
-        at: ref.at,
-        hint: 'join with UNION ALL: a LEFT JOIN b, and the rows of b that have no match in a',
-      });
-    }
     // The left spine of a JOIN b JOIN c … is as long as the parser lets it be; the depth check bounds it.
     const left = this.bind(ref.left);
     const right = this.bind(ref.right);
-    return ref.join === 'right'
-      ? this.#rightJoin(ref, left, right)
-      : this.#joinOf(ref, left, right, ref.join === 'left' ? 'left' : 'inner');
+    if (ref.join === 'right') return this.#rightJoin(ref, left, right);
+    return this.#joinOf(ref, left, right, ref.join === 'cross' ? 'inner' : ref.join);
   }
 
   /** b LEFT JOIN a, with a's columns put back in front. */
@@ -162,7 +161,10 @@ export class FromBinder {
     const order = [...left.plan.schema.map((_, i) => width + i), ...right.plan.schema.map((_, i) => i)];
     const to = new Map(order.map((from, position) => [from, position]));
     const columns = scope.columns.map((column) => ({ ...column, index: to.get(column.index) as number }));
-    columns.sort((a, b) => a.index - b.index);
+    // What USING merged stays first, then the columns as they now stand.
+    const names = new Set(scope.columns.filter((column) => column.merged).map((column) => column.name));
+    const isFirst = (column: ScopeColumn): boolean => names.has(column.name) && !column.merged;
+    columns.sort((a, b) => Number(isFirst(b)) - Number(isFirst(a)) || a.index - b.index);
     return {
       plan: {
         op: 'project',
@@ -177,22 +179,24 @@ export class FromBinder {
   #joinOf(ref: Extract<TableRef, { kind: 'join' }>, left: Bound, right: Bound, kind: Join['kind']): Bound {
     const shift = left.plan.schema.length;
     const using = ref.natural ? commonNames(left.scope, right.scope, ref.at) : ref.using;
-    let scope = Scope.join(left.scope, right.scope, shift, ref.at);
+    const scope = Scope.join(left.scope, right.scope, shift, ref.at);
     const schema = [...left.plan.schema, ...right.plan.schema];
     const terms: Expr[] = [];
-    const merged = new Set<number>();
+    const pairs: UsingPair[] = [];
     for (const name of using) {
       const l = left.scope.resolve([name]).index;
       const r = right.scope.resolve([name]).index + shift;
       terms.push(bindCompare('=', columnRef(schema, l), columnRef(schema, r), name.at));
-      merged.add(r);
+      pairs.push({ name, left: l, right: r });
     }
     if (ref.on !== null) {
-      terms.push(...conjuncts(bindBoolean(ref.on, { context: this.#context, scope, schema, clause: 'ON' })));
+      const outer = this.#outer === undefined ? {} : { outer: this.#outer };
+      const inOn: ExprScope = { context: this.#context, scope, schema, clause: 'ON', ...outer };
+      terms.push(...conjuncts(bindBoolean(ref.on, inOn)));
     }
-    if (merged.size > 0)
-      scope = new Scope(scope.columns.map((c) => (merged.has(c.index) ? { ...c, merged: true } : c)));
-    return { plan: joinOn(left.plan, right.plan, kind, terms), scope };
+    const plan = joinOn(left.plan, right.plan, kind, terms);
+    if (isHalf(kind)) return { plan, scope: left.scope };
+    return kind === 'full' ? fullUsing(plan, scope, pairs) : { plan, scope: usingScope(scope, pairs) };
   }
 
   /** FROM a, b. */
@@ -223,6 +227,37 @@ export function intervalMicros(ast: AstExpr, context: BindContext, positive: boo
   if (positive && total <= 0)
     throw new StreamError('SQL_TYPE', 'the interval must be longer than zero', { at: ast.at });
   return total;
+}
+
+interface UsingPair {
+  readonly name: Name;
+  readonly left: number;
+  readonly right: number;
+}
+
+/** With USING, the merged columns come first, once each; the left one stands for both. */
+function usingScope(scope: Scope, pairs: readonly UsingPair[]): Scope {
+  if (pairs.length === 0) return scope;
+  const first = pairs.map(({ left }) => scope.columns.find(({ index }) => index === left) as ScopeColumn);
+  const merged = new Set(pairs.map(({ right }) => right));
+  const rest = scope.columns.filter((column) => !first.includes(column));
+  return new Scope([...first, ...rest.map((c) => (merged.has(c.index) ? { ...c, merged: true } : c))]);
+}
+
+/** Of a full join either side may be missing, so a merged column is whichever is there: a column of its own at the end. */
+function fullUsing(plan: Plan, scope: Scope, pairs: readonly UsingPair[]): Bound {
+  if (pairs.length === 0) return { plan, scope };
+  const exprs = identity(plan.schema);
+  const schema = [...plan.schema];
+  const first = pairs.map(({ name, left, right }): ScopeColumn => {
+    const value = unify([exprs[left], exprs[right]], name.at, 'USING');
+    schema.push({ name: name.text, type: value[0].type, nullable: true });
+    const index = exprs.push({ op: 'coalesce', args: value, type: value[0].type }) - 1;
+    return { table: null, name: name.text, index, hidden: false, merged: false };
+  });
+  const merged = new Set(pairs.flatMap(({ left, right }) => [left, right]));
+  const rest = scope.columns.map((c) => (merged.has(c.index) ? { ...c, merged: true } : c));
+  return { plan: { op: 'project', input: plan, exprs, schema }, scope: new Scope([...first, ...rest]) };
 }
 
 function commonNames(left: Scope, right: Scope, at: Position): Name[] {

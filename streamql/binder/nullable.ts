@@ -27,7 +27,10 @@ export function isNullable(expr: Expr, input: readonly ColumnSchema[]): boolean 
   const of = (part: Expr): boolean => isNullable(part, input);
   switch (expr.op) {
     case 'column':
-      return input[expr.index].nullable;
+      // A column that stands for what is yet to be computed may be NULL.
+      return input[expr.index]?.nullable ?? true;
+    case 'outer':
+      return expr.nullable;
     case 'literal':
       return expr.value === null;
     case 'call':
@@ -48,6 +51,6 @@ export function isNullable(expr: Expr, input: readonly ColumnSchema[]): boolean 
     case 'in':
       return of(expr.arg) || expr.values.includes(null);
     case 'cast':
-      return expr.safe || of(expr.arg);
+      return expr.safe || expr.arg.type.kind === 'jsonb' || of(expr.arg);
   }
 }

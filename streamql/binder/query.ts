@@ -20,8 +20,8 @@ export class QueryBinder {
     this.#context = context;
   }
 
-  /** `isRoot`: of the statement, where a pull query's order means something. */
-  bind(query: Query, outer: Commons | null, isRoot: boolean): Plan {
+  /** `isRoot`: of the statement, where a pull query's order means something. `around`: of the query that this one stands in. */
+  bind(query: Query, outer: Commons | null, isRoot: boolean, around?: ExprScope): Plan {
     let commons = outer;
     for (const table of query.with) {
       if (query.with.some((other) => other !== table && other.name.text === table.name.text)) {
@@ -34,8 +34,8 @@ export class QueryBinder {
     const { body } = query;
     const isWrapper = body.kind === 'nested' && query.orderBy.length === 0 && limit === null && offset === 0;
     const plan = isWrapper
-      ? this.bind(body.query, commons, isRoot)
-      : this.#cut(this.#body(body, query.orderBy, commons), limit, offset, isRoot, query.at);
+      ? this.bind(body.query, commons, isRoot, around)
+      : this.#cut(this.#body(body, query.orderBy, commons, around), limit, offset, isRoot, query.at);
     // A common table that nothing names is bound all the same, for its errors.
     for (let own = commons; own !== outer && own !== null; own = own.outer) {
       if (!this.#context.usedCommons.has(own.table)) this.bind(own.table.query, own.outer, false);
@@ -43,12 +43,18 @@ export class QueryBinder {
     return plan;
   }
 
-  #body(body: QueryBody, orderBy: readonly OrderItem[], commons: Commons | null): BoundBody {
+  #body(
+    body: QueryBody,
+    orderBy: readonly OrderItem[],
+    commons: Commons | null,
+    around: ExprScope | undefined,
+  ): BoundBody {
     if (body.kind === 'select') {
-      const subquery = (query: Query, inner: Commons | null): Plan => this.bind(query, inner, false);
-      return new SelectBinder(this.#context, commons, subquery).bind(body, orderBy);
+      const subquery = (query: Query, inner: Commons | null, outer: ExprScope | undefined): Plan =>
+        this.bind(query, inner, false, outer);
+      return new SelectBinder(this.#context, commons, subquery, around).bind(body, orderBy);
     }
-    const plan = this.#rows(body, commons);
+    const plan = this.#rows(body, commons, around);
     const sortKeys = orderBy.map(
       (item): SortKey => ({
         column: this.#outputColumn(item.expr, plan.schema),
@@ -59,46 +65,44 @@ export class QueryBinder {
     return { plan, visible: plan.schema.length, sortKeys };
   }
 
-  #rows(body: QueryBody, commons: Commons | null): Plan {
+  #rows(body: QueryBody, commons: Commons | null, around: ExprScope | undefined): Plan {
     switch (body.kind) {
       case 'select':
-        return this.#body(body, [], commons).plan;
+        return this.#body(body, [], commons, around).plan;
       case 'nested':
-        return this.bind(body.query, commons, false);
+        return this.bind(body.query, commons, false, around);
       case 'values':
         return bindValues(body.rows, this.#context, body.at, null);
       case 'setOp':
-        return this.#union(body, commons);
+        return this.#setOp(body, commons, around);
     }
   }
 
-  #union(body: Extract<QueryBody, { kind: 'setOp' }>, commons: Commons | null): Plan {
-    if (body.op !== 'union') {
-      throw new StreamError('SQL_UNSUPPORTED', `${body.op.toUpperCase()} is not supported`, {
-        at: body.at,
-        hint:
-          body.op === 'intersect'
-            ? 'use IN (SELECT …), or a join'
-            : 'use a left join and keep the rows without a match',
-      });
-    }
-    const [left, right] = [this.#rows(body.left, commons), this.#rows(body.right, commons)];
+  #setOp(body: Extract<QueryBody, { kind: 'setOp' }>, commons: Commons | null, around: ExprScope | undefined): Plan {
+    const what = body.op.toUpperCase();
+    const sides = [this.#rows(body.left, commons, around), this.#rows(body.right, commons, around)];
+    const [left, right] = sides;
     if (left.schema.length !== right.schema.length) {
       throw new StreamError(
         'SQL_BIND',
-        `the sides of UNION have ${left.schema.length} and ${right.schema.length} columns`,
+        `the sides of ${what} have ${left.schema.length} and ${right.schema.length} columns`,
         { at: body.at },
       );
     }
     const types = left.schema.map((column, i) =>
-      unifiedType([columnOf(column), columnOf(right.schema[i])], body.at, `column ${i + 1} of UNION`),
+      unifiedType([columnOf(column), columnOf(right.schema[i])], body.at, `column ${i + 1} of ${what}`),
     );
-    const inputs = [left, right].map((side) => withTypes(side, types, body.at));
-    const schema = left.schema.map(({ name }, i) => ({
-      name,
-      type: types[i],
-      nullable: inputs.some((p) => p.schema[i].nullable),
-    }));
+    const inputs = sides.map((side) => withTypes(side, types, body.at));
+    const nullable = (i: number): boolean =>
+      body.op === 'union'
+        ? inputs.some((side) => side.schema[i].nullable)
+        : body.op === 'except'
+          ? inputs[0].schema[i].nullable
+          : inputs.every((side) => side.schema[i].nullable);
+    const schema = left.schema.map(({ name }, i) => ({ name, type: types[i], nullable: nullable(i) }));
+    if (body.op !== 'union') {
+      return { op: 'setOp', kind: body.op, all: body.all, left: inputs[0], right: inputs[1], schema };
+    }
     const union: Plan = { op: 'union', inputs, schema };
     return body.all ? union : { op: 'distinct', input: union, schema };
   }

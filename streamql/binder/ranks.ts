@@ -177,7 +177,7 @@ function limitRank(plan: Plan, column: number, most: number): Plan | null {
   }
   if (plan.op === 'join') {
     const width = plan.left.schema.length;
-    if (column >= width && plan.kind === 'left') return null;
+    if (plan.kind === 'full' || (column >= width && plan.kind === 'left')) return null;
     const input = column < width ? limitRank(plan.left, column, most) : limitRank(plan.right, column - width, most);
     if (input === null) return null;
     return withInputs(plan, column < width ? [input, plan.right] : [plan.left, input]);

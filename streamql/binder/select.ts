@@ -1,16 +1,15 @@
 import { type Position, StreamError } from '../../src/lib/errors.ts';
 import type { ColumnSchema } from '../../src/values/batch.ts';
 import type { AstExpr, Name, OrderItem, Query, Select } from '../parser/ast.ts';
-import { joinOn } from '../plan/join.ts';
 import type { Expr, Plan, SortKey } from '../plan/plan.ts';
 import { columnRef, conjuncts, exprKey, filterBy } from '../plan/walk.ts';
 import { Aggregation, projected } from './aggregates.ts';
-import { bindCompare } from './calls.ts';
-import type { BindContext, Commons } from './context.ts';
+import { ARGUMENT_BASE, type BindContext, type Commons, SUBQUERY_BASE } from './context.ts';
 import { bindBoolean, bindExpr, chainOf, type ExprScope } from './expressions.ts';
 import { type Bound, FromBinder } from './from.ts';
 import { boundRanks, Ranks } from './ranks.ts';
 import { Scope } from './scope.ts';
+import { Subqueries } from './subqueries.ts';
 
 /** A body with its output columns first, then columns that are there to sort by only. */
 export interface BoundBody {
@@ -20,7 +19,8 @@ export interface BoundBody {
   readonly sortKeys: readonly SortKey[];
 }
 
-type Subquery = (query: Query, commons: Commons | null) => Plan;
+/** `outer`: of the query around it, whose columns it may name. */
+type Subquery = (query: Query, commons: Commons | null, outer: ExprScope | undefined) => Plan;
 
 interface Item {
   readonly expr: Expr;
@@ -36,26 +36,34 @@ export class SelectBinder {
   readonly #context: BindContext;
   readonly #commons: Commons | null;
   readonly #subquery: Subquery;
+  readonly #outer: ExprScope | undefined;
 
-  constructor(context: BindContext, commons: Commons | null, subquery: Subquery) {
+  constructor(context: BindContext, commons: Commons | null, subquery: Subquery, outer: ExprScope | undefined) {
     this.#context = context;
     this.#commons = commons;
     this.#subquery = subquery;
+    this.#outer = outer;
   }
 
   bind(select: Select, orderBy: readonly OrderItem[]): BoundBody {
     const from = this.#from(select);
-    const input = select.where === null ? from.plan : this.#where(from, select.where);
+    const filtered = select.where === null ? from.plan : this.#where(from, select.where);
+    // What WHERE's subqueries added is of no use above.
+    const input = narrowed(filtered, from.plan.schema);
     const aggregation = new Aggregation();
     const ranks = new Ranks();
+    const early = this.#subqueries(ARGUMENT_BASE);
+    const late = this.#subqueries(SUBQUERY_BASE);
     const base: ExprScope = {
-      context: this.#context,
-      scope: from.scope,
-      schema: input.schema,
-      clause: 'SELECT',
+      ...this.#scope(from, 'SELECT'),
       place: (expr, at, name) => aggregation.place(expr, at, name),
     };
-    const withAggregates: ExprScope = { ...base, aggregate: (call, scope) => aggregation.take(call, scope) };
+    const withAggregates: ExprScope = {
+      ...base,
+      aggregate: (call, scope) => aggregation.take(call, scope),
+      subquery: (ast, scope) => late.take(ast, scope),
+      argumentSubquery: (ast, scope) => early.take(ast, scope),
+    };
     const inList: ExprScope = { ...withAggregates, window: (call, scope) => ranks.take(call, scope) };
     const items = select.items.flatMap((item): Item[] => {
       if (item.kind === 'star') return this.#star(from, input, item.table, item.at, base);
@@ -67,7 +75,16 @@ export class SelectBinder {
 
     let plan = input;
     let lift = (expr: Expr): Expr => expr;
-    if (groups.length > 0 || aggregation.isUsed || having !== null) ({ plan, lift } = aggregation.build(plan, groups));
+    if (groups.length > 0 || aggregation.isUsed || having !== null) {
+      const arguments_ = early.build(plan, lift);
+      ({ plan, lift } = aggregation.build(arguments_.plan, groups, arguments_.settle));
+    }
+    if (late.isUsed) {
+      const below = lift;
+      const values = late.build(plan, below);
+      plan = values.plan;
+      lift = (expr) => values.settle(below(expr));
+    }
     if (having !== null) plan = filterBy(plan, conjuncts(lift(having)));
     if (ranks.isUsed) {
       this.#context.rankAt ??= ranks.at;
@@ -81,40 +98,38 @@ export class SelectBinder {
     if (select.from.length === 0) {
       return { plan: { op: 'values', rows: [[]], schema: [] }, scope: new Scope([]) };
     }
-    const binder = new FromBinder(this.#context, this.#commons, this.#subquery);
+    const binder = new FromBinder(this.#context, this.#commons, this.#subquery, this.#outer);
     let bound = binder.bind(select.from[0]);
     for (const ref of select.from.slice(1)) bound = binder.cross(bound, binder.bind(ref), ref.at);
     return bound;
   }
 
+  #scope(from: Bound, clause: string): ExprScope {
+    const { plan, scope } = from;
+    const outer = this.#outer === undefined ? {} : { outer: this.#outer };
+    return { context: this.#context, scope, schema: plan.schema, clause, ...outer };
+  }
+
+  #subqueries(base: number): Subqueries {
+    return new Subqueries(this.#context, base, (query, outer) => this.#subquery(query, this.#commons, outer));
+  }
+
+  /** The terms that are subqueries become semi and anti joins, the others may hold subqueries as values. */
   #where(from: Bound, where: AstExpr): Plan {
     const terms = where.kind === 'binary' && where.op === 'and' ? chainOf(where) : [where];
     let { plan } = from;
+    const values = this.#subqueries(SUBQUERY_BASE);
+    const scope = this.#scope(from, 'WHERE');
+    const inTerm: ExprScope = { ...scope, subquery: (ast, inner) => values.take(ast, inner) };
     const bound: Expr[] = [];
     for (const term of terms) {
-      const scope: ExprScope = { context: this.#context, scope: from.scope, schema: from.plan.schema, clause: 'WHERE' };
-      if (term.kind === 'inQuery' && !term.negated) plan = this.#semiJoin(plan, term, scope);
-      else bound.push(...conjuncts(bindBoolean(term, scope)));
+      const joined = this.#subqueries(SUBQUERY_BASE).filter(plan, term, scope);
+      if (joined === null) bound.push(...conjuncts(bindBoolean(term, inTerm)));
+      else plan = joined;
     }
-    const ranked = boundRanks(plan, bound);
+    const { plan: wide, settle } = values.build(plan, (expr) => expr);
+    const ranked = boundRanks(wide, bound.map(settle));
     return filterBy(ranked.plan, ranked.terms);
-  }
-
-  /** `x IN (SELECT y …)` keeps a row when some y equals x: a join with the distinct ys. NULLs match nothing, as in WHERE they must. */
-  #semiJoin(plan: Plan, term: Extract<AstExpr, { kind: 'inQuery' }>, scope: ExprScope): Plan {
-    const arg = bindExpr(term.arg, scope);
-    const inner = this.#subquery(term.query, this.#commons);
-    if (inner.schema.length !== 1) {
-      throw new StreamError('SQL_BIND', `the subquery of IN has ${inner.schema.length} columns, one is needed`, {
-        at: term.query.at,
-      });
-    }
-    const width = plan.schema.length;
-    const distinct: Plan = { op: 'distinct', input: inner, schema: inner.schema };
-    const equal = bindCompare('=', arg, { op: 'column', index: width, type: inner.schema[0].type }, term.at);
-    const joined = joinOn(plan, distinct, 'inner', [equal]);
-    const exprs = plan.schema.map((_, i) => columnRef(joined.schema, i));
-    return { op: 'project', input: joined, exprs, schema: plan.schema };
   }
 
   #star(from: Bound, input: Plan, table: Name | null, at: Position, scope: ExprScope): Item[] {
@@ -194,6 +209,13 @@ export class SelectBinder {
   }
 }
 
+/** The first columns, where there are more. */
+function narrowed(plan: Plan, schema: readonly ColumnSchema[]): Plan {
+  if (plan.schema.length === schema.length) return plan;
+  const exprs = schema.map((_, i) => columnRef(plan.schema, i));
+  return { op: 'project', input: plan, exprs, schema: plan.schema.slice(0, schema.length) };
+}
+
 interface OrderBound {
   /** Position in the list; null when it has to be added. */
   readonly column: number | null;
@@ -228,6 +250,14 @@ function nameOf(ast: AstExpr): string {
     case 'case':
     case 'extract':
       return ast.kind;
+    case 'exists':
+      return 'exists';
+    case 'scalarQuery': {
+      // Named as the column of the subquery is.
+      const { body } = ast.query;
+      const first = body.kind === 'select' ? body.items[0] : undefined;
+      return first?.kind === 'expr' ? (first.alias?.text ?? nameOf(first.expr)) : '?column?';
+    }
     case 'boolean':
       return 'bool';
     default:

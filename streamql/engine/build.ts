@@ -12,6 +12,7 @@ import type { OperatorContext, OperatorInfo } from './operators/base.ts';
 import { DistinctOperator } from './operators/distinct.ts';
 import { JoinOperator } from './operators/join.ts';
 import { residualSelector } from './operators/join-residual.ts';
+import { SetOperator } from './operators/set-op.ts';
 import { type Stage, StatelessOperator } from './operators/stateless.ts';
 import { TopNOperator } from './operators/topn.ts';
 import { UnionOperator } from './operators/union.ts';
@@ -150,6 +151,8 @@ function operatorOf(plan: Plan, info: OperatorInfo, context: OperatorContext): O
     }
     case 'union':
       return new UnionOperator(info, context);
+    case 'setOp':
+      return new SetOperator(info, context, plan);
     case 'distinct':
       return new DistinctOperator(info, context, plan, appends[0]);
     case 'topn':
@@ -232,6 +235,8 @@ function describe(plan: Plan, chain: readonly (Filter | Project)[]): { name: str
       const by = plan.partitionBy.length === 0 ? '' : ` per ${names(plan.input.schema, plan.partitionBy)}`;
       return { name: 'top-n', detail: `first ${plan.limit}${by}` };
     }
+    case 'setOp':
+      return { name: plan.kind, detail: plan.all ? 'all' : '' };
     case 'union':
       return { name: 'union all', detail: `${plan.inputs.length} inputs` };
     case 'values':

@@ -307,6 +307,20 @@ const ROWS: readonly AggregateFunction[] = [
     example: ['any_value(s)', 'a'],
   },
   {
+    name: 'single_value',
+    args: ['any'],
+    skipsNull: [],
+    looksAt: 'positions',
+    returns: sameType,
+    finish: (rows) => {
+      if (rows.count > 1) throw new StreamError('VALUE_DOMAIN', 'a subquery used as a value has more than one row');
+      return rows.first() ?? null;
+    },
+    signature: 'single_value(value)',
+    doc: 'The value of the only row, NULL too; more than one row is an error, as of a subquery used as a value.',
+    example: ["single_value(s) FILTER (WHERE s = 'a')", 'a'],
+  },
+  {
     name: 'array_agg',
     args: ['any'],
     order: 'optional',

@@ -230,7 +230,7 @@ export type TableRef =
     } & Located)
   | ({
       readonly kind: 'join';
-      readonly join: 'inner' | 'left' | 'right' | 'full' | 'cross';
+      readonly join: 'inner' | 'left' | 'right' | 'full' | 'semi' | 'anti' | 'cross';
       readonly left: TableRef;
       readonly right: TableRef;
       readonly on: AstExpr | null;

@@ -23,26 +23,28 @@ export function parseFrom(cursor: Cursor): TableRef {
   }
 }
 
-const JOIN_KINDS = new Set(['inner', 'left', 'right', 'full']);
+const JOIN_KINDS = new Set(['inner', 'left', 'right', 'full', 'semi', 'anti']);
+
+type JoinKind = Extract<TableRef, { kind: 'join' }>['join'];
+const HALF_JOINS = new Set(['semi', 'anti']);
 
 function parseJoin(cursor: Cursor, left: TableRef): TableRef | null {
   const { at } = cursor;
   if (cursor.isWord('asof') || (cursor.isWord('left', 'asof') && cursor.isWord('left', 'asof', 'join'))) {
     throw cursor.unsupported('ASOF JOIN', 'join on the key and a time range, and keep the last row with ROW_NUMBER()');
   }
-  for (const word of ['anti', 'semi', 'positional']) {
-    if (cursor.isWord(word, 'join'))
-      throw cursor.unsupported(`${word.toUpperCase()} JOIN`, 'use IN (SELECT …) or a left join');
-  }
+  if (cursor.isWord('positional', 'join')) throw cursor.unsupported('POSITIONAL JOIN', 'join on a column');
   if (cursor.takeWord('cross')) {
     cursor.expectWord('join');
     return { kind: 'join', join: 'cross', left, right: parseTable(cursor), on: null, using: [], natural: false, at };
   }
   const natural = cursor.takeWord('natural');
-  let join: 'inner' | 'left' | 'right' | 'full' = 'inner';
+  let join = 'inner' as Exclude<JoinKind, 'cross'>;
   if (cursor.isOneOf(JOIN_KINDS)) {
     join = cursor.next().text as typeof join;
-    if (join !== 'inner') cursor.takeWord('outer');
+    // LEFT SEMI JOIN is Spark's SEMI JOIN.
+    if (join === 'left' && cursor.isOneOf(HALF_JOINS)) join = cursor.next().text as typeof join;
+    else if (join === 'left' || join === 'right' || join === 'full') cursor.takeWord('outer');
     cursor.expectWord('join');
   } else if (!cursor.takeWord('join')) {
     if (natural) throw cursor.expected('JOIN', ['join']);

@@ -3,10 +3,10 @@ import type { ChangelogKind, Plan } from './plan.ts';
 /**
  * What the output of a node may carry (DESIGN D8).
  * - append: no row is ever taken back. Sources, constants; and filter, project, window, distinct, union and inner join while all
- *   their inputs are append.
+ *   their inputs are append; semi join and INTERSECT too.
  * - upsert: rows go and come as replacements of one row by a key. Tables, aggregates (by group) and TopN with a rank or a limit
  *   of 1 (by partition and rank); filter and sort keep it; so does a project (the rows still replace each other one for one).
- * - general: anything else: left joins (a match takes the row without a match back), joins and unions over changing inputs, TopN.
+ * - general: anything else: left, full and anti joins (a match takes the row without a match back), EXCEPT, joins and unions over changing inputs, TopN.
  */
 export function changelogOf(plan: Plan): ChangelogKind {
   switch (plan.op) {
@@ -27,7 +27,13 @@ export function changelogOf(plan: Plan): ChangelogKind {
     case 'topn':
       return plan.rank || plan.limit === 1 ? 'upsert' : 'general';
     case 'join':
-      return plan.kind === 'inner' && changelogOf(plan.left) === 'append' && changelogOf(plan.right) === 'append'
+      return (plan.kind === 'inner' || plan.kind === 'semi') &&
+        changelogOf(plan.left) === 'append' &&
+        changelogOf(plan.right) === 'append'
+        ? 'append'
+        : 'general';
+    case 'setOp':
+      return plan.kind === 'intersect' && changelogOf(plan.left) === 'append' && changelogOf(plan.right) === 'append'
         ? 'append'
         : 'general';
     case 'union':

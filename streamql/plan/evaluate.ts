@@ -1,4 +1,5 @@
 import { assert } from '../../src/lib/assert.ts';
+import { StreamError } from '../../src/lib/errors.ts';
 import { compareDatums, equalDatums } from '../../src/values/compare.ts';
 import type { Datum } from '../../src/values/types.ts';
 import { castDatum } from '../functions/casts.ts';
@@ -13,6 +14,8 @@ export function evaluate(expr: Expr, row: readonly Datum[]): Datum {
   switch (expr.op) {
     case 'column':
       return row[expr.index];
+    case 'outer':
+      throw new StreamError('INVARIANT', 'a column of an outer query is left in a plan');
     case 'literal':
       return expr.value;
     case 'call':

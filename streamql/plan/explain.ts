@@ -2,7 +2,7 @@ import { datumToText } from '../../src/values/text.ts';
 import { type Datum, type SqlType, typeName } from '../../src/values/types.ts';
 import { FUNCTIONS } from '../functions/functions.ts';
 import { changelogOf } from './changelog.ts';
-import type { Expr, Plan, SortKey } from './plan.ts';
+import type { Expr, Join, Plan, SortKey } from './plan.ts';
 import { inputsOf } from './walk.ts';
 
 /** The plan as an indented tree: per line an operator, what it does, its output columns and the changelog kind of its output. */
@@ -16,6 +16,14 @@ export function explainPlan(plan: Plan): string {
   print(plan, '');
   return lines.join('\n');
 }
+
+const JOIN_NAMES: Readonly<Record<Join['kind'], string>> = {
+  inner: 'Join',
+  left: 'Left join',
+  full: 'Full join',
+  semi: 'Semi join',
+  anti: 'Anti join',
+};
 
 function describe(plan: Plan): string {
   switch (plan.op) {
@@ -53,14 +61,19 @@ function describe(plan: Plan): string {
       return `Aggregate${by}${calls.length === 0 ? '' : `: ${calls.join(', ')}`}`;
     }
     case 'join': {
-      const on = plan.keys.map(([l, r]) => `${plan.left.schema[l].name} = ${plan.right.schema[r].name}`);
+      const on = plan.keys.map(
+        ([l, r]) =>
+          `${plan.left.schema[l].name} ${plan.nullSafe ? 'IS NOT DISTINCT FROM' : '='} ${plan.right.schema[r].name}`,
+      );
       if (plan.residual !== null)
         on.push(exprText(plan.residual, { schema: [...plan.left.schema, ...plan.right.schema] }));
       if (on.length === 0) return 'Cross join';
-      return `${plan.kind === 'left' ? 'Left join' : 'Join'} on ${on.join(' AND ')}`;
+      return `${JOIN_NAMES[plan.kind]} on ${on.join(' AND ')}`;
     }
     case 'union':
       return 'Union all';
+    case 'setOp':
+      return `${plan.kind === 'except' ? 'Except' : 'Intersect'}${plan.all ? ' all' : ''}`;
     case 'distinct':
       return 'Distinct';
     case 'topn': {
@@ -91,6 +104,8 @@ export function exprText(expr: Expr, input: Pick<Plan, 'schema'>): string {
   switch (expr.op) {
     case 'column':
       return input.schema[expr.index]?.name ?? `#${expr.index}`;
+    case 'outer':
+      return `outer #${expr.index}`;
     case 'literal':
       return literalText(expr.value, expr.type);
     case 'call': {

@@ -13,7 +13,7 @@ const isFalse = (expr: Expr): boolean => expr.op === 'literal' && expr.value ===
 /** Has the same value for every row and every time. */
 export function isConstant(expr: Expr): boolean {
   if (expr.op === 'literal') return true;
-  if (expr.op === 'column') return false;
+  if (expr.op === 'column' || expr.op === 'outer') return false;
   if (expr.op === 'call' && FUNCTIONS.get(expr.fn)?.deterministic === false) return false;
   return childrenOf(expr).every(isConstant);
 }
@@ -25,6 +25,7 @@ export function isConstant(expr: Expr): boolean {
 export function fold(expr: Expr): Expr {
   switch (expr.op) {
     case 'column':
+    case 'outer':
     case 'literal':
       return expr;
     case 'and':

@@ -35,14 +35,17 @@ export function keyOf(plan: Plan, keyOfScan: (scan: Scan) => readonly number[] |
       return plan.rank ? [...plan.partitionBy, plan.schema.length - 1] : of(plan.input);
     case 'union':
       return null;
+    case 'setOp':
+      return of(plan.left) ?? (plan.all ? null : plan.schema.map((_, i) => i));
     case 'join': {
       const left = of(plan.left);
+      if (plan.kind === 'semi' || plan.kind === 'anti') return left;
       const right = of(plan.right);
       if (left === null || right === null) return null;
       const shift = plan.left.schema.length;
       // A side whose key is among the join columns adds at most one row to each row of the other.
       const rightIsOne = right.every((column) => plan.keys.some(([, r]) => r === column));
-      if (rightIsOne) return left;
+      if (rightIsOne && plan.kind !== 'full') return left;
       const leftIsOne = left.every((column) => plan.keys.some(([l]) => l === column));
       if (leftIsOne && plan.kind === 'inner') return right.map((column) => column + shift);
       return [...left, ...right.map((column) => column + shift)];

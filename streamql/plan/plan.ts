@@ -5,7 +5,19 @@ import type { Datum, SqlType } from '../../src/values/types.ts';
  * What the binder yields, the rules rewrite, the engine runs and the DuckDB printer prints. Plain data: it crosses
  * threads and is stored. Column references are positions in the input's `schema`.
  */
-export type Plan = Scan | Values | Filter | Project | Window | Aggregate | Join | Union | Distinct | TopN | Sort;
+export type Plan =
+  | Scan
+  | Values
+  | Filter
+  | Project
+  | Window
+  | Aggregate
+  | Join
+  | Union
+  | SetOp
+  | Distinct
+  | TopN
+  | Sort;
 
 interface Node {
   /** Output columns, in order. */
@@ -81,14 +93,19 @@ export interface AggregateCall {
   readonly type: SqlType;
 }
 
-/** Output: left columns, then right columns (for left joins nullable). Keys compare with `=`: NULL matches nothing. */
+/**
+ * Output: left columns, then right columns; nullable where the other side may be without a match (left: the right ones; full:
+ * all). A semi join keeps left rows that have a match and an anti join those that have none: left columns only.
+ */
 export interface Join extends Node {
   readonly op: 'join';
-  readonly kind: 'inner' | 'left';
+  readonly kind: 'inner' | 'left' | 'full' | 'semi' | 'anti';
   readonly left: Plan;
   readonly right: Plan;
   /** Equal pairs (left position, right position), of the same type; empty = cross (inner only). */
   readonly keys: readonly (readonly [left: number, right: number])[];
+  /** Keys compare with IS NOT DISTINCT FROM: NULL matches NULL. Otherwise with `=`: NULL matches nothing. */
+  readonly nullSafe?: boolean;
   /** Over left ++ right columns; part of the ON condition. */
   readonly residual: Expr | null;
 }
@@ -97,6 +114,15 @@ export interface Join extends Node {
 export interface Union extends Node {
   readonly op: 'union';
   readonly inputs: readonly Plan[];
+}
+
+/** INTERSECT and EXCEPT: a row that is n times left and m times right comes min(n, m) or max(n − m, 0) times; without `all`, once. */
+export interface SetOp extends Node {
+  readonly op: 'setOp';
+  readonly kind: 'intersect' | 'except';
+  readonly all: boolean;
+  readonly left: Plan;
+  readonly right: Plan;
 }
 
 export interface Distinct extends Node {
@@ -139,6 +165,17 @@ export type ChangelogKind = 'append' | 'upsert' | 'general';
 export type Expr =
   | { readonly op: 'column'; readonly index: number; readonly type: SqlType }
   | { readonly op: 'literal'; readonly value: Datum; readonly type: SqlType }
+  /**
+   * Only while binding: column `index` of the query `level` (1 or more) queries outside. Decorrelation (binder/decorrelate.ts) leaves
+   * none in a bound plan.
+   */
+  | {
+      readonly op: 'outer';
+      readonly level: number;
+      readonly index: number;
+      readonly nullable: boolean;
+      readonly type: SqlType;
+    }
   /** `fn` is a key of FUNCTIONS; args already have the signature's types (casts were inserted). */
   | { readonly op: 'call'; readonly fn: string; readonly args: readonly Expr[]; readonly type: SqlType }
   /** SQL's three-valued logic; AND and OR take two or more. */

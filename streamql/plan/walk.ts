@@ -9,6 +9,7 @@ export function inputsOf(plan: Plan): readonly Plan[] {
     case 'values':
       return [];
     case 'join':
+    case 'setOp':
       return [plan.left, plan.right];
     case 'union':
       return plan.inputs;
@@ -20,7 +21,7 @@ export function inputsOf(plan: Plan): readonly Plan[] {
 /** The same node over other inputs; the very same object when no input changed. */
 export function withInputs(plan: Plan, inputs: readonly Plan[]): Plan {
   if (inputsOf(plan).every((input, i) => input === inputs[i])) return plan;
-  if (plan.op === 'join') return { ...plan, left: inputs[0], right: inputs[1] };
+  if (plan.op === 'join' || plan.op === 'setOp') return { ...plan, left: inputs[0], right: inputs[1] };
   if (plan.op === 'union') return { ...plan, inputs };
   if (plan.op === 'scan' || plan.op === 'values') return plan;
   return { ...plan, input: inputs[0] };
@@ -29,6 +30,7 @@ export function withInputs(plan: Plan, inputs: readonly Plan[]): Plan {
 export function childrenOf(expr: Expr): readonly Expr[] {
   switch (expr.op) {
     case 'column':
+    case 'outer':
     case 'literal':
       return [];
     case 'call':
@@ -50,6 +52,7 @@ export function withChildren(expr: Expr, children: readonly Expr[]): Expr {
   if (childrenOf(expr).every((child, i) => child === children[i])) return expr;
   switch (expr.op) {
     case 'column':
+    case 'outer':
     case 'literal':
       return expr;
     case 'call':
@@ -81,6 +84,38 @@ export function rewrite(expr: Expr, replace: (expr: Expr) => Expr | undefined): 
 /** Column references moved by a map of positions. */
 export function remap(expr: Expr, to: (index: number) => number): Expr {
   return rewrite(expr, (e) => (e.op === 'column' ? { ...e, index: to(e.index) } : undefined));
+}
+
+/** Every expression of the whole plan through `change`. */
+export function mapExprs(plan: Plan, change: (expr: Expr) => Expr): Plan {
+  const node = withInputs(
+    plan,
+    inputsOf(plan).map((input) => mapExprs(input, change)),
+  );
+  switch (node.op) {
+    case 'filter':
+      return { ...node, predicate: change(node.predicate) };
+    case 'project':
+      return { ...node, exprs: node.exprs.map(change) };
+    case 'join':
+      return node.residual === null ? node : { ...node, residual: change(node.residual) };
+    default:
+      return node;
+  }
+}
+
+/** The expressions of one node. */
+export function exprsOf(plan: Plan): readonly Expr[] {
+  switch (plan.op) {
+    case 'filter':
+      return [plan.predicate];
+    case 'project':
+      return plan.exprs;
+    case 'join':
+      return plan.residual === null ? [] : [plan.residual];
+    default:
+      return [];
+  }
 }
 
 export function columnsUsed(expr: Expr, into: Set<number> = new Set()): Set<number> {

@@ -76,6 +76,11 @@ function prune(plan: Plan, wanted: ReadonlySet<number>): Pruned {
       return pruneAggregate(plan, wanted);
     case 'join':
       return pruneJoin(plan, wanted);
+    case 'setOp':
+      return {
+        plan: { ...plan, left: exactly(plan.left, allOf(plan.left)), right: exactly(plan.right, allOf(plan.right)) },
+        at: allOf(plan),
+      };
     case 'union':
       return pruneUnion(plan, wanted);
     case 'distinct':
@@ -147,7 +152,11 @@ function pruneJoin(plan: Join, wanted: ReadonlySet<number>): Pruned {
   const leftKept = keepOne(left, plan.left);
   const rightKept = keepOne(right, plan.right);
   const kept = [...leftKept, ...rightKept.map((column) => column + width)];
-  const at = places(plan, kept);
+  const at = new Array<number>(width + plan.right.schema.length).fill(-1);
+  kept.forEach((column, i) => {
+    at[column] = i;
+  });
+  const shown = plan.schema.length === width ? leftKept : kept;
   return {
     plan: {
       ...plan,
@@ -155,9 +164,9 @@ function pruneJoin(plan: Join, wanted: ReadonlySet<number>): Pruned {
       right: exactly(plan.right, rightKept),
       keys: plan.keys.map(([l, r]) => [leftKept.indexOf(l), rightKept.indexOf(r)] as const),
       residual: plan.residual === null ? null : moved(plan.residual, at),
-      schema: kept.map((column) => plan.schema[column]),
+      schema: shown.map((column) => plan.schema[column]),
     },
-    at,
+    at: at.slice(0, plan.schema.length),
   };
 }
 

@@ -26,7 +26,10 @@ export function pushFilter(plan: Plan): Plan | undefined {
     case 'topn':
       return pushTerms(plan, (column) => (input.partitionBy.includes(column) ? column : null));
     case 'join':
+      if (input.kind === 'full') return undefined;
       return input.kind === 'inner' ? intoInner(plan, input) : pushLeft(plan, input);
+    case 'setOp':
+      return withInputs(input, [filterBy(input.left, [plan.predicate]), filterBy(input.right, [plan.predicate])]);
     default:
       return undefined;
   }
@@ -49,8 +52,9 @@ function pushTerms(plan: Filter, place: (column: number) => number | null): Plan
   return filterBy(withInputs(input, [filterBy(inner, below)]), above);
 }
 
-function intoInner(plan: Filter, join: Join): Plan {
+function intoInner(plan: Filter, join: Join): Plan | undefined {
   const width = join.left.schema.length;
+  if (join.nullSafe) return intoNullSafe(plan, join, width);
   const left: Expr[] = [];
   const rest: Expr[] = joinTerms(join);
   for (const term of conjuncts(plan.predicate)) {
@@ -62,7 +66,20 @@ function intoInner(plan: Filter, join: Join): Plan {
   return joinOn(filterBy(join.left, left), join.right, 'inner', rest);
 }
 
-/** The left side of a left join may be filtered before. */
+/** Null-safe keys stay as they are: what concerns one side goes there, the rest stays above. */
+function intoNullSafe(plan: Filter, join: Join, width: number): Plan | undefined {
+  const sides: [Expr[], Expr[], Expr[]] = [[], [], []];
+  for (const term of conjuncts(plan.predicate)) {
+    const used = [...columnsUsed(term)];
+    const at = used.length === 0 ? 2 : used.every((c) => c < width) ? 0 : used.every((c) => c >= width) ? 1 : 2;
+    sides[at].push(at === 1 ? remap(term, (column) => column - width) : term);
+  }
+  const [left, right, above] = sides;
+  if (left.length + right.length === 0) return undefined;
+  return filterBy(withInputs(join, [filterBy(join.left, left), filterBy(join.right, right)]), above);
+}
+
+/** The left side of a left, semi or anti join may be filtered before. */
 function pushLeft(plan: Filter, join: Join): Plan | undefined {
   const width = join.left.schema.length;
   const isLeft = (term: Expr): boolean => {

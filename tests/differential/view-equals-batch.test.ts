@@ -123,6 +123,7 @@ function scansOf(plan: Plan): (Plan & { op: 'scan' })[] {
     case 'values':
       return [];
     case 'join':
+    case 'setOp':
       return [...scansOf(plan.left), ...scansOf(plan.right)];
     case 'union':
       return plan.inputs.flatMap(scansOf);

@@ -36,6 +36,15 @@ export function runPlan(plan: Plan, tables: Tables): Row[] {
       return runJoin(plan, run(plan.left), run(plan.right));
     case 'union':
       return plan.inputs.flatMap(run);
+    case 'setOp': {
+      const left = groupRows(run(plan.left), typesOf(plan));
+      const right = groupRows(run(plan.right), typesOf(plan));
+      return [...left].flatMap(([key, rows]) => {
+        const [n, m] = [rows.length, right.get(key)?.length ?? 0];
+        if (plan.all) return rows.slice(0, plan.kind === 'intersect' ? Math.min(n, m) : Math.max(0, n - m));
+        return m > 0 === (plan.kind === 'intersect') ? rows.slice(0, 1) : [];
+      });
+    }
     case 'distinct':
       return [...groupRows(run(plan.input), typesOf(plan)).values()].map(([row]) => row);
     case 'topn':
@@ -146,13 +155,24 @@ function overRows(
 function runJoin(plan: Join, left: readonly Row[], right: readonly Row[]): Row[] {
   const types = plan.keys.map(([column]) => plan.left.schema[column].type);
   const isMatch = (l: Row, r: Row): boolean =>
-    plan.keys.every(([lc, rc], i) => l[lc] !== null && r[rc] !== null && equalDatums(l[lc], r[rc], types[i])) &&
+    plan.keys.every(([lc, rc], i) =>
+      l[lc] === null || r[rc] === null
+        ? plan.nullSafe === true && l[lc] === r[rc]
+        : equalDatums(l[lc], r[rc], types[i]),
+    ) &&
     (plan.residual === null || evaluate(plan.residual, [...l, ...r]) === true);
-  const nothing = plan.right.schema.map(() => null);
-  return left.flatMap((l): Row[] => {
+  const { kind } = plan;
+  if (kind === 'semi' || kind === 'anti') {
+    return left.filter((l) => right.some((r) => isMatch(l, r)) === (kind === 'semi'));
+  }
+  const nothing = (side: Plan): Row => side.schema.map(() => null);
+  const rows = left.flatMap((l): Row[] => {
     const matches = right.filter((r) => isMatch(l, r)).map((r) => [...l, ...r]);
-    return matches.length === 0 && plan.kind === 'left' ? [[...l, ...nothing]] : matches;
+    return matches.length === 0 && kind !== 'inner' ? [[...l, ...nothing(plan.right)]] : matches;
   });
+  if (kind !== 'full') return rows;
+  const lone = right.filter((r) => !left.some((l) => isMatch(l, r)));
+  return [...rows, ...lone.map((r) => [...nothing(plan.left), ...r])];
 }
 
 function runTopN(plan: TopN, rows: readonly Row[]): Row[] {

@@ -1,3 +1,4 @@
+import { StreamError } from '../../../src/lib/errors.ts';
 import type { Datum, SqlType } from '../../../src/values/types.ts';
 import { asDecimal } from '../../functions/casts.ts';
 import { FUNCTIONS } from '../../functions/functions.ts';
@@ -48,6 +49,8 @@ export class Generator {
     switch (expr.op) {
       case 'column':
         return this.#column(expr.index, expr.type);
+      case 'outer':
+        throw new StreamError('INVARIANT', 'a column of an outer query is left in a plan');
       case 'literal':
         return { text: this.#constant(expr.value), nullable: expr.value === null };
       case 'call':
@@ -278,7 +281,8 @@ export class Generator {
       free ?? `${safe ? 'tryCast' : 'castDatum'}(${piece.text}, ${this.#pool(arg.type)}, ${this.#pool(type)})`;
     return this.#keep(
       piece.nullable ? `${piece.text} === null ? null : ${text}` : text,
-      piece.nullable || (safe && free === undefined),
+      // JSON's null may become NULL.
+      piece.nullable || ((safe || arg.type.kind === 'jsonb') && free === undefined),
     );
   }
 }

@@ -12,6 +12,7 @@ import { keyOf } from '../../../streamql/plan/keys.ts';
 import type { Plan } from '../../../streamql/plan/plan.ts';
 import { optimize } from '../../../streamql/rules/optimize.ts';
 import { catalogOf, NEXMARK_DDL, nexmarkFile, nexmarkRows } from '../catalog.ts';
+import { subqueryTerm } from '../random-subqueries.ts';
 import { bag, type Row, runPlan } from '../reference.ts';
 
 /** Whole queries: the pipeline's output, kept in a view, is what the reference says over the same rows, after every epoch. */
@@ -52,13 +53,22 @@ const relation = (depth: number): fc.Arbitrary<string> => {
     base,
     fc.tuple(inner, condition('n', 'm')).map(([i, p]) => `(SELECT n + 1 AS n, m, v FROM ${i} q WHERE ${p})`),
     fc
-      .tuple(inner, fc.constantFrom('JOIN', 'LEFT JOIN'), inner, condition('x.m', 'y.m'))
+      .tuple(inner, fc.constantFrom('JOIN', 'LEFT JOIN', 'RIGHT JOIN', 'FULL JOIN'), inner, condition('x.m', 'y.m'))
       .map(([l, j, r, p]) => `(SELECT x.n, y.m, y.v FROM ${l} x ${j} ${r} y ON x.n = y.n AND ${p})`),
     fc
       .tuple(inner, inner, condition('x.m', 'y.n'))
       .map(([l, r, p]) => `(SELECT x.n, y.m, x.v FROM ${l} x, ${r} y WHERE ${p})`),
     fc.tuple(inner, inner).map(([l, r]) => `(SELECT * FROM ${l} x UNION ALL SELECT m, n, v FROM ${r} y)`),
     inner.map((i) => `(SELECT DISTINCT n, m, v FROM ${i} q)`),
+    fc
+      .tuple(inner, fc.constantFrom('INTERSECT', 'EXCEPT', 'INTERSECT ALL', 'EXCEPT ALL'), inner)
+      .map(([l, op, r]) => `(SELECT * FROM ${l} x ${op} SELECT * FROM ${r} y)`),
+    fc
+      .tuple(inner, fc.constantFrom('SEMI', 'ANTI'), inner, condition('x.m', 'y.m'))
+      .map(([l, kind, r, p]) => `(SELECT * FROM ${l} x ${kind} JOIN ${r} y ON x.n = y.n AND ${p})`),
+    fc
+      .tuple(inner, base.chain(subqueryTerm), base.chain(subqueryTerm))
+      .map(([l, t, u]) => `(SELECT n, CASE WHEN ${u} THEN 1 ELSE m END AS m, v FROM ${l} q WHERE ${t})`),
     fc
       .tuple(inner, fc.constantFrom('sum(m)', 'count(DISTINCT m)', 'max(m)', 'min(m)', 'count(*)'))
       .map(([i, f]) => `(SELECT n, CAST(${f} AS BIGINT) AS m, max(v) AS v FROM ${i} q GROUP BY n)`),

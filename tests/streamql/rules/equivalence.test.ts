@@ -8,6 +8,7 @@ import { parseStatements } from '../../../streamql/parser/parser.ts';
 import type { Plan } from '../../../streamql/plan/plan.ts';
 import { optimize } from '../../../streamql/rules/optimize.ts';
 import { catalogOf } from '../catalog.ts';
+import { subqueryTerm } from '../random-subqueries.ts';
 import { type Row, runPlan } from '../reference.ts';
 
 /** Random queries mean the same before and after the rules, and the same as to DuckDB. */
@@ -65,7 +66,13 @@ const relation = (depth: number): fc.Arbitrary<string> => {
       .tuple(inner, scalar(['n', 'm']), predicate(['n', 'm']))
       .map(([i, e, p]) => `(SELECT ${e} AS n, m, v FROM ${i} q WHERE ${p})`),
     fc
-      .tuple(inner, fc.constantFrom('JOIN', 'LEFT JOIN', 'RIGHT JOIN'), inner, predicate(two, 1), predicate(two, 1))
+      .tuple(
+        inner,
+        fc.constantFrom('JOIN', 'LEFT JOIN', 'RIGHT JOIN', 'FULL JOIN'),
+        inner,
+        predicate(two, 1),
+        predicate(two, 1),
+      )
       .map(
         ([l, j, r, on, where]) =>
           `(SELECT x.n, y.m, y.v FROM ${l} x ${j} ${r} y ON x.n = y.n AND ${on} WHERE ${where})`,
@@ -81,6 +88,24 @@ const relation = (depth: number): fc.Arbitrary<string> => {
       .map(
         ([i, f, p]) =>
           `(SELECT n, CAST(${f} AS BIGINT) AS m, v FROM ${i} q GROUP BY n, v HAVING count(*) FILTER (WHERE ${p}) < 2)`,
+      ),
+    fc
+      .tuple(inner, fc.constantFrom('INTERSECT', 'EXCEPT', 'INTERSECT ALL', 'EXCEPT ALL'), inner)
+      .map(([l, op, r]) => `(SELECT * FROM ${l} x ${op} SELECT * FROM ${r} y)`),
+    fc
+      .tuple(inner, fc.constantFrom('SEMI', 'ANTI'), inner, predicate(two, 0))
+      .map(([l, kind, r, on]) => `(SELECT n, m, v FROM ${l} x ${kind} JOIN ${r} y ON x.n = y.n AND ${on})`),
+    fc
+      .tuple(inner, fc.constantFrom('JOIN', 'LEFT JOIN', 'FULL JOIN'), inner)
+      .map(([l, j, r]) => `(SELECT n, m, x.v FROM ${l} x ${j} ${r} y USING (n, m))`),
+    fc
+      .tuple(inner, base.chain(subqueryTerm), base.chain(subqueryTerm), predicate(['n', 'm'], 0))
+      .map(([l, t, u, p]) => `(SELECT n, CASE WHEN ${u} THEN 1 ELSE m END AS m, v FROM ${l} q WHERE ${t} AND ${p})`),
+    fc
+      .tuple(inner, base)
+      .map(
+        ([l, r]) =>
+          `(SELECT n, (SELECT max(y.m) FROM ${r} y WHERE y.n = q.n) AS m, max(v) AS v FROM ${l} q GROUP BY n)`,
       ),
     fc
       .tuple(inner, inner)
