@@ -3,6 +3,7 @@ import { assert } from '../lib/assert.ts';
 import type { SqlType } from '../values/types.ts';
 import { direction, printAggregate } from './duckdb-aggregates.ts';
 import { type ExprScope, type ForeignCall, printExpr } from './duckdb-expr.ts';
+import { printOver } from './duckdb-over.ts';
 import { castTo, printLiteral } from './duckdb-types.ts';
 
 /** What the printer asks of whoever runs the text. */
@@ -82,6 +83,8 @@ class Printer {
         return `SELECT DISTINCT * ${this.#from(plan.input)}`;
       case 'topn':
         return this.#topN(plan);
+      case 'over':
+        return printOver(plan, this.node(plan.input), this.#scope);
       case 'sort':
         return `SELECT * ${this.#from(plan.input)} ${orderAndCut(plan)}`;
     }

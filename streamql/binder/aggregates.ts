@@ -1,13 +1,14 @@
 import { type Position, StreamError } from '../../src/lib/errors.ts';
 import type { ColumnSchema } from '../../src/values/batch.ts';
+import { INTEGER } from '../../src/values/types.ts';
 import { AGGREGATES } from '../functions/aggregates.ts';
 import { ListedRows } from '../functions/group-rows.ts';
 import type { AstExpr } from '../parser/ast.ts';
 import type { AggregateCall, Expr, Plan, Project } from '../plan/plan.ts';
-import { exprKey, identity, rewrite } from '../plan/walk.ts';
+import { columnRef, exprKey, identity, rewrite } from '../plan/walk.ts';
 import { bindAggregate, type PendingAggregate, pendingKey } from './aggregate-calls.ts';
-import { AGGREGATE_BASE, OVER_BASE } from './context.ts';
-import type { ExprScope } from './expressions.ts';
+import { AGGREGATE_BASE, GROUPING_BASE, OVER_BASE } from './context.ts';
+import { bindExpr, type ExprScope } from './expressions.ts';
 import { isNullable } from './nullable.ts';
 
 /**
@@ -17,10 +18,11 @@ import { isNullable } from './nullable.ts';
 export class Aggregation {
   readonly #pending: PendingAggregate[] = [];
   readonly #byKey = new Map<string, number>();
+  readonly #groupings: { readonly args: readonly Expr[]; readonly at: Position }[] = [];
   readonly #places = new WeakMap<Expr, { at: Position; name: string }>();
 
   get isUsed(): boolean {
-    return this.#pending.length > 0;
+    return this.#pending.length > 0 || this.#groupings.length > 0;
   }
 
   /** For ExprScope.place. */
@@ -41,14 +43,27 @@ export class Aggregation {
     return { op: 'column', index: AGGREGATE_BASE + index, type: pending.type };
   }
 
+  /** For ExprScope.grouping: the number whose bits, the last argument lowest, say which arguments the row's set leaves out. */
+  takeGrouping(call: Extract<AstExpr, { kind: 'call' }>, scope: ExprScope): Expr {
+    const { aggregate: _, window: __, grouping: ___, subquery: ____, ...inner } = scope;
+    const args = call.args.map((arg) => bindExpr(arg, { ...inner, clause: 'GROUPING' }));
+    if (args.length === 0 || args.length > 31) {
+      throw new StreamError('SQL_BIND', 'GROUPING takes 1 to 31 expressions of GROUP BY', { at: call.at });
+    }
+    const index = GROUPING_BASE + this.#groupings.push({ args, at: call.at }) - 1;
+    return { op: 'column', index, type: INTEGER };
+  }
+
   /**
    * The Aggregate over `input`, and what turns an expression over `input` into one over it. `settle` gives the arguments' subqueries
-   * their columns.
+   * their columns. With `sets` (positions in `groups`) there is one Aggregate per set, all of the same columns; the engine reads their
+   * common input once.
    */
   build(
     input: Plan,
     groups: readonly Expr[],
     settle: (expr: Expr) => Expr,
+    sets: readonly (readonly number[])[] | null,
   ): { plan: Plan; lift: (expr: Expr) => Expr } {
     const exprs: Expr[] = [];
     const at = new Map<string, number>();
@@ -85,34 +100,41 @@ export class Aggregation {
     const project: Project = { op: 'project', input, exprs, schema };
     // count(*) alone needs no column made; rows without columns are best avoided.
     const source = exprs.length === 0 || isIdentity(exprs, input) ? input : project;
-    const outputs = groupBy.map((position) => schema[position]);
-    const plan: Plan =
-      aggregates.length === 0 && groups.length > 0
-        ? // Groups without aggregates are the distinct rows, which stay append-only over append-only input.
-          {
-            op: 'distinct',
-            input: { ...project, exprs: groupBy.map((g) => exprs[g]), schema: outputs },
-            schema: outputs,
-          }
-        : {
-            op: 'aggregate',
-            input: source,
-            groupBy,
-            aggregates,
-            schema: [
-              ...outputs,
-              ...aggregates.map((call, i) => ({
-                name: `${call.fn}_${i}`,
-                type: call.type,
-                nullable: AGGREGATES.get(call.fn)?.total !== true,
-              })),
-            ],
-          };
+    const places = groups.map((group) => groupKeys.get(exprKey(group)) as number);
+    const chosen = sets === null ? null : sets.map((set) => new Set(set.map((group) => places[group])));
+    const groupings = this.#groupings.map(({ args, at: place }) =>
+      args.map((arg) => groupPlace(arg, groupKeys, place)),
+    );
+    const full = groupBy.map((_, i) => i);
+    const plan =
+      chosen === null
+        ? withGroupings(groupedOver(source, groupBy, aggregates, schema), groupings, () => true)
+        : unionOfSets(
+            chosen.map((set) => {
+              const kept = full.filter((group) => set.has(group));
+              const grouped = groupedOver(
+                source,
+                kept.map((group) => groupBy[group]),
+                aggregates,
+                schema,
+              );
+              const wide = withMissing(
+                grouped,
+                full,
+                kept,
+                groupBy.map((position) => schema[position]),
+              );
+              return withGroupings(wide, groupings, (group) => set.has(group));
+            }),
+          );
+    const width = groupBy.length + aggregates.length;
     const lift = (expr: Expr): Expr =>
       rewrite(expr, (part) => {
         const group = groupKeys.get(exprKey(part));
         if (group !== undefined && part.op !== 'literal') return { op: 'column', index: group, type: part.type };
         if (part.op !== 'column') return undefined;
+        if (part.index >= GROUPING_BASE && part.index < OVER_BASE)
+          return { ...part, index: width + part.index - GROUPING_BASE };
         if (part.index >= OVER_BASE) return part;
         if (part.index >= AGGREGATE_BASE) return { ...part, index: groupBy.length + part.index - AGGREGATE_BASE };
         const place = this.#places.get(part);
@@ -127,6 +149,71 @@ export class Aggregation {
       });
     return { plan, lift };
   }
+}
+
+/** Groups without aggregates are the distinct rows, which stay append-only over append-only input. */
+function groupedOver(
+  source: Plan,
+  groupBy: readonly number[],
+  aggregates: readonly AggregateCall[],
+  schema: readonly ColumnSchema[],
+): Plan {
+  const outputs = groupBy.map((position) => schema[position]);
+  if (aggregates.length === 0 && groupBy.length > 0) {
+    const exprs = groupBy.map((position) => columnRef(source.schema, position));
+    return { op: 'distinct', input: { op: 'project', input: source, exprs, schema: outputs }, schema: outputs };
+  }
+  const added = aggregates.map((call, i) => ({
+    name: `${call.fn}_${i}`,
+    type: call.type,
+    nullable: AGGREGATES.get(call.fn)?.total !== true,
+  }));
+  return { op: 'aggregate', input: source, groupBy, aggregates, schema: [...outputs, ...added] };
+}
+
+/** All group columns, NULL where the set leaves one out, then the aggregates. */
+function withMissing(
+  grouped: Plan,
+  full: readonly number[],
+  kept: readonly number[],
+  columns: readonly ColumnSchema[],
+): Plan {
+  const exprs = full.map((group): Expr => {
+    const at = kept.indexOf(group);
+    return at < 0 ? { op: 'literal', value: null, type: columns[group].type } : columnRef(grouped.schema, at);
+  });
+  const rest = grouped.schema.slice(kept.length);
+  return {
+    op: 'project',
+    input: grouped,
+    exprs: [...exprs, ...rest.map((_, i) => columnRef(grouped.schema, kept.length + i))],
+    schema: [...columns.map((column) => ({ ...column, nullable: true })), ...rest],
+  };
+}
+
+/** A constant column per GROUPING(…). */
+function withGroupings(plan: Plan, groupings: readonly (readonly number[])[], has: (group: number) => boolean): Plan {
+  if (groupings.length === 0) return plan;
+  const exprs = groupings.map((groups): Expr => {
+    const value = groups.reduce((bits, group) => bits * 2 + (has(group) ? 0 : 1), 0);
+    return { op: 'literal', value, type: INTEGER };
+  });
+  const added = groupings.map((_, i) => ({ name: `grouping_${i}`, type: INTEGER, nullable: false }));
+  return {
+    op: 'project',
+    input: plan,
+    exprs: [...identity(plan.schema), ...exprs],
+    schema: [...plan.schema, ...added],
+  };
+}
+
+const unionOfSets = (inputs: readonly Plan[]): Plan =>
+  inputs.length === 1 ? inputs[0] : { op: 'union', inputs, schema: inputs[0].schema };
+
+function groupPlace(arg: Expr, groupKeys: ReadonlyMap<string, number>, at: Position): number {
+  const place = groupKeys.get(exprKey(arg));
+  if (place !== undefined) return place;
+  throw new StreamError('SQL_BIND', 'the argument of GROUPING is not in GROUP BY', { at });
 }
 
 /** The aggregate's value where a group may be missing: what it is over no rows. */

@@ -1,15 +1,14 @@
 import { assert } from '../../src/lib/assert.ts';
-import { StreamError } from '../../src/lib/errors.ts';
 import type { RelationCatalog } from '../../src/ports/relations.ts';
 import type { ColumnSchema } from '../../src/values/batch.ts';
 import type { Query } from '../parser/ast.ts';
 import { changelogOf } from '../plan/changelog.ts';
 import { keyOf } from '../plan/keys.ts';
 import type { ChangelogKind, Plan, Scan } from '../plan/plan.ts';
-import { inputsOf } from '../plan/walk.ts';
-import { BindContext, type BindOptions, isUnboundedRank } from './context.ts';
+import { BindContext, type BindOptions } from './context.ts';
 import { isCorrelated } from './decorrelate.ts';
 import { QueryBinder } from './query.ts';
+import { ranksAsOver } from './ranks.ts';
 
 export interface BoundQuery {
   readonly plan: Plan;
@@ -26,9 +25,8 @@ export interface BoundQuery {
  */
 export function bindQuery(query: Query, catalog: RelationCatalog, options: BindOptions): BoundQuery {
   const context = new BindContext(catalog, options);
-  const plan = new QueryBinder(context).bind(query, null, true);
+  const plan = ranksAsOver(new QueryBinder(context).bind(query, null, true));
   assert(!isCorrelated(plan), 'a bound plan refers to no outer query');
-  refuseUnboundedRanks(plan, context);
   const key = keyOf(plan, (scan: Scan) => catalog.relation(scan.name)?.key ?? null);
   const changelog = changelogOf(plan);
   return {
@@ -39,18 +37,4 @@ export function bindQuery(query: Query, catalog: RelationCatalog, options: BindO
     // Replacements by key that no column names any more are just changes.
     changelog: changelog === 'upsert' && key === null ? 'general' : changelog,
   };
-}
-
-export function refuseUnboundedRanks(plan: Plan, context: BindContext): void {
-  if (context.rankAt === null || context.mode === 'pull') return;
-  const stack: Plan[] = [plan];
-  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
-    if (isUnboundedRank(node)) {
-      throw new StreamError('SQL_UNSUPPORTED', 'ROW_NUMBER() without a bound is not supported in a view', {
-        at: context.rankAt,
-        hint: 'filter it outside: SELECT … FROM (SELECT …, ROW_NUMBER() OVER (…) AS rn …) WHERE rn <= 10',
-      });
-    }
-    stack.push(...inputsOf(node));
-  }
 }

@@ -18,8 +18,6 @@ export class BindContext {
   readonly catalog: RelationCatalog;
   readonly mode: 'view' | 'pull';
   readonly params: readonly unknown[];
-  /** ROW_NUMBER()s whose bound has not been found; by their TopN's `limit` being UNBOUNDED. */
-  rankAt: Position | null = null;
   readonly usedCommons = new Set<CommonTable>();
   #relations = 0;
 
@@ -53,6 +51,7 @@ export function findCommon(commons: Commons | null, name: string): Commons | nul
 
 /** Column positions from these on stand for what a SELECT computes above FROM, until the nodes that compute it exist. */
 export const AGGREGATE_BASE = 1 << 24;
+export const GROUPING_BASE = 3 << 23;
 export const OVER_BASE = 1 << 25;
 export const SUBQUERY_BASE = 1 << 26;
 /** Of subqueries in the arguments of aggregates, which are joined before the grouping. */

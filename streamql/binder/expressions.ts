@@ -13,7 +13,7 @@ import { AGGREGATES } from '../functions/aggregates.ts';
 import { canCast } from '../functions/casts.ts';
 import { functionsNamed } from '../functions/functions.ts';
 import { FIELD } from '../functions/nested-functions.ts';
-import type { AstExpr } from '../parser/ast.ts';
+import type { AstExpr, Name } from '../parser/ast.ts';
 import { fold } from '../plan/fold.ts';
 import type { Expr } from '../plan/plan.ts';
 import { bindCall, bindCompare } from './calls.ts';
@@ -36,6 +36,8 @@ export interface ExprScope {
   readonly clause: string;
   /** Takes an aggregate call; absent where none may stand. */
   readonly aggregate?: (call: Of<'call'>, inner: ExprScope) => Expr;
+  /** Takes GROUPING(…); absent where aggregates are. */
+  readonly grouping?: (call: Of<'call'>, inner: ExprScope) => Expr;
   /** Takes a call with OVER; absent where none may stand. */
   readonly window?: (call: Of<'call'>, inner: ExprScope) => Expr;
   /** Takes a subquery; absent where none may stand. */
@@ -44,6 +46,8 @@ export interface ExprScope {
   readonly argumentSubquery?: (ast: SubqueryAst, inner: ExprScope) => Expr;
   /** Of the query around this one, whose columns may be named too. */
   readonly outer?: ExprScope;
+  /** Names that stand for expressions where FROM has no such column. */
+  readonly named?: (path: readonly Name[]) => Expr | undefined;
   /** Told of each column reference, so that a later message knows its place. */
   readonly place?: (expr: Expr, at: Position, name: string) => void;
 }
@@ -164,6 +168,9 @@ function bindColumn(ast: Of<'column'>, scope: ExprScope): Expr {
     const field = bindFieldPath(ast, scope);
     if (field !== undefined) return field;
   }
+  const named =
+    scope.named !== undefined && scope.scope.find(ast.path) === undefined ? scope.named(ast.path) : undefined;
+  if (named !== undefined) return named;
   if (scope.outer !== undefined && scope.scope.find(ast.path) === undefined) {
     const outer = bindOuter(ast, scope.outer, 1);
     if (outer !== undefined) return outer;
@@ -320,6 +327,15 @@ function bindNamedCall(ast: Of<'call'>, scope: ExprScope): Expr {
       });
     }
     return scope.aggregate(ast, scope);
+  }
+  if (name === 'grouping') {
+    if (scope.grouping === undefined) {
+      throw new StreamError('SQL_BIND', `GROUPING may not stand in ${scope.clause}`, {
+        at,
+        hint: 'it goes with GROUP BY',
+      });
+    }
+    return scope.grouping(ast, scope);
   }
   const extra = ofAggregates(ast);
   if (extra !== undefined) throw new StreamError('SQL_BIND', `${name} is no aggregate: it takes no ${extra}`, { at });

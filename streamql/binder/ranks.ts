@@ -1,121 +1,20 @@
-import type { Position } from '../../src/lib/errors.ts';
-import { StreamError } from '../../src/lib/errors.ts';
 import { BIGINT } from '../../src/values/types.ts';
-import type { AstExpr } from '../parser/ast.ts';
-import { withKeyColumns } from '../plan/join.ts';
-import type { Expr, Plan, SortKey, TopN } from '../plan/plan.ts';
-import { columnRef, columnsUsed, remap, withInputs } from '../plan/walk.ts';
-import { UNBOUNDED } from './context.ts';
-import { bindExpr, type ExprScope } from './expressions.ts';
-
-/** Column positions from here on stand for ROW_NUMBER()s until their TopN exists. */
-const RANK_BASE = 1 << 25;
-
-interface PendingRank {
-  readonly partitionBy: readonly Expr[];
-  readonly orderBy: readonly { readonly expr: Expr; readonly descending: boolean; readonly nullsFirst: boolean }[];
-}
+import type { Expr, Over, Plan, TopN } from '../plan/plan.ts';
+import { inputsOf, withInputs } from '../plan/walk.ts';
+import { isUnboundedRank } from './context.ts';
 
 /**
- * ROW_NUMBER() OVER (PARTITION BY … ORDER BY …): becomes a TopN that appends the rank, without a bound at first. The bound comes
- * from an outer `WHERE rank <= n` (boundRanks); a view refuses one that stays without.
+ * ROW_NUMBER() OVER (PARTITION BY … ORDER BY …) begins as a TopN without a bound, in the hope that a filter says `rank <= n`
+ * (boundRanks). One that stays without is a window function like any other (ranksAsOver).
  */
-export class Ranks {
-  readonly #pending: PendingRank[] = [];
-  at: Position | null = null;
-
-  get isUsed(): boolean {
-    return this.#pending.length > 0;
-  }
-
-  /** For ExprScope.window. */
-  take(call: Extract<AstExpr, { kind: 'call' }>, scope: ExprScope): Expr {
-    if (call.name.text !== 'row_number') {
-      throw new StreamError('SQL_UNSUPPORTED', `${call.name.text} with OVER is not supported`, {
-        at: call.at,
-        hint: 'ROW_NUMBER() in a subquery, filtered by <= n, gives the first n; GROUP BY and a join give the rest',
-      });
-    }
-    if (call.args.length > 0 || call.distinct || call.filter !== null) {
-      throw new StreamError('SQL_BIND', 'row_number takes no arguments', { at: call.at });
-    }
-    const { window: _, ...inner } = scope;
-    const over = call.over as NonNullable<typeof call.over>;
-    const clause = 'OVER';
-    const partitionBy = over.partitionBy.map((expr) => bindExpr(expr, { ...inner, clause }));
-    const orderBy = over.orderBy.map((item) => ({ ...item, expr: bindExpr(item.expr, { ...inner, clause }) }));
-    this.at ??= call.at;
-    this.#pending.push({ partitionBy, orderBy });
-    return { op: 'column', index: RANK_BASE + this.#pending.length - 1, type: BIGINT };
-  }
-
-  /**
-   * Puts the TopNs above `plan`. `lift` brings an expression over FROM up to `plan`; what is answered does so up to the TopNs. Only
-   * columns that `outputs` or the windows use are kept, since a TopN holds whole rows and breaks ties by them.
-   */
-  build(
-    plan: Plan,
-    liftToPlan: (expr: Expr) => Expr,
-    outputs: readonly Expr[],
-  ): { plan: Plan; lift: (expr: Expr) => Expr } {
-    const own = this.#pending.flatMap(({ partitionBy, orderBy }) => [
-      ...partitionBy,
-      ...orderBy.map(({ expr }) => expr),
-    ]);
-    const used = new Set<number>();
-    for (const expr of [...own, ...outputs])
-      if (!isRank(expr)) columnsUsed(liftBelowRank(expr, liftToPlan, this.at), used);
-    const kept = [...used].sort((a, b) => a - b);
-    const lift = (expr: Expr): Expr => remap(liftToPlan(expr), (column) => kept.indexOf(column));
-    const at: number[] = [];
-    let top: Plan = {
-      op: 'project',
-      input: plan,
-      exprs: kept.map((column) => columnRef(plan.schema, column)),
-      schema: kept.map((column) => plan.schema[column]),
-    };
-    for (const { partitionBy, orderBy } of this.#pending) {
-      const wide = withKeyColumns(top, [...partitionBy, ...orderBy.map(({ expr }) => expr)].map(lift));
-      const sortKeys = orderBy.map(
-        ({ descending, nullsFirst }, i): SortKey => ({
-          column: wide.columns[partitionBy.length + i],
-          descending,
-          nullsFirst,
-        }),
-      );
-      const { schema } = wide.plan;
-      at.push(schema.length);
-      top = {
-        op: 'topn',
-        input: wide.plan,
-        partitionBy: wide.columns.slice(0, partitionBy.length),
-        orderBy: sortKeys,
-        limit: UNBOUNDED,
-        rank: true,
-        schema: [...schema, { name: 'row_number', type: BIGINT, nullable: false }],
-      };
-    }
-    return {
-      plan: top,
-      lift: (expr) => liftRanks(expr, (i) => columnRef(top.schema, at[i]), lift, this.at),
-    };
-  }
-}
-
-/** Replaces references to pending ranks; all else goes through `lift`, which does not know them. */
-function liftRanks(expr: Expr, rank: (i: number) => Expr, lift: (expr: Expr) => Expr, at: Position | null): Expr {
-  if (isRank(expr)) return rank((expr as { index: number }).index - RANK_BASE);
-  return liftBelowRank(expr, lift, at);
-}
-
-const isRank = (expr: Expr): boolean => expr.op === 'column' && expr.index >= RANK_BASE;
-
-function liftBelowRank(expr: Expr, lift: (expr: Expr) => Expr, at: Position | null): Expr {
-  if (![...columnsUsed(expr)].some((index) => index >= RANK_BASE)) return lift(expr);
-  throw new StreamError('SQL_UNSUPPORTED', 'ROW_NUMBER() inside an expression is not supported', {
-    ...(at === null ? {} : { at }),
-    hint: 'name it in a subquery and compute with the name outside',
-  });
+export function ranksAsOver(plan: Plan): Plan {
+  const node = withInputs(plan, inputsOf(plan).map(ranksAsOver));
+  if (node.op !== 'topn' || !isUnboundedRank(node)) return node;
+  const { input, partitionBy, orderBy, schema } = node;
+  const frame = { unit: 'range', start: null, end: null } as const;
+  const call = { fn: 'row_number', args: [], params: [], filter: null, frame, type: BIGINT };
+  const over: Over = { op: 'over', input, partitionBy, orderBy, calls: [call], schema };
+  return over;
 }
 
 /**

@@ -7,7 +7,8 @@ import { Aggregation, projected } from './aggregates.ts';
 import { ARGUMENT_BASE, type BindContext, type Commons, SUBQUERY_BASE } from './context.ts';
 import { bindBoolean, bindExpr, chainOf, type ExprScope } from './expressions.ts';
 import { type Bound, FromBinder } from './from.ts';
-import { boundRanks, Ranks } from './ranks.ts';
+import { OverCalls } from './over.ts';
+import { boundRanks } from './ranks.ts';
 import { Scope } from './scope.ts';
 import { Subqueries } from './subqueries.ts';
 
@@ -51,7 +52,7 @@ export class SelectBinder {
     // What WHERE's subqueries added is of no use above.
     const input = narrowed(filtered, from.plan.schema);
     const aggregation = new Aggregation();
-    const ranks = new Ranks();
+    const overs = new OverCalls(select.windows);
     const early = this.#subqueries(ARGUMENT_BASE);
     const late = this.#subqueries(SUBQUERY_BASE);
     const base: ExprScope = {
@@ -61,10 +62,11 @@ export class SelectBinder {
     const withAggregates: ExprScope = {
       ...base,
       aggregate: (call, scope) => aggregation.take(call, scope),
+      grouping: (call, scope) => aggregation.takeGrouping(call, scope),
       subquery: (ast, scope) => late.take(ast, scope),
       argumentSubquery: (ast, scope) => early.take(ast, scope),
     };
-    const inList: ExprScope = { ...withAggregates, window: (call, scope) => ranks.take(call, scope) };
+    const inList: ExprScope = { ...withAggregates, window: (call, scope) => overs.take(call, scope) };
     const items = select.items.flatMap((item): Item[] => {
       if (item.kind === 'star') return this.#star(from, input, item.table, item.at, base);
       return [{ expr: bindExpr(item.expr, inList), name: item.alias?.text ?? nameOf(item.expr), at: item.at }];
@@ -72,12 +74,14 @@ export class SelectBinder {
     const groups = select.groupBy.map((ast) => this.#group(ast, select, items, base));
     const having = select.having === null ? null : bindBoolean(select.having, { ...withAggregates, clause: 'HAVING' });
     const order = orderBy.map((item) => this.#order(item, items, { ...inList, clause: 'ORDER BY' }));
+    const on = select.distinctOn.map((ast) => this.#order(asOrder(ast), items, { ...inList, clause: 'DISTINCT ON' }));
+    const qualify = select.qualify === null ? null : this.#qualify(select.qualify, items, inList);
 
     let plan = input;
     let lift = (expr: Expr): Expr => expr;
-    if (groups.length > 0 || aggregation.isUsed || having !== null) {
+    if (groups.length > 0 || select.groupingSets !== null || aggregation.isUsed || having !== null) {
       const arguments_ = early.build(plan, lift);
-      ({ plan, lift } = aggregation.build(arguments_.plan, groups, arguments_.settle));
+      ({ plan, lift } = aggregation.build(arguments_.plan, groups, arguments_.settle, select.groupingSets));
     }
     if (late.isUsed) {
       const below = lift;
@@ -86,12 +90,15 @@ export class SelectBinder {
       lift = (expr) => values.settle(below(expr));
     }
     if (having !== null) plan = filterBy(plan, conjuncts(lift(having)));
-    if (ranks.isUsed) {
-      this.#context.rankAt ??= ranks.at;
-      const outputs = [...items, ...order].map(({ expr }) => expr);
-      ({ plan, lift } = ranks.build(plan, lift, outputs));
+    if (overs.isUsed) {
+      const outputs = [...items, ...order, ...on].map(({ expr }) => expr);
+      ({ plan, lift } = overs.build(plan, lift, qualify === null ? outputs : [...outputs, qualify]));
     }
-    return this.#project(select, plan, items, order, lift);
+    if (qualify !== null) {
+      const ranked = boundRanks(plan, conjuncts(lift(qualify)));
+      plan = filterBy(ranked.plan, ranked.terms);
+    }
+    return this.#project(select, plan, items, order, on, lift);
   }
 
   #from(select: Select): Bound {
@@ -140,6 +147,13 @@ export class SelectBinder {
     });
   }
 
+  /** QUALIFY may name what the list computes; columns of FROM are meant first. */
+  #qualify(ast: AstExpr, items: readonly Item[], inList: ExprScope): Expr {
+    const named = (path: readonly Name[]): Expr | undefined =>
+      path.length === 1 ? items.find(({ name }) => name === path[0].text)?.expr : undefined;
+    return bindBoolean(ast, { ...inList, clause: 'QUALIFY', named });
+  }
+
   /** A position in the list, a column of FROM, a name given in the list, or an expression, in Postgres's order. */
   #group(ast: AstExpr, select: Select, items: readonly Item[], base: ExprScope): Expr {
     const scope = { ...base, clause: 'GROUP BY' };
@@ -184,6 +198,7 @@ export class SelectBinder {
     input: Plan,
     items: readonly Item[],
     order: readonly OrderBound[],
+    on: readonly OrderBound[],
     lift: (expr: Expr) => Expr,
   ): BoundBody {
     const exprs = items.map(({ expr }) => lift(expr));
@@ -203,10 +218,40 @@ export class SelectBinder {
       schema.push(projected(lifted, input.schema, `sort_${exprs.length}`));
       return { column: exprs.push(lifted) - 1, descending, nullsFirst };
     });
+    if (on.length > 0)
+      return { plan: distinctOn(input, exprs, schema, sortKeys, on, lift), visible: items.length, sortKeys };
     const project: Plan = { op: 'project', input, exprs, schema };
     const plan: Plan = select.distinct ? { op: 'distinct', input: project, schema } : project;
     return { plan, visible: items.length, sortKeys };
   }
+}
+
+const asOrder = (expr: AstExpr): OrderItem => ({ expr, descending: false, nullsFirst: false, at: expr.at });
+
+/** DISTINCT ON: the first row, in the query's order, of each combination of the values of `on`. */
+function distinctOn(
+  input: Plan,
+  exprs: Expr[],
+  schema: ColumnSchema[],
+  sortKeys: readonly SortKey[],
+  on: readonly OrderBound[],
+  lift: (expr: Expr) => Expr,
+): Plan {
+  const partitionBy = on.map(({ column, expr }) => {
+    if (column !== null) return column;
+    const lifted = lift(expr);
+    const same = exprs.findIndex((candidate) => exprKey(candidate) === exprKey(lifted));
+    if (same >= 0) return same;
+    schema.push(projected(lifted, input.schema, `on_${exprs.length}`));
+    return exprs.push(lifted) - 1;
+  });
+  const leading = sortKeys.slice(0, partitionBy.length);
+  const stray = leading.findIndex((key) => !partitionBy.includes(key.column));
+  if (stray >= 0) {
+    throw new StreamError('SQL_BIND', 'ORDER BY must begin with the expressions of DISTINCT ON', { at: on[0].at });
+  }
+  const project: Plan = { op: 'project', input, exprs, schema };
+  return { op: 'topn', input: project, partitionBy, orderBy: sortKeys, limit: 1, rank: false, schema };
 }
 
 /** The first columns, where there are more. */

@@ -12,6 +12,7 @@ import type { OperatorContext, OperatorInfo } from './operators/base.ts';
 import { DistinctOperator } from './operators/distinct.ts';
 import { JoinOperator } from './operators/join.ts';
 import { residualSelector } from './operators/join-residual.ts';
+import { OverOperator } from './operators/over.ts';
 import { SetOperator } from './operators/set-op.ts';
 import { type Stage, StatelessOperator } from './operators/stateless.ts';
 import { TopNOperator } from './operators/topn.ts';
@@ -157,6 +158,8 @@ function operatorOf(plan: Plan, info: OperatorInfo, context: OperatorContext): O
       return new DistinctOperator(info, context, plan, appends[0]);
     case 'topn':
       return new TopNOperator(info, context, plan, appends[0]);
+    case 'over':
+      return new OverOperator(info, context, plan);
     case 'sort':
       throw new StreamError(
         'SQL_UNSUPPORTED',
@@ -237,6 +240,10 @@ function describe(plan: Plan, chain: readonly (Filter | Project)[]): { name: str
     }
     case 'setOp':
       return { name: plan.kind, detail: plan.all ? 'all' : '' };
+    case 'over': {
+      const by = plan.partitionBy.length === 0 ? '' : ` per ${names(plan.input.schema, plan.partitionBy)}`;
+      return { name: 'over', detail: `${plan.calls.map((call) => call.fn).join(', ')}${by}` };
+    }
     case 'union':
       return { name: 'union all', detail: `${plan.inputs.length} inputs` };
     case 'values':

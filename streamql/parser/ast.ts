@@ -193,11 +193,17 @@ export type QueryBody =
 export interface Select extends Located {
   readonly kind: 'select';
   readonly distinct: boolean;
+  /** DISTINCT ON (…); empty when there is none. */
+  readonly distinctOn: readonly AstExpr[];
   readonly items: readonly SelectItem[];
   readonly from: readonly TableRef[];
   readonly where: AstExpr | null;
   readonly groupBy: readonly AstExpr[];
+  /** GROUPING SETS, ROLLUP and CUBE, multiplied out: each set as positions in `groupBy`. Null for a plain GROUP BY. */
+  readonly groupingSets: readonly (readonly number[])[] | null;
   readonly having: AstExpr | null;
+  readonly windows: readonly NamedWindow[];
+  readonly qualify: AstExpr | null;
 }
 
 export type SelectItem =
@@ -310,6 +316,26 @@ export type AstExpr =
     } & Located);
 
 export interface WindowSpec extends Located {
+  /** A name of the WINDOW clause, whose parts this one adds to. */
+  readonly base: Name | null;
   readonly partitionBy: readonly AstExpr[];
   readonly orderBy: readonly OrderItem[];
+  readonly frame: FrameDef | null;
+}
+
+export interface FrameDef extends Located {
+  readonly unit: 'rows' | 'range';
+  readonly start: FrameBoundDef;
+  readonly end: FrameBoundDef;
+}
+
+/** `offset` null: UNBOUNDED, or CURRENT ROW where `direction` is 0. */
+export interface FrameBoundDef extends Located {
+  readonly direction: -1 | 0 | 1;
+  readonly offset: AstExpr | null;
+}
+
+export interface NamedWindow {
+  readonly name: Name;
+  readonly spec: WindowSpec;
 }

@@ -1,6 +1,6 @@
 import type { Position } from '../../src/lib/errors.ts';
 import { INTERVAL } from '../../src/values/types.ts';
-import type { AstExpr, Name, OrderItem, WindowSpec } from './ast.ts';
+import type { AstExpr, FrameBoundDef, FrameDef, Name, OrderItem, WindowSpec } from './ast.ts';
 import type { Cursor } from './cursor.ts';
 import { call, parseExpr, parseRestricted, startsQuery } from './expressions.ts';
 import { RESERVED, RESERVED_BUT_FUNCTION } from './keywords.ts';
@@ -234,25 +234,58 @@ function parseCall(cursor: Cursor, name: Name): AstExpr {
       return parseExpr(cursor);
     });
   }
+  if (cursor.isWord('ignore', 'nulls')) throw cursor.unsupported('IGNORE NULLS', 'filter the NULLs out in a subquery');
+  cursor.takeWord('respect', 'nulls');
   const over = cursor.isWord('over') ? parseOver(cursor) : null;
   return { kind: 'call', name, args, distinct, orderBy, within, filter, over, at: name.at };
 }
 
 function parseOver(cursor: Cursor): WindowSpec {
   const { at } = cursor.next();
-  if (!cursor.isSign('(')) throw cursor.unsupported('a named window', 'write OVER (PARTITION BY … ORDER BY …)');
+  if (cursor.isSign('(')) return parseWindowSpec(cursor);
+  return { base: cursor.name('"(" or the name of a window'), partitionBy: [], orderBy: [], frame: null, at };
+}
+
+/** `(name PARTITION BY … ORDER BY … ROWS BETWEEN … AND …)`, all of it optional. */
+export function parseWindowSpec(cursor: Cursor): WindowSpec {
+  const { at } = cursor;
   return cursor.parenthesized(() => {
+    const isName =
+      !cursor.isSign(')') && !['partition', 'order', 'rows', 'range', 'groups'].some((word) => cursor.isWord(word));
+    const base = isName ? cursor.name('a window') : null;
     let partitionBy: AstExpr[] = [];
     if (cursor.takeWord('partition')) {
       cursor.expectWord('by');
       partitionBy = cursor.list(() => parseExpr(cursor));
     }
     const orderBy = parseOrderBy(cursor);
-    if (cursor.isWord('rows') || cursor.isWord('range') || cursor.isWord('groups')) {
-      throw cursor.unsupported('a window frame', 'use ROW_NUMBER() OVER (PARTITION BY … ORDER BY …)');
-    }
-    return { partitionBy, orderBy, at };
+    return { base, partitionBy, orderBy, frame: parseFrame(cursor), at };
   });
+}
+
+function parseFrame(cursor: Cursor): FrameDef | null {
+  const { at } = cursor;
+  if (cursor.isWord('groups')) throw cursor.unsupported('a frame of GROUPS', 'use ROWS or RANGE');
+  if (!cursor.isWord('rows') && !cursor.isWord('range')) return null;
+  const unit = cursor.next().text as 'rows' | 'range';
+  const isBetween = cursor.takeWord('between');
+  const start = parseBound(cursor);
+  let end: FrameBoundDef = { direction: 0, offset: null, at };
+  if (isBetween) {
+    cursor.expectWord('and');
+    end = parseBound(cursor);
+  }
+  if (cursor.isWord('exclude')) throw cursor.unsupported('EXCLUDE in a frame', 'leave it out');
+  return { unit, start, end, at };
+}
+
+function parseBound(cursor: Cursor): FrameBoundDef {
+  const { at } = cursor;
+  if (cursor.takeWord('current', 'row')) return { direction: 0, offset: null, at };
+  const offset = cursor.takeWord('unbounded') ? null : parseRestricted(cursor);
+  if (cursor.takeWord('preceding')) return { direction: -1, offset, at };
+  if (cursor.takeWord('following')) return { direction: 1, offset, at };
+  throw cursor.expected('PRECEDING or FOLLOWING', ['preceding', 'following']);
 }
 
 export function parseOrderBy(cursor: Cursor): OrderItem[] {

@@ -1,9 +1,9 @@
-import type { AstExpr, CommonTable, Name, Query, QueryBody, Select, SelectItem } from './ast.ts';
+import type { AstExpr, CommonTable, Name, NamedWindow, Query, QueryBody, Select, SelectItem } from './ast.ts';
 import type { Cursor } from './cursor.ts';
 import { parseExpr } from './expressions.ts';
 import { parseFrom } from './from.ts';
 import { NOT_A_BARE_ALIAS, RESERVED, RESERVED_BUT_FUNCTION } from './keywords.ts';
-import { parseOrderBy } from './primaries.ts';
+import { parseOrderBy, parseWindowSpec } from './primaries.ts';
 
 /** WITH … SELECT … UNION … ORDER BY … LIMIT …; stops at what does not belong to it. */
 export function parseQuery(cursor: Cursor): Query {
@@ -111,34 +111,112 @@ function parseTerm(cursor: Cursor): QueryBody {
 
 function parseSelect(cursor: Cursor): Select {
   const { at } = cursor.next();
-  const distinct = cursor.takeWord('distinct');
-  if (distinct && cursor.isWord('on')) {
-    throw cursor.unsupported('DISTINCT ON', 'use ROW_NUMBER() OVER (PARTITION BY … ORDER BY …) = 1 in a subquery');
-  }
-  if (!distinct) cursor.takeWord('all');
+  let distinct = cursor.takeWord('distinct');
+  let distinctOn: AstExpr[] = [];
+  if (distinct && cursor.takeWord('on')) {
+    distinctOn = cursor.parenthesized(() => cursor.list(() => parseExpr(cursor)));
+    distinct = false;
+  } else if (!distinct) cursor.takeWord('all');
   const items = cursor.list(() => parseItem(cursor));
   const from = cursor.takeWord('from') ? cursor.list(() => parseFrom(cursor)) : [];
   cursor.checkChain(from.length, at);
   const where = cursor.takeWord('where') ? parseExpr(cursor) : null;
-  const groupBy = parseGroupBy(cursor);
+  const { groupBy, groupingSets } = parseGroupBy(cursor);
   const having = cursor.takeWord('having') ? parseExpr(cursor) : null;
-  if (cursor.isWord('window')) throw cursor.unsupported('a WINDOW clause', 'write the window inside OVER (…)');
-  if (cursor.isWord('qualify')) throw cursor.unsupported('QUALIFY', 'filter ROW_NUMBER() in an outer SELECT');
-  return { kind: 'select', distinct, items, from, where, groupBy, having, at };
+  const windows = cursor.takeWord('window') ? cursor.list(() => parseNamedWindow(cursor)) : [];
+  const qualify = cursor.takeWord('qualify') ? parseExpr(cursor) : null;
+  return {
+    kind: 'select',
+    distinct,
+    distinctOn,
+    items,
+    from,
+    where,
+    groupBy,
+    groupingSets,
+    having,
+    windows,
+    qualify,
+    at,
+  };
 }
 
-function parseGroupBy(cursor: Cursor): AstExpr[] {
-  if (!cursor.takeWord('group')) return [];
+function parseNamedWindow(cursor: Cursor): NamedWindow {
+  const name = cursor.name('a name for the window');
+  cursor.expectWord('as');
+  return { name, spec: parseWindowSpec(cursor) };
+}
+
+/** More sets than these are refused. */
+const MAX_GROUPING_SETS = 64;
+
+type Sets = readonly (readonly AstExpr[])[];
+
+/** `a, ROLLUP (b, c)` and its like: what each element stands for, multiplied out. */
+function parseGroupBy(cursor: Cursor): Pick<Select, 'groupBy' | 'groupingSets'> {
+  const { at } = cursor;
+  if (!cursor.takeWord('group')) return { groupBy: [], groupingSets: null };
   cursor.expectWord('by');
   if (!cursor.takeWord('all')) cursor.takeWord('distinct');
-  return cursor.list(() => {
-    const isSets =
-      cursor.isWord('grouping', 'sets') ||
-      ((cursor.isWord('rollup') || cursor.isWord('cube')) && cursor.isSign('(', 1));
-    if (isSets) throw cursor.unsupported(cursor.token.text.toUpperCase(), 'join the groupings with UNION ALL');
-    if (cursor.isSign('(') && cursor.isSign(')', 1)) throw cursor.unsupported('GROUP BY ()', 'leave GROUP BY out');
-    return parseExpr(cursor);
-  });
+  const elements = cursor.list(() => parseGrouping(cursor));
+  if (elements.every((sets) => sets.length === 1 && sets[0].length === 1)) {
+    return { groupBy: elements.map(([[expr]]) => expr), groupingSets: null };
+  }
+  let sets: Sets = [[]];
+  for (const element of elements) {
+    sets = sets.flatMap((left) => element.map((right) => [...left, ...right]));
+    if (sets.length > MAX_GROUPING_SETS) {
+      throw cursor.unsupported(`more than ${MAX_GROUPING_SETS} grouping sets`, 'name those that are needed', at);
+    }
+  }
+  if (sets.length === 1 && sets[0].length > 0) return { groupBy: sets[0], groupingSets: null };
+  const groupBy = [...new Set(sets.flat())];
+  return { groupBy, groupingSets: sets.map((set) => [...new Set(set.map((expr) => groupBy.indexOf(expr)))]) };
+}
+
+function parseGrouping(cursor: Cursor): Sets {
+  if (cursor.takeWord('grouping', 'sets')) {
+    return cursor.parenthesized(() => cursor.list(() => cursor.nested(() => parseGrouping(cursor))).flat());
+  }
+  if (cursor.isWord('rollup') && cursor.isSign('(', 1)) {
+    cursor.next();
+    const parts = parseParts(cursor);
+    return Array.from({ length: parts.length + 1 }, (_, i) => parts.slice(0, parts.length - i).flat());
+  }
+  if (cursor.isWord('cube') && cursor.isSign('(', 1)) {
+    const { at } = cursor.next();
+    const parts = parseParts(cursor);
+    if (2 ** parts.length > MAX_GROUPING_SETS) {
+      throw cursor.unsupported(`CUBE of ${parts.length} columns`, 'name the sets that are needed: GROUPING SETS', at);
+    }
+    const chosen = (set: number): AstExpr[] => parts.filter((_, i) => (set & (1 << i)) === 0).flat();
+    return Array.from({ length: 2 ** parts.length }, (_, set) => chosen(set));
+  }
+  if (cursor.isSign('(') && cursor.isSign(')', 1)) {
+    cursor.parenthesized(() => {});
+    return [[]];
+  }
+  return [parsePart(cursor)];
+}
+
+const parseParts = (cursor: Cursor): AstExpr[][] => cursor.parenthesized(() => cursor.list(() => parsePart(cursor)));
+
+/** `a`, or `(a, b)` for several that go together. */
+function parsePart(cursor: Cursor): AstExpr[] {
+  if (!cursor.isSign('(') || !holdsList(cursor)) return [parseExpr(cursor)];
+  return cursor.parenthesized(() => cursor.list(() => parseExpr(cursor)));
+}
+
+/** Whether a comma stands in the parenthesis that begins here, outside of inner ones. */
+function holdsList(cursor: Cursor): boolean {
+  let depth = 0;
+  for (let i = 0; cursor.peek(i).kind !== 'end'; i++) {
+    if (cursor.isSign('(', i)) depth++;
+    else if (cursor.isSign(')', i)) depth--;
+    else if (depth === 1 && cursor.isSign(',', i)) return true;
+    if (depth === 0) return false;
+  }
+  return false;
 }
 
 function parseItem(cursor: Cursor): SelectItem {

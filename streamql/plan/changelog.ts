@@ -32,6 +32,8 @@ export function changelogOf(plan: Plan): ChangelogKind {
         changelogOf(plan.right) === 'append'
         ? 'append'
         : 'general';
+    case 'over':
+      return 'general';
     case 'setOp':
       return plan.kind === 'intersect' && changelogOf(plan.left) === 'append' && changelogOf(plan.right) === 'append'
         ? 'append'

@@ -1,8 +1,9 @@
+import type { Exact } from '../../src/values/decimal.ts';
 import { datumToText } from '../../src/values/text.ts';
 import { type Datum, type SqlType, typeName } from '../../src/values/types.ts';
 import { FUNCTIONS } from '../functions/functions.ts';
 import { changelogOf } from './changelog.ts';
-import type { Expr, Join, Plan, SortKey } from './plan.ts';
+import type { Expr, Frame, Join, Plan, SortKey } from './plan.ts';
 import { inputsOf } from './walk.ts';
 
 /** The plan as an indented tree: per line an operator, what it does, its output columns and the changelog kind of its output. */
@@ -81,11 +82,29 @@ function describe(plan: Plan): string {
         plan.partitionBy.length === 0 ? '' : ` by ${plan.partitionBy.map((c) => plan.input.schema[c].name).join(', ')}`;
       return `Top ${plan.limit}${by}${orderText(plan.orderBy, plan.input)}${plan.rank ? ', with its rank' : ''}`;
     }
+    case 'over': {
+      const name = (column: number): string => plan.input.schema[column].name;
+      const calls = plan.calls.map(({ fn, args, params, filter, frame }) => {
+        const text = `${fn}(${[...args.map(name), ...params.map(String)].join(', ')})`;
+        const where = filter === null ? '' : ` FILTER (WHERE ${name(filter)})`;
+        return `${text}${where}${frameText(frame)}`;
+      });
+      const by = plan.partitionBy.length === 0 ? '' : ` by ${plan.partitionBy.map(name).join(', ')}`;
+      return `Over${by}${orderText(plan.orderBy, plan.input)}: ${calls.join(', ')}`;
+    }
     case 'sort': {
       const limit = plan.limit === null ? '' : ` limit ${plan.limit}`;
       return `Sort${orderText(plan.orderBy, plan.input)}${limit}${plan.offset === 0 ? '' : ` offset ${plan.offset}`}`;
     }
   }
+}
+
+/** Nothing for the frame that is meant without one. */
+function frameText({ unit, start, end }: Frame): string {
+  if (unit === 'range' && start === null && (end === 0 || end === null)) return '';
+  const bound = (at: Exact | null, edge: string): string =>
+    at === null ? edge : at === 0 ? 'CURRENT ROW' : `${at < 0 ? -at : at} ${at < 0 ? 'PRECEDING' : 'FOLLOWING'}`;
+  return ` ${unit.toUpperCase()} ${bound(start, 'UNBOUNDED PRECEDING')} TO ${bound(end, 'UNBOUNDED FOLLOWING')}`;
 }
 
 function orderText(keys: readonly SortKey[], input: Plan): string {

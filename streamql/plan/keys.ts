@@ -14,6 +14,7 @@ export function keyOf(plan: Plan, keyOfScan: (scan: Scan) => readonly number[] |
     case 'values':
       return plan.rows.length <= 1 ? [] : null;
     case 'filter':
+    case 'over':
     case 'sort':
       return of(plan.input);
     case 'project': {

@@ -1,4 +1,5 @@
 import type { ColumnSchema } from '../../src/values/batch.ts';
+import type { Exact } from '../../src/values/decimal.ts';
 import type { Datum, SqlType } from '../../src/values/types.ts';
 
 /**
@@ -17,6 +18,7 @@ export type Plan =
   | SetOp
   | Distinct
   | TopN
+  | Over
   | Sort;
 
 interface Node {
@@ -147,6 +149,41 @@ export interface TopN extends Node {
   readonly orderBy: readonly SortKey[];
   readonly limit: number;
   readonly rank: boolean;
+}
+
+/**
+ * Window functions: every input row with one column per call appended. Rows of a partition are in the order of `orderBy`; what is
+ * equal there goes by the rest of the row, in column order, except that peers (equal in `orderBy`) have one rank and one RANGE frame.
+ */
+export interface Over extends Node {
+  readonly op: 'over';
+  readonly input: Plan;
+  readonly partitionBy: readonly number[];
+  readonly orderBy: readonly SortKey[];
+  readonly calls: readonly OverCall[];
+}
+
+export interface OverCall {
+  /** A key of WINDOW_FUNCTIONS. */
+  readonly fn: string;
+  /** Input positions. */
+  readonly args: readonly number[];
+  /** Constant arguments: how far lag and lead look, into how many parts ntile cuts, which row nth_value takes. */
+  readonly params: readonly Datum[];
+  /** Input position of a boolean: an aggregate sees only rows where it is true. */
+  readonly filter: number | null;
+  readonly frame: Frame;
+  readonly type: SqlType;
+}
+
+/**
+ * The rows that a call sees: from `start` to `end`, both included, relative to the present row: so many rows (negative: before it), or
+ * for `range` so much of the one sort key's value; 0 is the row itself, for `range` with its peers. Null is the partition's edge.
+ */
+export interface Frame {
+  readonly unit: 'rows' | 'range';
+  readonly start: Exact | null;
+  readonly end: Exact | null;
 }
 
 /** Only at the root of a pull query, never in a view. */

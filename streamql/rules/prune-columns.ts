@@ -1,4 +1,4 @@
-import type { Aggregate, Expr, Join, Plan, TopN, Union } from '../plan/plan.ts';
+import type { Aggregate, Expr, Join, Over, Plan, TopN, Union } from '../plan/plan.ts';
 import { aggregateColumns, columnRef, columnsUsed, moveAggregate, remap } from '../plan/walk.ts';
 
 /** A plan that kept at least the wanted columns, and where each kept column now stands (−1: gone). */
@@ -85,6 +85,8 @@ function prune(plan: Plan, wanted: ReadonlySet<number>): Pruned {
       return pruneUnion(plan, wanted);
     case 'distinct':
       return { plan: { ...plan, input: exactly(plan.input, allOf(plan.input)) }, at: allOf(plan) };
+    case 'over':
+      return pruneOver(plan, wanted);
     case 'topn':
       return pruneTopN(plan, wanted);
     case 'sort': {
@@ -174,6 +176,19 @@ function pruneUnion(plan: Union, wanted: ReadonlySet<number>): Pruned {
   const kept = keepOne(wanted, plan);
   const inputs = plan.inputs.map((input) => exactly(input, kept));
   return { plan: { ...plan, inputs, schema: kept.map((i) => plan.schema[i]) }, at: places(plan, kept) };
+}
+
+/** Whole rows break ties, so that the input's columns all stay; calls that nobody reads go. */
+function pruneOver(plan: Over, wanted: ReadonlySet<number>): Pruned {
+  const width = plan.input.schema.length;
+  const input = exactly(plan.input, allOf(plan.input));
+  const kept = plan.calls.map((_, i) => i).filter((i) => wanted.has(width + i));
+  if (kept.length === 0) return { plan: input, at: plan.schema.map((_, i) => (i < width ? i : -1)) };
+  const columns = [...allOf(plan.input), ...kept.map((i) => width + i)];
+  return {
+    plan: { ...plan, input, calls: kept.map((i) => plan.calls[i]), schema: columns.map((i) => plan.schema[i]) },
+    at: places(plan, columns),
+  };
 }
 
 function pruneTopN(plan: TopN, wanted: ReadonlySet<number>): Pruned {

@@ -23,6 +23,7 @@ export function pushFilter(plan: Plan): Plan | undefined {
     case 'aggregate':
       // Without groups there is a row even when all input is filtered away.
       return pushTerms(plan, (column) => input.groupBy[column] ?? null);
+    case 'over':
     case 'topn':
       return pushTerms(plan, (column) => (input.partitionBy.includes(column) ? column : null));
     case 'join':

@@ -6,7 +6,18 @@ import { AGGREGATES, finishAverage } from '../../streamql/functions/aggregates.t
 import { ListedRows } from '../../streamql/functions/group-rows.ts';
 import { momentsOf } from '../../streamql/functions/moments.ts';
 import { evaluate } from '../../streamql/plan/evaluate.ts';
-import type { Aggregate, AggregateCall, Join, Plan, SortKey, TopN, Window } from '../../streamql/plan/plan.ts';
+import type {
+  Aggregate,
+  AggregateCall,
+  Frame,
+  Join,
+  Over,
+  OverCall,
+  Plan,
+  SortKey,
+  TopN,
+  Window,
+} from '../../streamql/plan/plan.ts';
 
 export type Row = readonly Datum[];
 
@@ -47,6 +58,8 @@ export function runPlan(plan: Plan, tables: Tables): Row[] {
     }
     case 'distinct':
       return [...groupRows(run(plan.input), typesOf(plan)).values()].map(([row]) => row);
+    case 'over':
+      return runOver(plan, run(plan.input));
     case 'topn':
       return runTopN(plan, run(plan.input));
     case 'sort': {
@@ -185,6 +198,79 @@ function runTopN(plan: TopN, rows: readonly Row[]): Row[] {
       .slice(0, plan.limit)
       .map((row, i) => (plan.rank ? [...row, i + 1] : row)),
   );
+}
+
+/** Each row's frame found by looking at every row of its partition. */
+function runOver(plan: Over, rows: readonly Row[]): Row[] {
+  const types = typesOf(plan.input);
+  const rest = types.map((_, column): SortKey => ({ column, descending: false, nullsFirst: false }));
+  const byKey = byKeys(plan.orderBy, types);
+  const order = byKeys([...plan.orderBy, ...rest], types);
+  return [...groupRows(rows, types, plan.partitionBy).values()].flatMap((group) => {
+    const sorted = [...group].sort(order);
+    const n = sorted.length;
+    return sorted.map((row, i): Row => {
+      const value = (call: OverCall): Datum => {
+        const smaller = sorted.filter((other) => byKey(other, row) < 0);
+        const peersTo = sorted.filter((other) => byKey(other, row) <= 0).length;
+        switch (call.fn) {
+          case 'row_number':
+            return i + 1;
+          case 'rank':
+            return smaller.length + 1;
+          case 'dense_rank':
+            return smaller.filter((other, j) => j === 0 || byKey(smaller[j - 1], other) !== 0).length + 1;
+          case 'percent_rank':
+            return n === 1 ? 0 : smaller.length / (n - 1);
+          case 'cume_dist':
+            return peersTo / n;
+          case 'ntile': {
+            const tiles = call.params[0] as number;
+            const sizes = Array.from({ length: tiles }, (_, t) => Math.floor(n / tiles) + (t < n % tiles ? 1 : 0));
+            const before = (tile: number): number => sizes.slice(0, tile).reduce((sum, size) => sum + size, 0);
+            return sizes.findIndex((_, t) => i < before(t + 1)) + 1;
+          }
+          case 'lag':
+          case 'lead': {
+            const at = i + (call.fn === 'lag' ? -1 : 1) * (call.params[0] as number);
+            return at in sorted ? sorted[at][call.args[0]] : call.args.length > 1 ? row[call.args[1]] : null;
+          }
+        }
+        const frame = sorted.filter((other, j) => isInFrame(call.frame, plan, types, row, other, i, j));
+        const [arg] = call.args;
+        if (call.fn === 'first_value') return frame.length === 0 ? null : frame[0][arg];
+        if (call.fn === 'last_value') return frame.length === 0 ? null : frame[frame.length - 1][arg];
+        if (call.fn === 'nth_value') return frame[(call.params[0] as number) - 1]?.[arg] ?? null;
+        const { fn, filter, type } = call;
+        return runCall({ fn, arg: arg ?? null, distinct: false, filter, type }, frame, types);
+      };
+      return [...row, ...plan.calls.map(value)];
+    });
+  });
+}
+
+function isInFrame(
+  { unit, start, end }: Frame,
+  plan: Over,
+  types: readonly SqlType[],
+  row: Row,
+  other: Row,
+  i: number,
+  j: number,
+): boolean {
+  if (unit === 'rows') return (start === null || j >= i + Number(start)) && (end === null || j <= i + Number(end));
+  const order = byKeys(plan.orderBy, types)(other, row);
+  const within = (bound: number | bigint | null, sign: 1 | -1): boolean => {
+    if (bound === null) return true;
+    if (bound === 0) return sign * order >= 0;
+    const { column, descending } = plan.orderBy[0];
+    const [here, there] = [row[column], other[column]];
+    if (here === null) return sign * order >= 0;
+    if (there === null) return sign * order >= 0;
+    const distance = (Number(there) - Number(here)) * (descending ? -1 : 1);
+    return sign * (distance - Number(bound)) >= 0;
+  };
+  return within(start, 1) && within(end, -1);
 }
 
 function byKeys(keys: readonly SortKey[], types: readonly SqlType[]): (a: Row, b: Row) => number {

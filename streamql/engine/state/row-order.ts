@@ -12,6 +12,11 @@ export function totalOrder(width: number, orderBy: readonly SortKey[]): RowOrder
   for (let column = 0; column < width; column++) {
     if (!orderBy.some((key) => key.column === column)) keys.push({ column, descending: false, nullsFirst: false });
   }
+  return sortKeyOrder(keys);
+}
+
+/** By the sort keys alone: rows that tie are peers. */
+export function sortKeyOrder(keys: readonly SortKey[]): RowOrder {
   return (a, i, b, j) => {
     for (let k = 0; k < keys.length; k++) {
       const key = keys[k];

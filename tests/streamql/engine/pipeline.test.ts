@@ -12,6 +12,7 @@ import { keyOf } from '../../../streamql/plan/keys.ts';
 import type { Plan } from '../../../streamql/plan/plan.ts';
 import { optimize } from '../../../streamql/rules/optimize.ts';
 import { catalogOf, NEXMARK_DDL, nexmarkFile, nexmarkRows } from '../catalog.ts';
+import { overRelation } from '../random-overs.ts';
 import { subqueryTerm } from '../random-subqueries.ts';
 import { bag, type Row, runPlan } from '../reference.ts';
 
@@ -51,6 +52,8 @@ const relation = (depth: number): fc.Arbitrary<string> => {
     fc.constantFrom(`${x} < ${y}`, `${x} <> 2`, `${y} IS NOT NULL`, `${x} + 1 >= ${y}`, `${y} IN (1, 3)`, 'TRUE');
   return fc.oneof(
     base,
+    inner.chain(overRelation),
+    inner.chain(overRelation),
     fc.tuple(inner, condition('n', 'm')).map(([i, p]) => `(SELECT n + 1 AS n, m, v FROM ${i} q WHERE ${p})`),
     fc
       .tuple(inner, fc.constantFrom('JOIN', 'LEFT JOIN', 'RIGHT JOIN', 'FULL JOIN'), inner, condition('x.m', 'y.m'))

@@ -8,6 +8,7 @@ import { parseStatements } from '../../../streamql/parser/parser.ts';
 import type { Plan } from '../../../streamql/plan/plan.ts';
 import { optimize } from '../../../streamql/rules/optimize.ts';
 import { catalogOf } from '../catalog.ts';
+import { overRelation } from '../random-overs.ts';
 import { subqueryTerm } from '../random-subqueries.ts';
 import { type Row, runPlan } from '../reference.ts';
 
@@ -62,6 +63,8 @@ const relation = (depth: number): fc.Arbitrary<string> => {
   const two = ['x.n', 'x.m', 'y.n', 'y.m'];
   return fc.oneof(
     base,
+    inner.chain(overRelation),
+    inner.chain(overRelation),
     fc
       .tuple(inner, scalar(['n', 'm']), predicate(['n', 'm']))
       .map(([i, e, p]) => `(SELECT ${e} AS n, m, v FROM ${i} q WHERE ${p})`),

@@ -1,0 +1,319 @@
+import { assert } from '../../../src/lib/assert.ts';
+import { StreamError } from '../../../src/lib/errors.ts';
+import type { Batch } from '../../../src/values/batch.ts';
+import { ColumnBuilder, datumAt } from '../../../src/values/column.ts';
+import { equalDatums } from '../../../src/values/compare.ts';
+import { BIGINT, type Datum, type SqlType } from '../../../src/values/types.ts';
+import type { Over } from '../../plan/plan.ts';
+import type { StateTable } from '../operator.ts';
+import { KeyTable } from '../state/key-table.ts';
+import { type RowOrder, sortKeyOrder, totalOrder } from '../state/row-order.ts';
+import { RowTable } from '../state/row-table.ts';
+import { grown } from '../state/state-column.ts';
+import { OperatorBase, type OperatorContext, type OperatorInfo } from './base.ts';
+import { affected, evaluateOver, type OrderedPartition, type OverContext } from './over-functions.ts';
+
+/** A partition's rows in order, a row of weight 2 twice, and what was last shown beside each. */
+interface Partition {
+  slots: number[];
+  /** Per call. */
+  values: Datum[][];
+}
+
+/**
+ * Window functions over rows that come and go. State: the distinct rows with their weights; order and values are made anew from them.
+ * An epoch costs, per partition that it touches, O(changes · log rows) to find the places, a copy of what stands behind the first
+ * of them, and the evaluation of the rows that can see a change: those behind it for ranks and running totals, a neighbourhood for frames
+ * of so many ROWS, lag and lead, all for percent_rank and its like.
+ */
+export class OverOperator extends OperatorBase {
+  readonly #plan: Over;
+  readonly #evaluation: OverContext;
+  readonly #order: RowOrder;
+  readonly #peers: RowOrder;
+  /** Whole rows → weight. */
+  readonly #rows: RowTable;
+  /** Derived from the rows. */
+  #keys: KeyTable;
+  #partitions: Partition[] = [];
+  /** By partition slot: the row slots that this epoch changed; and by row slot what their weight was. */
+  readonly #touched = new Map<number, number[]>();
+  #seen = new Uint8Array(16);
+  #before = new Float64Array(16);
+  #slots = new Int32Array(0);
+  #partitionSlots = new Int32Array(0);
+
+  constructor(info: OperatorInfo, context: OperatorContext, plan: Over) {
+    super(info, context);
+    this.#plan = plan;
+    const types = plan.input.schema.map((column) => column.type);
+    this.#evaluation = { types, orderBy: plan.orderBy };
+    this.#rows = new RowTable(`${this.id}.rows`, types, [BIGINT], {
+      rebuilt: () => this.#rebuild(),
+      derivedBytes: () => this.#derivedBytes(),
+    });
+    this.#order = totalOrder(types.length, plan.orderBy);
+    this.#peers = sortKeyOrder(plan.orderBy);
+    this.#keys = this.#newKeys();
+  }
+
+  override get state(): readonly StateTable[] {
+    return [this.#rows];
+  }
+
+  push(_port: number, batch: Batch): void {
+    this.#rows.ready();
+    const { length } = batch;
+    if (this.#slots.length < length) this.#slots = new Int32Array(length);
+    const slots = this.#slots;
+    this.#rows.upsert(batch.columns, length, slots);
+    const partitions = this.#partitionsOf(
+      this.#plan.partitionBy.map((column) => batch.columns[column]),
+      length,
+    );
+    if (this.#seen.length < this.#rows.capacity) {
+      this.#seen = grown(this.#seen, this.#rows.capacity);
+      this.#before = grown(this.#before, this.#rows.capacity);
+    }
+    const weights = this.#weights();
+    for (let row = 0; row < length; row++) {
+      const slot = slots[row];
+      if (this.#seen[slot] === 0) this.#note(slot, partitions[row], weights[slot]);
+      weights[slot] += batch.weights === null ? 1 : batch.weights[row];
+      this.#rows.touch(slot);
+    }
+  }
+
+  override endEpoch(): void {
+    if (this.#touched.size === 0) return;
+    const gone = new Output(this.#plan);
+    const come = new Output(this.#plan);
+    for (const [partition, changed] of this.#touched) this.#refresh(partition, changed, gone, come);
+    this.#emitRows(gone, -1);
+    this.#emitRows(come, 1);
+    const weights = this.#weights();
+    for (const [partition, changed] of this.#touched) {
+      for (const slot of changed) {
+        this.#seen[slot] = 0;
+        if (weights[slot] === 0) this.#rows.release(slot);
+      }
+      if (this.#partitions[partition].slots.length === 0) this.#keys.release(partition);
+    }
+    this.#touched.clear();
+  }
+
+  #note(slot: number, partition: number, weight: number): void {
+    this.#seen[slot] = 1;
+    this.#before[slot] = weight;
+    const changed = this.#touched.get(partition);
+    if (changed === undefined) this.#touched.set(partition, [slot]);
+    else changed.push(slot);
+  }
+
+  /** Brings a partition up to date and collects what shows differently. */
+  #refresh(at: number, touched: readonly number[], gone: Output, come: Output): void {
+    const weights = this.#weights();
+    const partition = this.#partitions[at];
+    const { columns } = this.#rows.keys;
+    const changed = touched.filter((slot) => weights[slot] !== this.#before[slot]);
+    if (changed.length === 0) return;
+    for (const slot of changed) assert(weights[slot] >= 0, `${this.id}: a row was taken back that is not there`);
+    changed.sort((a, b) => this.#order(columns, a, columns, b));
+    const low = this.#lowerBound(partition.slots, changed[0]);
+    const oldSlots = partition.slots.splice(low);
+    const oldValues = partition.values.map((values) => values.splice(low));
+    // What stood in the tail before, by its place there, or −1 for a row that came.
+    const origins: number[] = [];
+    let high = low;
+    let from = 0;
+    for (const slot of changed) {
+      while (from < oldSlots.length && this.#order(columns, oldSlots[from], columns, slot) < 0) {
+        origins.push(from);
+        partition.slots.push(oldSlots[from++]);
+      }
+      const before = this.#before[slot];
+      for (let copy = 0; copy < weights[slot]; copy++) {
+        origins.push(copy < before ? from + copy : -1);
+        partition.slots.push(slot);
+      }
+      for (let copy = weights[slot]; copy < before; copy++) gone.add(slot, oldValues, from + copy);
+      from += before;
+      high = partition.slots.length;
+    }
+    for (; from < oldSlots.length; from++) {
+      origins.push(from);
+      partition.slots.push(oldSlots[from]);
+    }
+    this.#evaluate(partition, low, high, origins, oldValues);
+    for (let i = 0; i < origins.length; i++) {
+      const origin = origins[i];
+      const position = low + i;
+      if (origin >= 0 && this.#same(partition, position, oldValues, origin)) continue;
+      if (origin >= 0) gone.add(partition.slots[position], oldValues, origin);
+      come.add(partition.slots[position], partition.values, position);
+    }
+    this.#emitHead(partition, low, gone, come);
+  }
+
+  /** Rows before the first change whose values changed: frames that look ahead. */
+  #head: { position: number; before: Datum[] }[] = [];
+
+  #emitHead(partition: Partition, low: number, gone: Output, come: Output): void {
+    for (const { position, before } of this.#head) {
+      assert(position < low, 'a row of the head stands before the change');
+      gone.addRow(partition.slots[position], before);
+      come.add(partition.slots[position], partition.values, position);
+    }
+    this.#head = [];
+  }
+
+  #evaluate(
+    partition: Partition,
+    low: number,
+    high: number,
+    origins: readonly number[],
+    oldValues: readonly (readonly Datum[])[],
+  ): void {
+    const { calls } = this.#plan;
+    const view = this.#view(partition);
+    const ranges = calls.map((call) => affected(call, view, low, high, this.#evaluation));
+    const first = Math.min(low, ...ranges.map(([from]) => from));
+    // What rows before the change showed.
+    const head = partition.values.map((values) => values.slice(first, low));
+    calls.forEach((call, c) => {
+      const values = partition.values[c];
+      for (let i = 0; i < origins.length; i++) values.push(origins[i] < 0 ? null : oldValues[c][origins[i]]);
+      const [from, to] = ranges[c];
+      if (from < to)
+        this.#attempt(() => evaluateOver(call, view, from, to, values, this.#evaluation), values, from, to);
+    });
+    for (let position = first; position < low; position++) {
+      const before = head.map((values) => values[position - first]);
+      const isSame = calls.every((call, c) => equalDatums(before[c], partition.values[c][position], call.type));
+      if (!isSame) this.#head.push({ position, before });
+    }
+  }
+
+  /** A value that does not exist (a sum beyond its type) is NULL, and an error row says so. */
+  #attempt(run: () => void, values: Datum[], from: number, to: number): void {
+    try {
+      run();
+    } catch (thrown) {
+      if (!(thrown instanceof StreamError) || !thrown.code.startsWith('VALUE_')) throw thrown;
+      for (let i = from; i < to; i++) values[i] = null;
+      this.context.onError(thrown.code, thrown.message, []);
+    }
+  }
+
+  #same(partition: Partition, position: number, oldValues: readonly (readonly Datum[])[], origin: number): boolean {
+    return this.#plan.calls.every((call, c) =>
+      equalDatums(oldValues[c][origin], partition.values[c][position], call.type),
+    );
+  }
+
+  #view({ slots }: Partition): OrderedPartition {
+    const { columns } = this.#rows.keys;
+    return {
+      get length() {
+        return slots.length;
+      },
+      datum: (position, column) => datumAt(columns[column], slots[position]),
+      arePeers: (a, b) => this.#peers(columns, slots[a], columns, slots[b]) === 0,
+    };
+  }
+
+  #lowerBound(slots: readonly number[], slot: number): number {
+    const { columns } = this.#rows.keys;
+    let low = 0;
+    let high = slots.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#order(columns, slots[middle], columns, slot) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #emitRows(out: Output, weight: 1 | -1): void {
+    const count = out.slots.length;
+    if (count === 0) return;
+    const slots = Int32Array.from(out.slots);
+    const columns = this.#rows.keys.columns.map((column) => column.gather(slots, count));
+    this.emit({
+      length: count,
+      columns: [...columns, ...out.columns.map((builder) => builder.finish())],
+      weights: weight === 1 ? null : new Int32Array(count).fill(-1),
+    });
+  }
+
+  #weights(): Float64Array {
+    return this.#rows.values[0].values as Float64Array;
+  }
+
+  #newKeys(): KeyTable {
+    return new KeyTable(this.#plan.partitionBy.map((column) => this.#rows.keys.columns[column].type));
+  }
+
+  /** The partition of each row; new ones are made. */
+  #partitionsOf(keys: Parameters<KeyTable['upsert']>[0], length: number): Int32Array {
+    if (this.#partitionSlots.length < length) this.#partitionSlots = new Int32Array(length);
+    const made = this.#keys.upsert(keys, length, this.#partitionSlots);
+    for (let i = 0; i < made; i++) {
+      this.#partitions[this.#keys.fresh[i]] = { slots: [], values: this.#plan.calls.map(() => []) };
+    }
+    return this.#partitionSlots;
+  }
+
+  #derivedBytes(): number {
+    const weights = this.#weights();
+    let rows = 0;
+    for (const slot of this.#rows.keys.aliveSlots()) rows += weights[slot];
+    return this.#keys.bytes + rows * 8 * (1 + 2 * this.#plan.calls.length);
+  }
+
+  #rebuild(): void {
+    const slots = this.#rows.keys.aliveSlots();
+    const count = slots.length;
+    const { columns } = this.#rows.keys;
+    this.#keys = this.#newKeys();
+    this.#partitions = [];
+    const keys = this.#plan.partitionBy.map((column) => columns[column].gather(slots, count));
+    const partitions = this.#partitionsOf(keys, count);
+    const weights = this.#weights();
+    for (let i = 0; i < count; i++) {
+      for (let copy = 0; copy < weights[slots[i]]; copy++) this.#partitions[partitions[i]].slots.push(slots[i]);
+    }
+    for (const partition of this.#partitions) {
+      if (partition === undefined) continue;
+      partition.slots.sort((a, b) => this.#order(columns, a, columns, b));
+      const view = this.#view(partition);
+      this.#plan.calls.forEach((call, c) => {
+        const values = new Array<Datum>(view.length).fill(null);
+        this.#attempt(() => evaluateOver(call, view, 0, view.length, values, this.#evaluation), values, 0, view.length);
+        partition.values[c] = values;
+      });
+    }
+    this.#seen = new Uint8Array(this.#rows.capacity);
+    this.#before = new Float64Array(this.#rows.capacity);
+  }
+}
+
+/** Rows to show or take back: their slots and the calls' values. */
+class Output {
+  readonly slots: number[] = [];
+  readonly columns: ColumnBuilder[];
+
+  constructor(plan: Over) {
+    this.columns = plan.calls.map((call): ColumnBuilder => new ColumnBuilder(call.type as SqlType));
+  }
+
+  add(slot: number, values: readonly (readonly Datum[])[], at: number): void {
+    this.slots.push(slot);
+    for (let c = 0; c < this.columns.length; c++) this.columns[c].push(values[c][at]);
+  }
+
+  addRow(slot: number, row: readonly Datum[]): void {
+    this.slots.push(slot);
+    for (let c = 0; c < this.columns.length; c++) this.columns[c].push(row[c]);
+  }
+}
