@@ -13,6 +13,7 @@ const [
   { TOPIC_CONFIG },
   { AGGREGATES },
   { exampleOf },
+  { WINDOW_FUNCTIONS },
 ] = await Promise.all([
   built('src/lib/errors.js'),
   built('src/config.js'),
@@ -22,6 +23,7 @@ const [
   built('src/storage/topic-config.js'),
   built('streamql/functions/aggregates.js'),
   built('streamql/functions/examples.js'),
+  built('streamql/functions/window-functions.js'),
 ]);
 
 const cell = (text) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
@@ -94,6 +96,15 @@ write('functions.md', [
   ...[...AGGREGATES.values()].map(
     (row) => `| \`${row.signature}\` | ${cell(row.doc)} | \`${cell(row.example[0])}\` | \`${row.example[1]}\` |`,
   ),
+  '',
+  '## Window functions',
+  '',
+  'Called with `OVER (PARTITION BY … ORDER BY … frame)`. Without a frame a call sees the rows up to and with its peers, without ORDER BY the',
+  'whole partition. Aggregates take `FILTER (WHERE …)`.',
+  '',
+  '| call | meaning |',
+  '| --- | --- |',
+  ...[...WINDOW_FUNCTIONS.values()].map((row) => `| \`${row.signature}\` | ${cell(row.doc)} |`),
   '',
   '## Scalar functions and operators',
   '',

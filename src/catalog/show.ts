@@ -1,6 +1,7 @@
 import { AGGREGATES } from '../../streamql/functions/aggregates.ts';
 import { exampleOf } from '../../streamql/functions/examples.ts';
 import { FUNCTIONS } from '../../streamql/functions/functions.ts';
+import { WINDOW_FUNCTIONS } from '../../streamql/functions/window-functions.ts';
 import type { Describe, Show } from '../../streamql/parser/ast.ts';
 import { StreamError } from '../lib/errors.ts';
 import { batchOfRows, type ColumnSchema } from '../values/batch.ts';
@@ -148,6 +149,7 @@ const LISTINGS: Readonly<Record<string, Listing>> = {
     ],
     rows: async () => [
       ...[...AGGREGATES.values()].map((row) => [row.name, row.signature, row.doc, row.example[0]]),
+      ...[...WINDOW_FUNCTIONS.values()].map((row) => [row.name, `${row.signature} OVER (…)`, row.doc, null]),
       ...[...FUNCTIONS.values()].map((row) => [
         row.name,
         row.args.join(', ') + (row.variadic ? ', …' : ''),

@@ -44,6 +44,11 @@ export function keyOf(plan: Plan, keyOfScan: (scan: Scan) => readonly number[] |
       const right = of(plan.right);
       if (left === null || right === null) return null;
       const shift = plan.left.schema.length;
+      if (plan.kind === 'full') {
+        // A row of one side alone has NULLs in the other's key: it is told from all others only by a column that never is.
+        const isTold = (side: Plan, key: readonly number[]): boolean => key.some((c) => !side.schema[c].nullable);
+        if (!isTold(plan.left, left) || !isTold(plan.right, right)) return null;
+      }
       // A side whose key is among the join columns adds at most one row to each row of the other.
       const rightIsOne = right.every((column) => plan.keys.some(([, r]) => r === column));
       if (rightIsOne && plan.kind !== 'full') return left;

@@ -183,7 +183,7 @@ test('random queries over a source and a table follow their inputs', () => {
       }
       check();
     }),
-    { numRuns: 250 },
+    { numRuns: Number(process.env['FUZZ_RUNS'] ?? 250) },
   );
 });
 
