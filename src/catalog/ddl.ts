@@ -87,6 +87,13 @@ function formatsOf(
   const ofValues = formatOptions(format, options);
   const given = Object.entries(options).filter(([name]) => name.startsWith('key_') && name !== 'key_format');
   const keyName = options['key_format'] ?? 'json';
+  if (format === 'debezium' && options['key_format'] !== undefined)
+    throw new StreamError('OPTION_INVALID', 'the keys of debezium events are json: leave key_format out');
+  if (keyName === 'json' && given.length > 0) {
+    throw new StreamError('OPTION_INVALID', `option ${given[0][0]} means nothing for keys in json`, {
+      hint: 'say key_format too',
+    });
+  }
   const ofKeys = formatOptions(keyName, Object.fromEntries(given.map(([name, value]) => [name.slice(4), value])));
   return {
     format,
@@ -119,8 +126,9 @@ function keyPositions(
       hint: 'add PRIMARY KEY to a column; for rows without a key use CREATE SOURCE',
     });
   }
+  if (options['format'] === 'debezium') return key;
   if (key.length > 0) {
-    throw new StreamError('SQL_UNSUPPORTED', 'PRIMARY KEY on a source is not supported', {
+    throw new StreamError('SQL_UNSUPPORTED', 'PRIMARY KEY on a source is for format debezium', {
       at: statement.primaryKey[0].at,
       hint: 'use CREATE TABLE for rows with a key',
     });

@@ -8,6 +8,7 @@ import type { ColumnSchema } from '../values/batch.ts';
 import { avroColumns, createAvroDecoder } from './avro/avro-decoder.ts';
 import { type Framing, HeaderDecoder, schemaIdOf } from './confluent-header.ts';
 import { type CsvOptions, createCsvDecoder } from './csv/csv-decoder.ts';
+import { createDebeziumDecoder, TIME_UNITS } from './debezium/debezium.ts';
 import type { ValueDecoder } from './decoder.ts';
 import { createJsonDecoder } from './json/json-decoder.ts';
 import { createProtoDecoder, messageIndexes, protoColumns } from './protobuf/proto-decoder.ts';
@@ -67,6 +68,16 @@ const FORMATS: Readonly<Record<string, Format>> = {
       createProtoDecoder(columns, wanted, schemaOf(options), options['message'], key),
     framing: (options) => messageIndexes(schemaOf(options), options['message']),
   },
+  debezium: {
+    options: ['time_unit'],
+    columns() {
+      throw new StreamError('SQL_BIND', 'a debezium source needs its columns declared', {
+        hint: 'declare the columns and the PRIMARY KEY of the database table',
+      });
+    },
+    // Of the rows inside events; streamql/engine/runtime/debezium-rows.ts finds these and what they change.
+    decoder: ({ columns, key, options }) => createDebeziumDecoder(columns, key, options['time_unit']),
+  },
 };
 
 export const FORMAT_NAMES: readonly string[] = Object.keys(FORMATS);
@@ -87,6 +98,11 @@ export const FORMAT_OPTIONS: readonly OptionSpec[] = [
     oneOf: ['none', 'confluent'],
   },
   { name: 'schema_id', doc: "With header = 'confluent': the one id that is read; default: any." },
+  {
+    name: 'time_unit',
+    doc: 'debezium: what numbers in columns of times are when the events carry no schema; default: ms.',
+    oneOf: TIME_UNITS,
+  },
   { name: 'delimiter', doc: 'csv: what stands between fields, one ASCII character or \\t; default: a comma.' },
   { name: 'quote', doc: 'csv: what fields may be enclosed in, one ASCII character; default: the double quote.' },
   { name: 'null_text', doc: 'csv: a field of this text, not in quotes, is NULL; default: the empty text.' },

@@ -132,13 +132,74 @@ test('protobuf: columns from a message, one that grew, keys in protobuf', async 
   expect(await server.rows('SELECT id, host FROM ping')).toEqual([[2, 'b']]);
 });
 
+test('debezium: a keyed source that follows inserts, updates, deletes and a snapshot', async () => {
+  await server.sql(`CREATE SOURCE people (id INT PRIMARY KEY, name VARCHAR, born DATE) WITH (format = 'debezium');
+    CREATE MATERIALIZED VIEW names AS SELECT name, count(*) AS n FROM people GROUP BY name`);
+  const fields = [
+    { field: 'id', type: 'int32' },
+    { field: 'name', type: 'string' },
+    { field: 'born', type: 'int32', name: 'io.debezium.time.Date' },
+  ];
+  const row = (field: string) => ({ field, type: 'struct', fields });
+  const schema = { type: 'struct', fields: [row('before'), row('after'), { field: 'op', type: 'string' }] };
+  const key = (id: number) => JSON.stringify({ schema: { type: 'struct', fields: [fields[0]] }, payload: { id } });
+  const event = (op: string, before: object | null, after: object | null) =>
+    JSON.stringify({ schema, payload: { before, after, op, source: {}, ts_ms: 1 } });
+  const plain = (op: string, before: object | null, after: object | null) => JSON.stringify({ before, after, op });
+  const person = (id: number, name: string, born: number | null = null) => ({ id, name, born });
+  await send(
+    'people',
+    [key(1), event('r', null, person(1, 'ann', 1))],
+    [key(2), event('c', null, person(2, 'bob'))],
+    [key(3), event('c', null, person(3, 'ann'))],
+    [key(2), event('u', person(2, 'bob'), person(2, 'rob'))],
+    [key(3), event('d', person(3, 'ann'), null)],
+    [key(3), null],
+    [key(1), event('u', null, person(1, 'anna', 2))],
+    // Without schema and key: the rows say it all. The last changes the key.
+    [null, plain('c', null, person(4, 'dan'))],
+    [null, plain('u', person(4, 'dan'), person(5, 'eve'))],
+    [null, plain('c', null, person(6, 'fay'))],
+    [null, plain('d', { id: 6 }, null)],
+    [null, event('m', null, null)],
+    [null, event('t', null, null)],
+    [null, plain('d', null, null)],
+    [key(7), plain('c', null, person(8, 'x'))],
+    [null, '{"id":1}'],
+  );
+  await server.sql('FLUSH');
+  expect(await server.rows('SELECT id, name, born FROM people ORDER BY id')).toEqual([
+    [1, 'anna', '1970-01-03'],
+    [2, 'rob', null],
+    [5, 'eve', null],
+  ]);
+  expect(await server.rows('SELECT name FROM people WHERE id = 2')).toEqual([['rob']]);
+  expect(await server.rows('SELECT name, n FROM names ORDER BY name')).toEqual([
+    ['anna', 1],
+    ['eve', 1],
+    ['rob', 1],
+  ]);
+  expect(await server.rows('SELECT "offset", reason FROM people$errors ORDER BY 1')).toEqual([
+    [12, expect.stringMatching(/TRUNCATE is not applied/)],
+    [13, 'a delete has neither a record key nor "before"'],
+    [14, 'id differs between key and value'],
+    [15, expect.stringMatching(/no event of Debezium/)],
+  ]);
+  const byKey = await server.request('GET', '/api/v1/views/people/rows?key=5');
+  expect(byKey.json.rows).toEqual([{ id: 5, name: 'eve', born: null }]);
+  expect(await problem("INSERT INTO people VALUES (9, 'x', NULL)")).toMatch(/are debezium: SQL writes json/);
+  expect(await problem("CREATE SOURCE bad (id INT) WITH (format = 'debezium')")).toMatch(/needs a PRIMARY KEY/);
+});
+
 test('what does not fit is refused when it is created, and SQL does not write what it cannot', async () => {
   expect(await problem("CREATE SOURCE bad WITH (format = 'csv')")).toMatch(/SQL_BIND: a csv source needs its columns/);
   expect(await problem("CREATE SOURCE bad (a INT, b INT) WITH (format = 'raw')")).toMatch(/SQL_BIND: a raw record/);
   expect(await problem("CREATE SOURCE bad (a INT) WITH (delimiter = ';')")).toMatch(/OPTION_INVALID: option delimiter/);
   expect(await problem("CREATE SOURCE bad (a INT) WITH (key_format = 'raw')")).toMatch(/OPTION_INVALID: key_format/);
   expect(await problem("CREATE SOURCE bad (a INT) WITH (format = 'xml')")).toMatch(/OPTION_INVALID: format = 'xml'/);
-  expect(await problem('CREATE SOURCE bad (a INT PRIMARY KEY)')).toMatch(/SQL_UNSUPPORTED: PRIMARY KEY on a source/);
+  expect(await problem('CREATE SOURCE bad (a INT PRIMARY KEY)')).toMatch(
+    /SQL_UNSUPPORTED: PRIMARY KEY on a source is for/,
+  );
   expect(await problem("INSERT INTO kv VALUES ('a', 'b')")).toMatch(/SQL_UNSUPPORTED: records of "kv" are raw/);
 });
 
@@ -156,4 +217,8 @@ test('after kill -9 every format goes on where it was', { timeout: 60_000 }, asy
     ['a;b', 3.5],
   ]);
   expect(await server.rows('SELECT count(*) FROM kv')).toEqual([[3]]);
+  await send('people', [null, JSON.stringify({ op: 'd', before: { id: 5 }, after: null })]);
+  await server.sql('FLUSH');
+  expect(await server.rows('SELECT name FROM names ORDER BY name')).toEqual([['anna'], ['rob']]);
+  expect(await server.rows('SELECT id FROM people ORDER BY id')).toEqual([[1], [2]]);
 });

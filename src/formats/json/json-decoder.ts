@@ -24,15 +24,21 @@ const MOST_SHAPE_BYTES = 8192;
 const MOST_SHAPES_SEEN = 64;
 const FIRST_CAPACITY = 256;
 
+export interface JsonDecoderOptions {
+  readonly useShapes?: boolean;
+  /** In the order of `wanted`: how values are read that are no numbers where the column has numbers, and no ISO text where it has timestamps. */
+  readonly readers?: readonly ReadValue[];
+}
+
 /** `wanted` are positions in `columns`. SQL_UNSUPPORTED for a column type that JSON has no form of. */
 export function createJsonDecoder(
   columns: readonly ColumnSchema[],
   wanted: readonly number[],
-  options: { readonly useShapes?: boolean } = {},
+  options: JsonDecoderOptions = {},
 ): ValueDecoder {
   return new Decoder(
     wanted.map((position) => columns[position]),
-    options.useShapes ?? true,
+    options,
   );
 }
 
@@ -55,9 +61,9 @@ class Decoder implements ValueDecoder {
   readonly #shapesSeen = new Set<string>();
   readonly #shapesCompiled = new Set<string>();
 
-  constructor(wanted: readonly ColumnSchema[], useShapes: boolean) {
+  constructor(wanted: readonly ColumnSchema[], { useShapes = true, readers }: JsonDecoderOptions) {
     this.#slots = wanted.map((column) => new ColumnSlot(column, FIRST_CAPACITY));
-    this.#readers = wanted.map((column) => valueReader(column.type));
+    this.#readers = readers ?? wanted.map((column) => valueReader(column.type));
     this.#names = wanted.map((column) => Buffer.from(column.name));
     this.#chosen = new Int32Array(wanted.length);
     this.#shapesLeft = useShapes ? MOST_SHAPES : 0;

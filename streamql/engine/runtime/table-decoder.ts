@@ -1,11 +1,11 @@
-import type { ValueDecoder } from '../../../src/formats/decoder.ts';
-import { createDecoder } from '../../../src/formats/formats.ts';
 import type { SourceSpec } from '../../../src/ports/engine.ts';
 import { type Column, ColumnBuilder, datumAt } from '../../../src/values/column.ts';
 import { equalDatums } from '../../../src/values/compare.ts';
 import { HIDDEN_COLUMNS } from '../../../src/values/hidden-columns.ts';
 import type { Datum } from '../../../src/values/types.ts';
 import { DEAD_LETTER_VALUE_BYTES, type DeadLetter } from './dead-letters.ts';
+import { DebeziumKeyedRows } from './debezium-rows.ts';
+import { type KeyedRows, NONE, UpsertRows } from './keyed-rows.ts';
 import {
   type DecodedOutput,
   declaredCount,
@@ -15,12 +15,12 @@ import {
   type PartitionPosition,
   type RecordDecoder,
 } from './record-decoder.ts';
-import { keyText, type LogRecord, RecordMeta, valueText } from './record-meta.ts';
-import { rawKeyJson, tableKeyJson } from './table-key.ts';
+import { type LogRecord, RecordMeta, valueText } from './record-meta.ts';
 import type { TableStore } from './table-store.ts';
 
 const HIDDEN_NAMES = new Set(HIDDEN_COLUMNS.map((column) => column.name));
-const NONE = -1;
+/** Changes that one record makes at most: an update may delete one row and put another. */
+const MOST_CHANGES = 2;
 
 /**
  * Each record puts or deletes (null value) the row that its key names. Where key and value both have the primary key they must agree;
@@ -33,13 +33,9 @@ export class TableDecoder implements RecordDecoder {
   readonly #output: DecodedOutput;
   readonly #declared: number;
   readonly #keyNames: readonly string[];
-  readonly #keys: ValueDecoder;
-  readonly #values: ValueDecoder;
-  readonly #jsonKeys: boolean;
+  readonly #rows: KeyedRows;
   readonly #meta: RecordMeta;
-  /** Per record taken: its row in the decoded keys and in the decoded values, or NONE. */
-  #keyRows: number[] = [];
-  #valueRows: number[] = [];
+  /** Per change. */
   #texts: (string | null)[] = [];
 
   constructor(spec: SourceSpec, store: TableStore, batchRecords: number, output: DecodedOutput) {
@@ -53,54 +49,27 @@ export class TableDecoder implements RecordDecoder {
       .slice(0, this.#declared)
       .map((column, i) => (key.includes(i) ? { ...column, nullable: true } : column));
     this.#keyNames = key.map((column) => columns[column].name);
-    const keyFormat = spec.keyFormat ?? { name: 'json', options: {} };
-    this.#jsonKeys = keyFormat.name === 'json';
-    this.#keys = createDecoder(keyFormat.name, {
-      columns: key.map((column) => columns[column]),
-      wanted: key.map((_, k) => k),
-      key: [],
-      options: keyFormat.options,
-    });
-    const wanted = columns.map((_, i) => i);
-    this.#values = createDecoder(spec.format, { columns, wanted, key, options: spec.formatOptions ?? {} });
-    this.#meta = new RecordMeta(spec.topic, batchRecords, HIDDEN_NAMES);
+    const isDebezium = spec.format === 'debezium';
+    this.#rows = isDebezium ? new DebeziumKeyedRows(spec, columns, key) : new UpsertRows(spec, columns, key);
+    this.#meta = new RecordMeta(spec.topic, batchRecords * MOST_CHANGES, HIDDEN_NAMES);
   }
 
   take(record: LogRecord, partition: number): void {
-    let keyRow = NONE;
-    if (record.keyEnd >= 0) {
-      const found = this.#jsonKeys ? this.#takeJsonKey(record) : this.#takeKey(record);
-      if (found === false) {
-        const why = this.#jsonKeys ? '' : `: ${this.#keys.error}`;
-        this.#malformed(record, partition, `the record key is no (${this.#keyNames.join(', ')})${why}`);
-        return;
-      }
-      if (found === true) keyRow = this.#keys.rows - 1;
-    }
-    let valueRow = NONE;
-    if (record.valueEnd >= 0) {
-      if (!this.#values.decode(record.buffer, record.valueStart, record.valueEnd)) {
-        this.#malformed(record, partition, this.#values.error);
-        return;
-      }
-      valueRow = this.#values.rows - 1;
-    } else if (keyRow === NONE) {
-      this.#malformed(record, partition, 'the record has neither key nor value');
+    const changes = this.#rows.take(record);
+    if (changes < 0) {
+      this.#malformed(record, partition, this.#rows.error);
       return;
     }
-    this.#meta.push(record);
-    this.#keyRows.push(keyRow);
-    this.#valueRows.push(valueRow);
-    // Kept for letters that only `finish` can write; tables are small enough in records per second.
-    this.#texts.push(valueText(record, DEAD_LETTER_VALUE_BYTES));
+    for (let i = 0; i < changes; i++) {
+      this.#meta.push(record);
+      // Kept for letters that only `finish` can write; tables are small enough in records per second.
+      this.#texts.push(valueText(record, DEAD_LETTER_VALUE_BYTES));
+    }
   }
 
   finish(position: PartitionPosition): void {
     const length = this.#meta.length;
-    const keyRows = this.#keyRows;
-    const valueRows = this.#valueRows;
-    const keyColumns = this.#keys.finish();
-    const valueColumns = this.#values.finish();
+    const { keyRows, valueRows, keys: keyColumns, values: valueColumns } = this.#rows.finish();
     if (length === 0) return;
     const refused = new Uint8Array(length);
     const deletes = Uint8Array.from(valueRows, (row) => (row === NONE ? 1 : 0));
@@ -128,7 +97,7 @@ export class TableDecoder implements RecordDecoder {
       }
       return builder.finish();
     });
-    this.#markLate(valueColumns, deletes, refused, position);
+    this.#markLate(valueColumns, valueRows, refused, position);
 
     const rows = new Int32Array(length);
     let count = 0;
@@ -142,8 +111,6 @@ export class TableDecoder implements RecordDecoder {
     const keptDeletes = new Uint8Array(count);
     for (let i = 0; i < count; i++) keptDeletes[i] = deletes[rows[i]];
     this.#meta.clear();
-    this.#keyRows = [];
-    this.#valueRows = [];
     this.#texts = [];
     if (count === 0) return;
     const { old, fresh } = this.#store.write(columns, count, keptDeletes);
@@ -151,28 +118,18 @@ export class TableDecoder implements RecordDecoder {
     if (fresh !== null) this.#output.onBatch(fresh);
   }
 
-  /** Null when there is none: the value's columns name the row then. */
-  #takeJsonKey(record: LogRecord): boolean | null {
-    const json = tableKeyJson(record.buffer.subarray(record.keyStart, record.keyEnd), this.#keyNames);
-    if (json === null) return null;
-    return this.#decodeKey(json) || this.#decodeKey(rawKeyJson(keyText(record)!, this.#keyNames));
-  }
-
-  #takeKey(record: LogRecord): boolean | null {
-    return this.#keys.decode(record.buffer, record.keyStart, record.keyEnd);
-  }
-
-  #decodeKey(json: Buffer | null | undefined): boolean {
-    return json !== undefined && json !== null && this.#keys.decode(json, 0, json.length);
-  }
-
   /** Only rows that are put have a time; a delete is never late. */
-  #markLate(values: readonly Column[], deletes: Uint8Array, refused: Uint8Array, position: PartitionPosition): void {
+  #markLate(
+    values: readonly Column[],
+    valueRows: readonly number[],
+    refused: Uint8Array,
+    position: PartitionPosition,
+  ): void {
     const { watermark, late: policy } = this.#spec;
     if (watermark === null) return;
     const puts: number[] = [];
-    for (let i = 0; i < deletes.length; i++) if (deletes[i] === 0 && refused[i] === 0) puts.push(i);
-    const rows = Int32Array.from(puts, (i) => this.#valueRows[i]);
+    for (let i = 0; i < valueRows.length; i++) if (valueRows[i] !== NONE && refused[i] === 0) puts.push(i);
+    const rows = Int32Array.from(puts, (i) => valueRows[i]);
     const late = new Uint8Array(puts.length);
     const times = values[watermark.column].gather(rows, puts.length);
     const count = markLate(times, puts.length, watermark.delayMicros, position, late);
