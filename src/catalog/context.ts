@@ -39,6 +39,12 @@ export interface StatementOptions extends QueryOptions {
   readonly params: readonly unknown[];
 }
 
+/** How statements that run once are bound: now() is the moment they begin. */
+export const pullBinding = (context: Pick<SqlContext, 'clock'>, { params }: Pick<StatementOptions, 'params'>) => ({
+  params,
+  nowMicros: context.clock.nowMs() * 1000,
+});
+
 export type SqlResult =
   | {
       readonly kind: 'rows';

@@ -7,7 +7,7 @@ import type { NewRecord } from '../ports/topic-log.ts';
 import { partitionOfKey } from '../protocol/partitioner.ts';
 import { type Batch, type ColumnSchema, rowAt } from '../values/batch.ts';
 import type { Datum } from '../values/types.ts';
-import { ok, type SqlContext, type SqlResult, type StatementOptions } from './context.ts';
+import { ok, pullBinding, type SqlContext, type SqlResult, type StatementOptions } from './context.ts';
 import type { CatalogObject } from './objects.ts';
 import { runPull } from './pull.ts';
 
@@ -21,7 +21,7 @@ const MAX_WRITTEN_ROWS = 1_000_000;
 export async function insert(context: SqlContext, statement: Insert, options: StatementOptions): Promise<SqlResult> {
   const object = writable(context, statement.table, ['table', 'source']);
   const columns = declaredColumns(object);
-  const plan = bindInsert(statement, columns, context.catalog, { params: options.params });
+  const plan = bindInsert(statement, columns, context.catalog, pullBinding(context, options));
   const rows = await rowsOf(context, optimize(plan), options);
   await append(context, object, columns, rows);
   return ok(`INSERT 0 ${rows.length}`);
@@ -40,7 +40,7 @@ export async function update(context: SqlContext, statement: Update, options: St
     }
   }
   await context.engine.flush(); // So that it sees every row written before it.
-  const plan = bindUpdate(statement, object.id, columns, context.catalog, { params: options.params });
+  const plan = bindUpdate(statement, object.id, columns, context.catalog, pullBinding(context, options));
   const rows = await rowsOf(context, optimize(plan), options);
   await append(context, object, columns, rows);
   return ok(`UPDATE ${rows.length}`);
@@ -50,7 +50,7 @@ export async function remove(context: SqlContext, statement: Delete, options: St
   const object = writable(context, statement.table, ['table']);
   const columns = declaredColumns(object);
   await context.engine.flush();
-  const plan = bindDelete(statement, object.id, columns, context.catalog, { params: options.params });
+  const plan = bindDelete(statement, object.id, columns, context.catalog, pullBinding(context, options));
   const rows = await rowsOf(context, optimize(plan), options);
   const records = rows.map((row) => ({ key: keyOf(object, columns, row), value: null }));
   await appendRecords(context, object, records);

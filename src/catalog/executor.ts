@@ -8,7 +8,7 @@ import type { Subscription, ViewChange } from '../ports/engine.ts';
 import type { Relation, RelationCatalog } from '../ports/relations.ts';
 import type { ColumnSchema } from '../values/batch.ts';
 import { VARCHAR } from '../values/types.ts';
-import { ok, type SqlContext, type SqlResult, type StatementOptions } from './context.ts';
+import { ok, pullBinding, type SqlContext, type SqlResult, type StatementOptions } from './context.ts';
 import { createSink, createSource, createView, drop } from './ddl.ts';
 import { insert, remove, update } from './dml.ts';
 import { runPull } from './pull.ts';
@@ -141,7 +141,7 @@ export class SqlExecutor {
         throw pushNeedsStream(statement.at);
       case 'query': {
         if (statement.emitChanges) throw pushNeedsStream(statement.at);
-        const bound = bindQuery(statement.query, this.#relations(), { mode: 'pull', params: options.params });
+        const bound = bindQuery(statement.query, this.#relations(), { mode: 'pull', ...pullBinding(context, options) });
         const answer = await runPull(context, optimize(bound.plan), options);
         return {
           kind: 'rows',

@@ -6,6 +6,7 @@ import { addConsume } from './consume.ts';
 import { addProduce } from './produce.ts';
 import { addSql } from './sql.ts';
 import { addStart } from './start.ts';
+import { addTest } from './test.ts';
 import { addTopic } from './topic.ts';
 import { addView } from './view.ts';
 
@@ -16,13 +17,16 @@ export async function run(args: readonly string[]): Promise<number> {
     .version(VERSION)
     .exitOverride()
     .configureOutput({ outputError: (message, write) => write(message) });
-  for (const add of [addStart, addSql, addTopic, addProduce, addConsume, addView, addBench]) add(program);
+  for (const add of [addStart, addSql, addTopic, addProduce, addConsume, addView, addTest, addBench]) add(program);
   for (const command of program.commands) command.exitOverride();
   try {
     await program.parseAsync(args, { from: 'user' });
     return 0;
   } catch (thrown) {
-    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2;
+    if (thrown instanceof CommanderError) {
+      if (thrown.exitCode === 0) return 0;
+      return thrown.code.startsWith('commander.') ? 2 : 1;
+    }
     printError(thrown);
     return 1;
   }

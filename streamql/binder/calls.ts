@@ -5,6 +5,7 @@ import {
   NULL_TYPE,
   rowOf,
   type SqlType,
+  TIMESTAMPTZ,
   type TypeKind,
   typeName,
   VARCHAR,
@@ -16,7 +17,7 @@ import { fold } from '../plan/fold.ts';
 import type { Expr } from '../plan/plan.ts';
 import { coerce, unify } from './coerce.ts';
 import type { BindContext } from './context.ts';
-import { isNullLiteral, isUnknown } from './literals.ts';
+import { isNullLiteral, isUnknown, literal } from './literals.ts';
 import { suggestion } from './scope.ts';
 
 /** Numeric kinds from exact and small to approximate; a cast upwards costs its steps. */
@@ -51,6 +52,7 @@ export function bindCall(context: BindContext, name: string, given: readonly Exp
       },
     );
   }
+  if (chosen.id === 'now' && context.nowMicros !== undefined) return literal(context.nowMicros, TIMESTAMPTZ);
   return fold(applyFunction(chosen, given, at));
 }
 

@@ -11,6 +11,8 @@ export interface BindOptions {
   readonly mode: 'view' | 'pull';
   /** JSON values for $1, $2 … */
   readonly params?: readonly unknown[];
+  /** What now() is throughout the statement, in microseconds since 1970; absent: whenever it is computed. */
+  readonly nowMicros?: number;
 }
 
 /** What is shared by the binding of one statement. */
@@ -18,6 +20,7 @@ export class BindContext {
   readonly catalog: RelationCatalog;
   readonly mode: 'view' | 'pull';
   readonly params: readonly unknown[];
+  readonly nowMicros: number | undefined;
   readonly usedCommons = new Set<CommonTable>();
   #relations = 0;
 
@@ -25,6 +28,7 @@ export class BindContext {
     this.catalog = catalog;
     this.mode = options.mode;
     this.params = options.params ?? [];
+    this.nowMicros = options.nowMicros;
   }
 
   countRelation(at: Position): void {

@@ -7,7 +7,7 @@ import type { Expr, Plan } from '../plan/plan.ts';
 import { columnRef, conjuncts, filterBy } from '../plan/walk.ts';
 import { bindQuery } from './binder.ts';
 import { coerce } from './coerce.ts';
-import { BindContext, SUBQUERY_BASE } from './context.ts';
+import { BindContext, type BindOptions, SUBQUERY_BASE } from './context.ts';
 import { reordered } from './decorrelate.ts';
 import { bindBoolean, bindExpr, type ExprScope } from './expressions.ts';
 import { literal, unknownLiteral } from './literals.ts';
@@ -16,9 +16,7 @@ import { bindValues, QueryBinder } from './query.ts';
 import { Scope, suggestion } from './scope.ts';
 import { Subqueries } from './subqueries.ts';
 
-interface DmlOptions {
-  readonly params?: readonly unknown[];
-}
+type DmlOptions = Pick<BindOptions, 'params' | 'nowMicros'>;
 
 /** The rows to write, in the table's columns; a column that is not named is NULL. NOT NULL and keys are the caller's to check. */
 export function bindInsert(

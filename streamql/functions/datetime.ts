@@ -320,6 +320,6 @@ export const DATETIMES: readonly ScalarFunction[] = [
     call: () => Date.now() * 1000,
     duckdb: () => 'now()',
     deterministic: false,
-    doc: 'The present moment. Not in views.',
+    doc: 'The moment when the statement began. Not in views.',
   },
 ];
