@@ -6,6 +6,8 @@ import { rowText } from './row-text.ts';
 export class Deltas {
   readonly #columns: readonly ColumnSchema[];
   #subscription: Subscription | undefined;
+  /** All rows, as the changes so far make them. */
+  #rows = new Map<string, number>();
   #step = new Map<string, number>();
   #lines: string[] = [];
   #failure: string | undefined;
@@ -16,17 +18,33 @@ export class Deltas {
 
   static async follow(engine: StreamEngine, id: string, columns: readonly ColumnSchema[]): Promise<Deltas> {
     const deltas = new Deltas(columns);
-    deltas.#subscription = await engine.subscribe(id, { snapshot: true }, (change) => {
-      if (change.error !== undefined) deltas.#failure = `${change.error.code}: ${change.error.detail}`;
-      else deltas.#add(change.batch);
-    });
+    await deltas.followAgain(engine, id);
     return deltas;
   }
 
+  /** Goes on with another engine: what it begins with is compared with the rows that were there. */
+  async followAgain(engine: StreamEngine, id: string): Promise<void> {
+    this.#subscription = await engine.subscribe(id, { snapshot: true }, (change) => {
+      if (change.error !== undefined) {
+        this.#failure = `${change.error.code}: ${change.error.detail}`;
+        return;
+      }
+      if (change.snapshot) {
+        for (const [text, weight] of this.#rows) this.#count(text, -weight);
+      }
+      this.#add(change.batch);
+    });
+  }
+
   #add(batch: Batch): void {
-    for (let row = 0; row < batch.length; row++) {
-      const text = rowText(this.#columns, batch, row);
-      this.#step.set(text, (this.#step.get(text) ?? 0) + weightAt(batch, row));
+    for (let row = 0; row < batch.length; row++) this.#count(rowText(this.#columns, batch, row), weightAt(batch, row));
+  }
+
+  #count(text: string, weight: number): void {
+    for (const counts of [this.#rows, this.#step]) {
+      const sum = (counts.get(text) ?? 0) + weight;
+      if (sum === 0) counts.delete(text);
+      else counts.set(text, sum);
     }
   }
 

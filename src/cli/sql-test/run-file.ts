@@ -7,6 +7,7 @@ import { Deltas } from './deltas.ts';
 import { rowText } from './row-text.ts';
 import { openTestDatabase, type TestDatabase } from './test-database.ts';
 import { type Expected, parseTestFile, type Step } from './test-file.ts';
+import { WAYS, type Way } from './ways.ts';
 
 export interface Failure {
   readonly line: number;
@@ -28,7 +29,7 @@ const START_MS = Date.UTC(2000, 0, 1);
 const LIMITS = { params: [], timeoutMs: 30_000, maxRows: 100_000 } as const;
 
 /** Runs the steps of one test file on a database of its own. Never throws for what the file holds. */
-export async function runTestFile(text: string, analytics: DuckDbAnalytics): Promise<FileResult> {
+export async function runTestFile(text: string, analytics: DuckDbAnalytics, way: Way = WAYS[0]): Promise<FileResult> {
   let steps: Step[];
   try {
     steps = parseTestFile(text);
@@ -36,8 +37,8 @@ export async function runTestFile(text: string, analytics: DuckDbAnalytics): Pro
     const error = asStreamError(thrown);
     return { steps: 0, failures: [{ line: error.at?.line ?? 1, message: error.message }], updated: text };
   }
-  const database = await openTestDatabase(START_MS, analytics);
-  const run = new FileRun(database);
+  const database = await openTestDatabase(START_MS, analytics, way.settings);
+  const run = new FileRun(database, way.crashes);
   try {
     for (const step of steps) {
       if (!(await run.step(step))) break;
@@ -54,15 +55,19 @@ class FileRun {
   readonly rewrites: { readonly at: Expected; readonly rows: readonly string[] }[] = [];
   readonly #database: TestDatabase;
   readonly #deltas = new Map<string, Deltas>();
+  readonly #crashes: boolean;
+  #steps = 0;
 
-  constructor(database: TestDatabase) {
+  constructor(database: TestDatabase, crashes: boolean) {
     this.#database = database;
+    this.#crashes = crashes;
   }
 
   /** False when the file cannot go on. */
   async step(step: Step): Promise<boolean> {
     try {
       await this.#run(step);
+      if (this.#crashes) await this.#crash();
       await this.#settle();
       return true;
     } catch (thrown) {
@@ -70,6 +75,18 @@ class FileRun {
       else
         this.failures.push(failureOf(asStreamError(thrown), 'sqlLine' in step ? step.sqlLine : step.line, step.line));
       return false;
+    }
+  }
+
+  /** In turn with a fresh checkpoint, in the midst of what the statement set off, and with one that is a statement old. */
+  async #crash(): Promise<void> {
+    if (this.#steps++ % 3 === 0) await this.#database.engine.checkpoint();
+    this.close();
+    await this.#database.crash();
+    const { catalog, engine } = this.#database;
+    for (const [name, deltas] of this.#deltas) {
+      const object = catalog.get(name);
+      if (object !== undefined) await deltas.followAgain(engine, object.id);
     }
   }
 

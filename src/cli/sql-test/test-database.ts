@@ -1,12 +1,15 @@
 import { createEngine } from '../../../streamql/engine/engine.ts';
 import { localLogReader } from '../../../streamql/engine/runtime/log-reader.ts';
+import type { EngineSettings } from '../../../streamql/engine/runtime/settings.ts';
 import type { DuckDbAnalytics } from '../../analytics/analytics.ts';
 import { Catalog } from '../../catalog/catalog.ts';
+import { engineObject, parseStoredQuery } from '../../catalog/ddl.ts';
 import { SqlExecutor } from '../../catalog/executor.ts';
 import { silentLog } from '../../lib/log.ts';
 import type { StreamEngine } from '../../ports/engine.ts';
 import { MemoryDisk } from '../../storage/disk/memory-disk.ts';
 import { Storage } from '../../storage/storage.ts';
+import { SeverableDisk } from './severable-disk.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 /** Log, engine, catalogue and SQL in this thread and in memory, on a clock of their own; no listeners and no sinks. */
@@ -15,34 +18,58 @@ export interface TestDatabase {
   readonly catalog: Catalog;
   readonly engine: StreamEngine;
   readonly executor: SqlExecutor;
+  /** Ends the engine as kill −9 would and starts another from its last checkpoint and the log; what was read from here before is void. */
+  crash(): Promise<void>;
   close(): Promise<void>;
 }
 
-export async function openTestDatabase(startMs: number, analytics: DuckDbAnalytics): Promise<TestDatabase> {
+export async function openTestDatabase(
+  startMs: number,
+  analytics: DuckDbAnalytics,
+  settings: Partial<EngineSettings> = {},
+): Promise<TestDatabase> {
   const clock = new VirtualClock(startMs);
   const log = await Storage.open({ disk: new MemoryDisk(), dir: null, clock, log: silentLog });
-  const engine = await createEngine({
-    log: localLogReader(log),
-    disk: null,
-    clock,
-    logger: silentLog,
-    sinks: [],
-    dataDir: '/',
-    // The clock stands still, so nothing may wait for it.
-    settings: { epochIntervalMs: 0 },
-  });
-  const catalog = await Catalog.open(null);
+  const files = new MemoryDisk();
   let ids = 0;
   const newId = (): string => `00000000-0000-4000-8000-${String(++ids).padStart(12, '0')}`;
-  const executor = new SqlExecutor({ catalog, engine, log, analytics, sinkKinds: [], clock, newId });
-  await engine.resume();
+  const start = async () => {
+    const disk = new SeverableDisk(files);
+    const engine = await createEngine({
+      log: localLogReader(log),
+      disk,
+      clock,
+      logger: silentLog,
+      sinks: [],
+      dataDir: '/',
+      // The clock stands still, so nothing may wait for it.
+      settings: { ...settings, epochIntervalMs: 0 },
+    });
+    const catalog = await Catalog.open(disk);
+    for (const object of catalog.list()) await engine.add(engineObject({ catalog }, object, parseStoredQuery));
+    await engine.resume();
+    const executor = new SqlExecutor({ catalog, engine, log, analytics, sinkKinds: [], clock, newId });
+    return { disk, engine, catalog, executor };
+  };
+  let running = await start();
   return {
     clock,
-    catalog,
-    engine,
-    executor,
+    get catalog() {
+      return running.catalog;
+    },
+    get engine() {
+      return running.engine;
+    },
+    get executor() {
+      return running.executor;
+    },
+    async crash() {
+      running.disk.sever();
+      await running.engine.close();
+      running = await start();
+    },
     async close() {
-      await engine.close();
+      await running.engine.close();
       await log.close();
     },
   };

@@ -22,6 +22,8 @@ export class EpochLoop {
   /** Sources that wait for a query that has nearly caught up. */
   readonly #held = new Set<SourceNode>();
   #lastBeganMs = Number.NEGATIVE_INFINITY;
+  /** The source that comes first in the next slice: the one after the last that had a turn, so that none waits for another's backlog. */
+  #turn = 0;
 
   constructor(graph: Graph, clock: Clock, settings: EngineSettings, afterEpoch: () => void) {
     this.#graph = graph;
@@ -111,13 +113,18 @@ export class EpochLoop {
     let worked = false;
     for (let progress = true; progress; ) {
       progress = false;
-      for (const source of active) {
+      for (let i = 0, first = this.#turn; i < active.length; i++) {
+        const source = active[(first + i) % active.length];
         if (source.error !== null) continue;
+        let stepped = false;
         try {
-          if (source.cursor.step(batchRecords)) progress = true;
+          stepped = source.cursor.step(batchRecords);
         } catch (thrown) {
           graph.fail(source, asStreamError(thrown));
         }
+        if (!stepped) continue;
+        progress = true;
+        this.#turn = (first + i + 1) % active.length;
         const nowMs = this.#clock.monotonicMs();
         source.busyMs += nowMs - lastMs;
         lastMs = nowMs;
