@@ -10,6 +10,7 @@ import type {
   Query,
 } from '../../streamql/parser/ast.ts';
 import { parseStatements } from '../../streamql/parser/parser.ts';
+import { relationTimeOf } from '../../streamql/plan/event-time.ts';
 import type { Plan } from '../../streamql/plan/plan.ts';
 import { optimize } from '../../streamql/rules/optimize.ts';
 import { HEADER_BYTES } from '../formats/confluent-header.ts';
@@ -183,12 +184,14 @@ export async function createView(context: SqlContext, statement: CreateView, sql
     columns = columns.map((column, i) => ({ ...column, name: statement.columnNames[i].text }));
   }
   checkDistinctNames(columns, statement.name);
+  const time = relationTimeOf(bound.plan);
   await install(context, {
     ...queryObject(context, name, sql, statement.queryText, bound.plan),
     kind: 'view',
     columns,
     key: bound.key,
     changelog: bound.changelog,
+    ...(time === undefined ? {} : { time }),
   });
   return ok(tag);
 }

@@ -1,4 +1,4 @@
-import type { ChangelogKind } from '../../streamql/plan/plan.ts';
+import type { ChangelogKind, RelationTime } from '../../streamql/plan/plan.ts';
 import type { Relation } from '../ports/relations.ts';
 import type { ColumnSchema } from '../values/batch.ts';
 import { DEAD_LETTER_COLUMNS } from '../values/hidden-columns.ts';
@@ -26,6 +26,8 @@ export interface CatalogObject {
   readonly watermark: { readonly column: number; readonly delayMicros: number } | null;
   readonly late: 'update' | 'drop' | 'dead_letter';
   readonly idleTimeoutMs: number;
+  /** Views over event time: what their watermark bounds. */
+  readonly time?: RelationTime;
   /** Sinks. */
   readonly sinkKind: string | null;
   /** As given in WITH, for the parts that interpret them. */
@@ -43,8 +45,15 @@ export const relationOf = (object: CatalogObject): Relation => ({
   columns: object.columns,
   key: object.key,
   changelog: object.changelog,
-  watermarkColumn: object.watermark?.column ?? null,
+  ...timeOf(object),
 });
+
+/** A table's updates take back rows of any age, so its watermark bounds nothing. */
+function timeOf({ kind, key, watermark, late, idleTimeoutMs, time }: CatalogObject): Pick<Relation, 'time'> {
+  if (time !== undefined) return { time };
+  if (kind !== 'source' || key !== null || watermark === null) return {};
+  return { time: { columns: [{ column: watermark.column, lagMicros: 0 }], firm: late !== 'update', idleTimeoutMs } };
+}
 
 /** `bid$errors` and `bid$late` beside `bid`. */
 export function deadLetterRelation(object: CatalogObject, suffix: '$errors' | '$late'): Relation {
@@ -55,6 +64,5 @@ export function deadLetterRelation(object: CatalogObject, suffix: '$errors' | '$
     columns: DEAD_LETTER_COLUMNS,
     key: null,
     changelog: 'general',
-    watermarkColumn: null,
   };
 }

@@ -41,7 +41,6 @@ export function topicRelation(topic: TopicInfo): Relation {
     columns: COLUMNS,
     key: null,
     changelog: 'append',
-    watermarkColumn: null,
   };
 }
 

@@ -1,4 +1,4 @@
-import type { ChangelogKind } from '../../streamql/plan/plan.ts';
+import type { ChangelogKind, RelationTime } from '../../streamql/plan/plan.ts';
 import type { ColumnSchema } from '../values/batch.ts';
 
 /** What the binder may name in FROM: the catalogue's sources, tables and views, and their `$errors` and `$late`. */
@@ -11,7 +11,8 @@ export interface Relation {
   /** Columns whose values name a row, when known. */
   readonly key: readonly number[] | null;
   readonly changelog: ChangelogKind;
-  readonly watermarkColumn: number | null;
+  /** Absent without a watermark. */
+  readonly time?: RelationTime;
 }
 
 export interface RelationCatalog {

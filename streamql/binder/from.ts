@@ -78,6 +78,7 @@ export class FromBinder {
       name: relation.name,
       columns: relation.columns.map((_, i) => i),
       changelog: relation.changelog,
+      ...(relation.time === undefined ? {} : { time: relation.time }),
       schema: relation.columns,
     };
     return aliased(plan, name.text, alias);

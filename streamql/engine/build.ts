@@ -3,9 +3,11 @@ import { StreamError } from '../../src/lib/errors.ts';
 import type { Batch, ColumnSchema } from '../../src/values/batch.ts';
 import type { SqlType } from '../../src/values/types.ts';
 import { changelogOf } from '../plan/changelog.ts';
+import { timeBoundsOf } from '../plan/event-time.ts';
 import type { Filter, Join, Plan, Project, Scan } from '../plan/plan.ts';
 import { inputsOf } from '../plan/walk.ts';
 import { compileFilterProject } from './compile-expr.ts';
+import { Edge } from './edge.ts';
 import type { Emit, Operator, Pipeline, PipelineInput, PipelineOutput } from './operator.ts';
 import { AggregateOperator } from './operators/aggregate.ts';
 import type { OperatorContext, OperatorInfo } from './operators/base.ts';
@@ -24,6 +26,13 @@ import { WindowOperator } from './operators/window.ts';
 interface Entry {
   readonly input: PipelineInput;
   readonly enter: Emit;
+  readonly edge: Edge;
+}
+
+/** What was built: by what name consumers know it, and how far event time is at its output. */
+interface Built {
+  readonly id: string;
+  readonly edge: Edge;
 }
 
 /**
@@ -39,17 +48,21 @@ class Builder {
   readonly #clock = new BusyClock();
   readonly #entries: Entry[] = [];
   readonly #operators: Operator[] = [];
-  /** What was built, by what it means: the operator's id and where its output goes. */
-  readonly #built = new Map<string, { readonly id: string; readonly targets: Emit[] }>();
+  /** How event time comes to the operators, in their order. */
+  readonly #edges: Edge[] = [];
+  /** What was built, by what it means, and where its output goes. */
+  readonly #built = new Map<string, Built & { readonly targets: Emit[] }>();
 
   constructor(output: PipelineOutput) {
     this.#output = output;
   }
 
   build(plan: Plan): Pipeline {
-    this.#node(plan, '0', (batch) => this.#output.onOutput(batch));
+    const { edge: output } = this.#node(plan, '0', (batch) => this.#output.onOutput(batch));
+    const edges = this.#edges;
     const entries = this.#entries;
     const operators = this.#operators;
+    const timed = operators.filter(({ tick }) => tick !== undefined);
     const clock = this.#clock;
     const state = operators.flatMap((operator) => operator.state);
     assert(new Set(state.map((table) => table.id)).size === state.length, 'state ids of a pipeline are unique');
@@ -61,37 +74,56 @@ class Builder {
       push(input, batch) {
         if (batch.length > 0) entries[input].enter(batch);
       },
-      endEpoch() {
-        for (const operator of operators) clock.run(operator, () => operator.endEpoch());
+      advance(input, micros) {
+        return entries[input].edge.advance(micros);
+      },
+      get watermark() {
+        return output.micros;
+      },
+      get wakeAtMicros() {
+        const times = timed.map(({ wakeAtMicros }) => wakeAtMicros ?? Number.POSITIVE_INFINITY);
+        const next = Math.min(...times);
+        return Number.isFinite(next) ? next : null;
+      },
+      endEpoch(nowMicros = 0) {
+        for (let i = 0; i < operators.length; i++) {
+          const operator = operators[i];
+          clock.run(operator, () => {
+            edges[i].tell();
+            operator.tick?.(nowMicros);
+            operator.endEpoch();
+          });
+        }
       },
     };
   }
 
   /** Builds the node and what is below it; its rows go to `emit`. Returns the id by which consumers name it. */
-  #node(plan: Plan, path: string, emit: Emit): string {
+  #node(plan: Plan, path: string, emit: Emit): Built {
     if (plan.op === 'scan') {
       const enter: Emit = (batch) => emit(admit(batch, plan));
-      this.#entries.push({ input: { relation: plan.relation, columns: plan.columns }, enter });
-      return plan.relation;
+      const edge = new Edge(null, [], timeBoundsOf(plan).size > 0);
+      this.#entries.push({ input: { relation: plan.relation, columns: plan.columns }, enter, edge });
+      return { id: plan.relation, edge };
     }
     const meaning = planKey(plan);
     const same = this.#built.get(meaning);
     if (same !== undefined) {
       same.targets.push(emit);
-      return same.id;
+      return same;
     }
     const targets = [emit];
     const chain = plan.op === 'filter' || plan.op === 'project' ? chainOf(plan) : null;
     const inputs = chain === null ? inputsOf(plan) : [chain.input];
     // The operator needs to know its inputs' ids, and they need the operator to push to: the latter comes late.
     const cell: { operator: Operator | null } = { operator: null };
-    const ids = inputs.map((input, port) =>
+    const built = inputs.map((input, port) =>
       this.#node(input, `${path}.${port}`, (batch) => this.#enter(cell.operator!, port, batch)),
     );
     const info: OperatorInfo = {
       id: `${path}.${plan.op}`,
       ...describe(plan, chain?.nodes ?? []),
-      inputs: ids,
+      inputs: built.map(({ id }) => id),
       changelog: changelogOf(plan),
     };
     const context: OperatorContext = {
@@ -103,8 +135,14 @@ class Builder {
     };
     cell.operator = chain === null ? operatorOf(plan, info, context) : statelessOf(chain, info, context);
     this.#operators.push(cell.operator);
-    this.#built.set(meaning, { id: info.id, targets });
-    return info.id;
+    const edge = new Edge(
+      cell.operator,
+      built.map((input) => input.edge),
+      timeBoundsOf(plan).size > 0,
+    );
+    this.#edges.push(edge);
+    this.#built.set(meaning, { id: info.id, edge, targets });
+    return { id: info.id, edge };
   }
 
   #enter(operator: Operator, port: number, batch: Batch): void {

@@ -140,7 +140,7 @@ class LocalEngine implements StreamEngine {
       }),
     );
     this.#loop.wake();
-    await this.#waiters.until(() => this.#passed(ends), 'FLUSH');
+    await this.#waiters.until(() => this.#passed(ends) && !this.#loop.isDue, 'FLUSH');
     const { epoch } = this.#graph;
     const unsettled = () =>
       this.#graph.queries.some((node) => node.error === null && node.writer !== null && !node.writer.committed(epoch));
@@ -199,7 +199,7 @@ class LocalEngine implements StreamEngine {
   }
 
   async stats(): Promise<EngineStats> {
-    return engineStats(this.#graph, this.#checkpointer.stats, this.#clock.monotonicMs());
+    return engineStats(this.#graph, this.#checkpointer.stats);
   }
 
   checkpoint(): Promise<number> {

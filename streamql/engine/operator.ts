@@ -24,6 +24,15 @@ export interface Operator {
   readonly stats: OperatorCounters;
   /** Consumes one batch on an input port; may emit at once through the function it was built with. */
   push(port: number, batch: Batch): void;
+  /**
+   * The watermark of an input port has come to `micros`: what plan/event-time.ts says of its columns holds from the next epoch on. Only
+   * grows; once an epoch at most, after all of the epoch's input and before `endEpoch`.
+   */
+  advance?(port: number, micros: number): void;
+  /** What the clock shows at the end of this epoch, in microseconds since 1970; never less than before. Before `endEpoch`. */
+  tick?(nowMicros: number): void;
+  /** When the clock will have a bearing on the output although nothing comes; null: not foreseeable. For those that have `tick`. */
+  readonly wakeAtMicros?: number | null;
   /** All input of this epoch has come; emits what was held back. Called once per epoch, inputs before consumers. */
   endEpoch(): void;
 }
@@ -88,7 +97,14 @@ export interface Pipeline {
   /** What the output may carry. */
   readonly changelog: ChangelogKind;
   push(input: number, batch: Batch): void;
-  endEpoch(): void;
+  /** The watermark of an input, for the end of this epoch. True when an operator will have use for it. */
+  advance(input: number, micros: number): boolean;
+  /** What the inputs' watermarks make of the output's; null before all those that count have one. */
+  readonly watermark: number | null;
+  /** The earliest time by the clock at which `endEpoch` has something to do without input; null when there is none. */
+  readonly wakeAtMicros: number | null;
+  /** `nowMicros` is what the clock shows; it matters only to operators with `tick`. */
+  endEpoch(nowMicros?: number): void;
 }
 
 export type BuildPipeline = (plan: Plan, output: PipelineOutput) => Pipeline;

@@ -34,6 +34,18 @@ export interface Scan extends Node {
   readonly name: string;
   readonly columns: readonly number[];
   readonly changelog: ChangelogKind;
+  /** What its watermark bounds; absent without a watermark. */
+  readonly time?: RelationTime;
+}
+
+/** What the watermark of a relation says of its columns (plan/event-time.ts). */
+export interface RelationTime {
+  /** Positions in the relation, and by how much their values may be below the watermark. */
+  readonly columns: readonly { readonly column: number; readonly lagMicros: number }[];
+  /** No row below the watermark comes any more; else late rows still count. */
+  readonly firm: boolean;
+  /** After so long without a step of the watermark, windows may close by the clock; 0: never. */
+  readonly idleTimeoutMs: number;
 }
 
 /** Constant rows; `SELECT 1` is a Project over one empty row. */

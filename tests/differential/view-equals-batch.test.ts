@@ -57,7 +57,6 @@ const catalog: RelationCatalog = {
           columns: schemaOf(name),
           key: name === 't' ? [0] : null,
           changelog: CHANGELOGS[name as 'a'],
-          watermarkColumn: null,
         }
       : undefined,
   relationNames: () => Object.keys(RELATIONS),

@@ -4,7 +4,7 @@ import type { Relation, RelationCatalog } from '../../src/ports/relations.ts';
 import type { ColumnSchema } from '../../src/values/batch.ts';
 import { HIDDEN_COLUMNS } from '../../src/values/hidden-columns.ts';
 import { BIGINT, type Datum } from '../../src/values/types.ts';
-import { bindColumns } from '../../streamql/binder/ddl.ts';
+import { bindColumns, bindWatermark } from '../../streamql/binder/ddl.ts';
 import { castDatum } from '../../streamql/functions/casts.ts';
 import type { CreateSource, CreateTable } from '../../streamql/parser/ast.ts';
 import { parseStatements } from '../../streamql/parser/parser.ts';
@@ -24,10 +24,17 @@ export function catalogOf(ddl: string): RelationCatalog {
       columns: [...declared, ...HIDDEN_COLUMNS],
       key,
       changelog: isTable ? 'upsert' : 'append',
-      watermarkColumn: null,
+      ...timeOf(statement, declared),
     });
   }
   return { relation: (name) => relations.get(name), relationNames: () => [...relations.keys()] };
+}
+
+function timeOf({ kind, watermark, options }: CreateSource | CreateTable, columns: readonly ColumnSchema[]) {
+  if (kind === 'createTable' || watermark === null) return {};
+  const firm = options.some(({ name, value }) => name === 'late' && value !== 'update');
+  const { column } = bindWatermark(watermark, columns);
+  return { time: { columns: [{ column, lagMicros: 0 }], firm, idleTimeoutMs: 30_000 } };
 }
 
 const nexmark = resolve(import.meta.dirname, '../nexmark');

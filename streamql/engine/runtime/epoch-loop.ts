@@ -2,13 +2,18 @@ import type { Clock, Timer } from '../../../src/lib/clock.ts';
 import { asStreamError } from '../../../src/lib/errors.ts';
 import { canProceed, recordsBehind, stepCatchUp, tryFollow, wantsHold } from './catch-up.ts';
 import type { Graph } from './graph.ts';
+import type { Relation } from './relation.ts';
 import type { EngineSettings } from './settings.ts';
 import type { SourceNode } from './source-node.ts';
+
+/** Timers of the platform take no more than 2^31 − 1 ms. */
+const MOST_WAIT_MS = 86_400_000;
 
 /**
  * Advances everything in epochs (DESIGN D11). One epoch is one synchronous slice: take in what the log has for about `sliceMs`, let every
  * touched query finish in topological order, tell subscribers. Whatever runs between two epochs (reads, DDL, checkpoints) therefore sees
- * one consistent moment. Nothing runs while there is no input.
+ * one consistent moment. While there is no input an epoch begins only when the clock
+ * alone changes something: a partition has become idle, or a query asked to be woken.
  */
 export class EpochLoop {
   readonly #graph: Graph;
@@ -19,6 +24,8 @@ export class EpochLoop {
   #stopped = false;
   #soon: NodeJS.Immediate | null = null;
   #timer: Timer | null = null;
+  /** For what happens by the clock. */
+  #alarm: Timer | null = null;
   /** Sources that wait for a query that has nearly caught up. */
   readonly #held = new Set<SourceNode>();
   #lastBeganMs = Number.NEGATIVE_INFINITY;
@@ -41,6 +48,7 @@ export class EpochLoop {
     this.#stopped = true;
     if (this.#soon !== null) clearImmediate(this.#soon);
     this.#timer?.cancel();
+    this.#alarm?.cancel();
   }
 
   /** There may be something to do. While the log is far ahead, at once; else when the last epoch is long enough ago. */
@@ -71,8 +79,9 @@ export class EpochLoop {
     graph.epoch = before + 1;
     if (this.#takeInput()) worked = true;
     for (const source of graph.sources) source.publishLetters();
+    const nowMicros = this.#clock.nowMs() * 1000;
     for (const query of graph.queries) {
-      if (!query.touched || query.error !== null) continue;
+      if (query.error !== null || !(query.advance(this.#watermarkOf, nowMicros) || query.touched)) continue;
       worked = true;
       const beganMs = this.#clock.monotonicMs();
       try {
@@ -82,6 +91,7 @@ export class EpochLoop {
       }
       query.busyMs += this.#clock.monotonicMs() - beganMs;
     }
+    this.#setAlarm();
     if (!worked) {
       graph.epoch = before;
       return;
@@ -89,6 +99,41 @@ export class EpochLoop {
     this.#notify();
     this.#afterEpoch();
     if (this.#more()) this.wake();
+  }
+
+  readonly #watermarkOf = (relation: Relation): number | null => this.#graph.watermarkOf(relation);
+
+  /** Whether the clock alone has made something of the present epoch old. */
+  get isDue(): boolean {
+    const { sources, queries } = this.#graph;
+    const [nowMs, nowMicros] = [this.#clock.monotonicMs(), this.#clock.nowMs() * 1000];
+    return (
+      sources.some((source) => source.error === null && source.watermark.nextIdleMs <= nowMs) ||
+      queries.some((query) => query.isDue(nowMicros))
+    );
+  }
+
+  #setAlarm(): void {
+    this.#alarm?.cancel();
+    this.#alarm = null;
+    const { sources, queries } = this.#graph;
+    const [nowMs, clockMs] = [this.#clock.monotonicMs(), this.#clock.nowMs()];
+    let waitMs = Number.POSITIVE_INFINITY;
+    for (const source of sources) {
+      if (source.error === null) waitMs = Math.min(waitMs, source.watermark.nextIdleMs - nowMs);
+    }
+    for (const query of queries) {
+      if (query.error !== null || query.catchingUp !== null) continue;
+      const at = query.pipeline.wakeAtMicros;
+      if (at !== null) waitMs = Math.min(waitMs, Math.ceil(at / 1000) - clockMs);
+    }
+    if (waitMs === Number.POSITIVE_INFINITY) return;
+    // What is due now waits for the next epoch all the same, so that epochs stay apart; and a timer holds no more than that.
+    const wait = Math.min(Math.max(waitMs, this.#settings.epochIntervalMs), MOST_WAIT_MS);
+    this.#alarm = this.#clock.setTimeout(() => {
+      this.#alarm = null;
+      this.wake();
+    }, wait);
   }
 
   #follow(): boolean {
@@ -143,7 +188,9 @@ export class EpochLoop {
       if (lastMs >= until) break;
     }
     const nowMs = this.#clock.monotonicMs();
-    if (worked) for (const source of graph.sources) source.watermark.update(source.cursor.positions, nowMs);
+    for (const source of graph.sources) {
+      if (worked || source.watermark.nextIdleMs <= nowMs) source.watermark.update(source.cursor.positions, nowMs);
+    }
     return worked;
   }
 

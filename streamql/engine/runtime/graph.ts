@@ -39,6 +39,14 @@ export class Graph {
     return node;
   }
 
+  /** How far event time has come in what is read under this name; null for what has none. */
+  watermarkOf(relation: Relation): number | null {
+    const owner = this.ownerOf(relation);
+    if (relation !== owner.relation) return null;
+    if (owner.kind === 'source') return owner.spec.watermark === null ? null : owner.watermark.micros;
+    return owner.pipeline.watermark;
+  }
+
   relation(id: string): Relation {
     const relation = this.#relations.get(id);
     if (relation === undefined) throw new StreamError('NOT_FOUND', `the engine has no relation ${id}`);

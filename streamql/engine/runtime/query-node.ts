@@ -114,6 +114,27 @@ export class QueryNode {
     for (const { relation, reader } of this.inputs) relation.readers.add(reader);
   }
 
+  /**
+   * Takes over the watermarks of what it reads, and the time. True when the epoch is to be ended for them alone. While the query catches up
+   * they wait: shared readers are ahead of its own.
+   */
+  advance(watermarkOf: (relation: Relation) => number | null, nowMicros: number): boolean {
+    if (this.catchingUp !== null) return false;
+    this.inputs.forEach(({ relation }, input) => {
+      const micros = watermarkOf(relation);
+      if (micros !== null && this.pipeline.advance(input, micros)) this.touched = true;
+    });
+    if (this.isDue(nowMicros)) this.touched = true;
+    return this.touched;
+  }
+
+  /** Whether the clock alone changes the rows by now. */
+  isDue(nowMicros: number): boolean {
+    if (this.catchingUp !== null || this.error !== null) return false;
+    const at = this.pipeline.wakeAtMicros;
+    return at !== null && at <= nowMicros;
+  }
+
   unfollow(): void {
     for (const { relation, reader } of this.inputs) relation.readers.delete(reader);
     if (this.catchingUp !== null) for (const [source, cursor] of this.catchingUp) source.closeCursor(cursor);
@@ -122,7 +143,7 @@ export class QueryNode {
   /** Ends the epoch within: state is current, the view has its rows, its readers have the changes. Throws when in doubt. */
   endEpoch(): void {
     this.touched = false;
-    this.pipeline.endEpoch();
+    this.pipeline.endEpoch(this.#nowMs() * 1000);
     const out = this.#out;
     if (out.length > 0) this.#out = [];
     for (const batch of out) {

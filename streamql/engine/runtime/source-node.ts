@@ -63,7 +63,7 @@ export class SourceNode {
     this.cursor = new SourceCursor(spec, this.#decoder(), this.#output, parts, entry?.cursor ?? null);
     this.watermark = new Watermark(
       spec.watermark?.delayMicros ?? 0,
-      spec.idleTimeoutMs,
+      spec.watermark === null ? 0 : spec.idleTimeoutMs,
       entry?.counts?.watermark ?? null,
     );
     this.rows = entry?.counts?.rows ?? 0;

@@ -4,13 +4,13 @@ import type { Graph, GraphNode } from './graph.ts';
 import type { QueryNode } from './query-node.ts';
 import type { SourceNode } from './source-node.ts';
 
-export function engineStats(graph: Graph, checkpoint: CheckpointStats, nowMs: number): EngineStats {
+export function engineStats(graph: Graph, checkpoint: CheckpointStats): EngineStats {
   return {
     epoch: graph.epoch,
     checkpointEpoch: checkpoint.epoch,
     lastCheckpointMs: checkpoint.durationMs,
     checkpointBytes: checkpoint.bytes,
-    objects: [...graph.nodes].map((node) => (node.kind === 'source' ? sourceStats(node, nowMs) : queryStats(node))),
+    objects: [...graph.nodes].map((node) => (node.kind === 'source' ? sourceStats(node) : queryStats(node))),
   };
 }
 
@@ -26,9 +26,8 @@ function common(node: GraphNode) {
   };
 }
 
-function sourceStats(node: SourceNode, nowMs: number): ObjectStats {
+function sourceStats(node: SourceNode): ObjectStats {
   const { positions } = node.cursor;
-  node.watermark.update(positions, nowMs);
   const scan: OperatorStats = {
     id: 'source',
     name: node.isTable ? 'Table' : 'Source',

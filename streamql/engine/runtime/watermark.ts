@@ -1,13 +1,18 @@
 import type { PartitionPosition } from './record-decoder.ts';
 
+type Position = PartitionPosition & { readonly highWatermark: number };
+
 /**
- * How far event time has come in a source: the least of its partitions' watermarks, leaving out those without records for the idle
- * timeout (0: none is ever idle). It never goes back. What is late is decided per partition (record-decoder.ts), not by this.
+ * How far event time has come in a source: the least of its partitions' watermarks, leaving out those that are read to the end and got no
+ * records for the idle timeout (0: none is ever idle). It never goes back, and no partition stays behind it: what comes to one that was
+ * left out, or is new, and is below the watermark is late there too. So views may take the watermark at its word.
  */
 export class Watermark {
   readonly #delayMicros: number;
   readonly #idleTimeoutMs: number;
   readonly #seen = new Map<number, { next: number; atMs: number }>();
+  /** When the next partition becomes idle if nothing comes; infinite when none will. */
+  #nextIdleMs = Number.POSITIVE_INFINITY;
   micros: number | null;
 
   constructor(delayMicros: number, idleTimeoutMs: number, from: number | null) {
@@ -16,17 +21,37 @@ export class Watermark {
     this.micros = from;
   }
 
-  /** After a step, and when asked for: `nowMs` is monotonic. */
-  update(partitions: readonly PartitionPosition[], nowMs: number): void {
+  /** By the clock of `update`. */
+  get nextIdleMs(): number {
+    return this.#nextIdleMs;
+  }
+
+  /** After a step, and when a partition may have become idle; `nowMs` is monotonic. */
+  update(partitions: readonly Position[], nowMs: number): void {
     let least = Number.POSITIVE_INFINITY;
-    for (const { partition, next, maxTime } of partitions) {
+    this.#nextIdleMs = Number.POSITIVE_INFINITY;
+    for (const { partition, next, maxTime, highWatermark } of partitions) {
       const seen = this.#seen.get(partition);
-      if (seen === undefined || seen.next !== next) this.#seen.set(partition, { next, atMs: nowMs });
-      else if (this.#idleTimeoutMs > 0 && nowMs - seen.atMs >= this.#idleTimeoutMs) continue;
+      if (seen === undefined || seen.next !== next || next < highWatermark) {
+        this.#seen.set(partition, { next, atMs: nowMs });
+        this.#expectIdle(nowMs, partitions.length);
+      } else if (this.#idleTimeoutMs > 0 && nowMs - seen.atMs >= this.#idleTimeoutMs) {
+        continue;
+      } else {
+        this.#expectIdle(seen.atMs, partitions.length);
+      }
       if (maxTime < least) least = maxTime;
     }
-    if (!Number.isFinite(least)) return;
     const micros = least - this.#delayMicros;
-    if (this.micros === null || micros > this.micros) this.micros = micros;
+    if (Number.isFinite(micros) && (this.micros === null || micros > this.micros)) this.micros = micros;
+    if (this.micros === null) return;
+    const floor = this.micros + this.#delayMicros;
+    for (const position of partitions) if (position.maxTime < floor) position.maxTime = floor;
+  }
+
+  /** One partition alone holds nobody back. */
+  #expectIdle(sinceMs: number, partitions: number): void {
+    if (this.#idleTimeoutMs === 0 || partitions < 2) return;
+    this.#nextIdleMs = Math.min(this.#nextIdleMs, sinceMs + this.#idleTimeoutMs);
   }
 }
