@@ -190,6 +190,16 @@ export const REGEXES: readonly ScalarFunction[] = [
     ["regexp_substr('order 42 of 50', '[0-9]+', 2)", '50'],
   ),
   own(
+    'substr(varchar, varchar)',
+    VARCHAR,
+    'substring(text FROM pattern): what the first group of the first match holds, or the match where there is no group; NULL without one.',
+    ([a, p]) => {
+      const match = regexOf(p).first(a);
+      return match === undefined ? null : captured(match)[0];
+    },
+    ["substring('id=42&x=1' FROM 'id=([0-9]+)')", '42'],
+  ),
+  own(
     'regexp_extract(varchar, varchar)',
     VARCHAR,
     'As in Flink: the first match; NULL without one.',

@@ -3,47 +3,82 @@ import { WireProducer } from '../../src/playground/wire-producer.ts';
 import { QUERIES, queryText, SOURCES } from '../support/nexmark.ts';
 import { ServerProcess, temporaryDirectory } from '../support/process.ts';
 import type { Bench } from './bench.ts';
-import { usageOf } from './measure.ts';
+import { median, usageOf } from './measure.ts';
+import { PEERS, peerTable } from './nexmark-peers.ts';
 
 const EVENTS = Number(process.env['STREAMLINE_BENCH_EVENTS'] ?? 500_000);
+const RUNS = Number(process.env['STREAMLINE_BENCH_RUNS'] ?? 1);
+/** `view`: rows are kept and readable; `blackhole`: they are thrown away, as the published figures do. */
+const INTO = process.env['STREAMLINE_BENCH_INTO'] ?? 'view';
+const CHOSEN = process.env['STREAMLINE_BENCH_QUERIES']?.split(',') ?? QUERIES;
 const PER_BATCH = 2000;
 
 /**
- * Events as JSON in our own log, durable state; each query as a materialized view made over the full log, timed until FLUSH says that
- * it reflects everything. Rates count all events of the stream, as the published figures do, not only those a query reads.
+ * Events as JSON in our own log, durable state; each query made over the full log, timed until FLUSH says that it reflects everything.
+ * Rates count all events of the stream, as the published figures do, not only those a query reads. The peers' figures a core stand
+ * beside ours in the table on stderr.
  */
 export const bench: Bench = async (report) => {
   const directory = temporaryDirectory();
   let server = await ServerProcess.start(directory.path);
   await server.sql(SOURCES);
   await load(server);
-  for (const query of QUERIES) {
-    // A fresh process for each, so that memory and CPU are this query's.
-    await server.stop();
-    server = await ServerProcess.start(directory.path);
-    const before = usageOf(server.pid).cpuSeconds;
-    const started = performance.now();
-    await server.sql(`CREATE MATERIALIZED VIEW ${query} AS ${queryText(query)}`);
-    const { json } = await server.request('POST', '/api/v1/sql', { sql: 'FLUSH', timeoutMs: 600_000 });
-    const seconds = (performance.now() - started) / 1000;
-    if (json.results === undefined) throw new Error(JSON.stringify(json));
-    const { json: pipeline } = await server.request('GET', `/api/v1/pipelines/${query}`);
-    const usage = usageOf(server.pid);
+  const rates = new Map<string, number>();
+  for (const query of CHOSEN) {
+    const results: Awaited<ReturnType<typeof measure>>[] = [];
+    for (let run = 0; run < RUNS; run++) {
+      // A fresh process for each, so that memory and CPU are this query's.
+      await server.stop();
+      server = await ServerProcess.start(directory.path);
+      results.push(await measure(server, query));
+    }
+    const middle = (figure: (one: (typeof results)[number]) => number): number => median(results.map(figure));
+    const eventsPerSecond = Math.round(middle((one) => EVENTS / one.seconds));
+    rates.set(query, eventsPerSecond);
     report({
       bench: 'nexmark',
       query,
+      into: INTO,
       events: EVENTS,
-      eventsPerSecond: Math.round(EVENTS / seconds),
-      cpuSeconds: Number((usage.cpuSeconds - before).toFixed(2)),
-      viewRows: pipeline.rows,
-      stateBytes: pipeline.stateBytes,
-      peakRssMb: usage.peakRssMb,
+      runs: RUNS,
+      eventsPerSecond,
+      cpuSeconds: Number(middle((one) => one.cpuSeconds).toFixed(2)),
+      rowsOut: results[0].rows,
+      stateBytes: results[0].stateBytes,
+      checkpointMs: middle((one) => one.checkpointMs),
+      peakRssMb: middle((one) => one.peakRssMb),
     });
-    await server.sql(`DROP MATERIALIZED VIEW ${query}`);
   }
   await server.stop();
   directory.remove();
+  process.stderr.write(peerTable(rates, PEERS));
 };
+
+async function measure(server: ServerProcess, query: string) {
+  const before = usageOf(server.pid).cpuSeconds;
+  const started = performance.now();
+  const text = queryText(query);
+  await server.sql(
+    INTO === 'blackhole'
+      ? `CREATE SINK ${query} AS ${text} INTO BLACKHOLE`
+      : `CREATE MATERIALIZED VIEW ${query} AS ${text}`,
+  );
+  const { json } = await server.request('POST', '/api/v1/sql', { sql: 'FLUSH', timeoutMs: 600_000 });
+  const seconds = (performance.now() - started) / 1000;
+  if (json.results === undefined) throw new Error(JSON.stringify(json));
+  const usage = usageOf(server.pid);
+  const { json: pipeline } = await server.request('GET', `/api/v1/pipelines/${query}`);
+  const { json: all } = await server.request('GET', '/api/v1/pipelines');
+  await server.sql(INTO === 'blackhole' ? `DROP SINK ${query}` : `DROP MATERIALIZED VIEW ${query}`);
+  return {
+    seconds,
+    cpuSeconds: usage.cpuSeconds - before,
+    peakRssMb: usage.peakRssMb,
+    rows: pipeline.rows as number,
+    stateBytes: pipeline.stateBytes as number,
+    checkpointMs: Math.round(all.checkpoint.durationMs as number),
+  };
+}
 
 async function load(server: ServerProcess): Promise<void> {
   const producer = await WireProducer.connect(server.kafka);

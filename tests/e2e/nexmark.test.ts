@@ -1,5 +1,14 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { actualLines, expectedLines, QUERIES, queryText, records, SOURCES, TOPICS } from '../support/nexmark.ts';
+import {
+  actualLines,
+  EXPECTED,
+  expectedLines,
+  QUERIES,
+  queryText,
+  records,
+  SOURCES,
+  TOPICS,
+} from '../support/nexmark.ts';
 import { ServerProcess, temporaryDirectory } from '../support/process.ts';
 
 const views = QUERIES.map((query) => `CREATE MATERIALIZED VIEW ${query} AS ${queryText(query)};`).join('\n');
@@ -15,8 +24,12 @@ async function produce(server: ServerProcess, part: number, parts: number): Prom
 
 async function expectAll(server: ServerProcess): Promise<void> {
   await server.sql('FLUSH');
+  const known: readonly string[] = EXPECTED;
   for (const query of QUERIES) {
-    expect([query, actualLines(await server.rows(`SELECT * FROM ${query}`))]).toEqual([query, expectedLines(query)]);
+    // Of the others DuckDB is the judge, over the same log.
+    const expected = known.includes(query) ? expectedLines(query) : actualLines(await server.rows(queryText(query)));
+    expect([query, actualLines(await server.rows(`SELECT * FROM ${query}`))]).toEqual([query, expected]);
+    expect(expected.length).toBeGreaterThan(0);
   }
 }
 

@@ -7,6 +7,7 @@ import { explainPlan } from '../../streamql/plan/explain.ts';
 import { optimize } from '../../streamql/rules/optimize.ts';
 import { catalogOf, NEXMARK_DDL, nexmarkFile, nexmarkRows } from '../streamql/catalog.ts';
 import { type Row, runPlan } from '../streamql/reference.ts';
+import { EXPECTED, normal } from '../support/nexmark.ts';
 
 const catalog = catalogOf(NEXMARK_DDL);
 const rows = new Map<string, Row[]>();
@@ -15,15 +16,7 @@ for (const topic of ['person', 'auction', 'bid']) {
 }
 const tables = (relation: string): Row[] => rows.get(relation) ?? [];
 
-/** White space folded, trailing zeros of fractions dropped. */
-const normal = (line: string): string =>
-  line
-    .trim()
-    .replace(/\s+/g, ' ')
-    .replace(/(\.\d*?)0+(?=\s|$)/g, '$1')
-    .replace(/\.(?=\s|$)/g, '');
-
-test.each(['q0', 'q1', 'q2', 'q3', 'q4', 'q5', 'q7', 'q8', 'q9'])('%s', (query) => {
+test.each(EXPECTED)('%s', (query) => {
   const [statement] = parseStatements(nexmarkFile(`queries/${query}.sql`));
   const bound = bindQuery((statement as QueryStatement).query, catalog, { mode: 'view' });
   const optimized = optimize(bound.plan);

@@ -1,0 +1,16 @@
+import type { SinkKind } from '../../src/ports/sink.ts';
+
+/** `INTO BLACKHOLE`: takes any changes and keeps none; what a query costs without a view or a target. */
+export const blackhole: SinkKind = {
+  name: 'blackhole',
+  options: [],
+  create: () => ({
+    async open() {},
+    async prepare() {
+      return null;
+    },
+    async commit() {},
+    async recover() {},
+    async close() {},
+  }),
+};
