@@ -52,6 +52,22 @@ export type SqlResult =
       readonly batches: readonly Batch[];
       readonly epoch?: number;
     }
-  | { readonly kind: 'ok'; readonly tag: string; readonly notice?: string };
+  | {
+      readonly kind: 'ok';
+      readonly tag: string;
+      readonly notice?: string;
+      /** What was done as asked, but may not be what is wanted. */
+      readonly warnings?: readonly Warning[];
+    };
 
-export const ok = (tag: string, notice?: string): SqlResult => ({ kind: 'ok', tag, ...(notice ? { notice } : {}) });
+export interface Warning {
+  readonly message: string;
+  readonly hint: string;
+}
+
+export const ok = (tag: string, notice?: string, warnings: readonly Warning[] = []): SqlResult => ({
+  kind: 'ok',
+  tag,
+  ...(notice ? { notice } : {}),
+  ...(warnings.length > 0 ? { warnings } : {}),
+});

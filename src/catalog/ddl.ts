@@ -12,6 +12,7 @@ import type {
 import { parseStatements } from '../../streamql/parser/parser.ts';
 import { relationTimeOf } from '../../streamql/plan/event-time.ts';
 import type { Plan } from '../../streamql/plan/plan.ts';
+import { unboundedStates } from '../../streamql/plan/state-growth.ts';
 import { optimize } from '../../streamql/rules/optimize.ts';
 import { HEADER_BYTES } from '../formats/confluent-header.ts';
 import { createDecoder, formatColumns, formatOptions } from '../formats/formats.ts';
@@ -21,7 +22,7 @@ import type { EngineObject, SourceSpec } from '../ports/engine.ts';
 import { RecordCursor } from '../protocol/records.ts';
 import type { ColumnSchema } from '../values/batch.ts';
 import { HIDDEN_COLUMNS } from '../values/hidden-columns.ts';
-import { ok, type SqlContext, type SqlResult } from './context.ts';
+import { ok, type SqlContext, type SqlResult, type Warning } from './context.ts';
 import type { CatalogObject } from './objects.ts';
 import { checkOptions, parseCount, parseDurationMs, SOURCE_OPTIONS } from './options.ts';
 import { scansOf } from './pull.ts';
@@ -193,8 +194,15 @@ export async function createView(context: SqlContext, statement: CreateView, sql
     changelog: bound.changelog,
     ...(time === undefined ? {} : { time }),
   });
-  return ok(tag);
+  return ok(tag, undefined, stateWarnings(bound.plan, true));
 }
+
+/** What would grow for as long as rows come. */
+const stateWarnings = (plan: Plan, keepsResult: boolean): Warning[] =>
+  unboundedStates(plan, keepsResult).map(({ reason, fix }) => ({
+    message: `state without bound: ${reason}`,
+    hint: fix,
+  }));
 
 export async function createSink(context: SqlContext, statement: CreateSink, sql: string): Promise<SqlResult> {
   const tag = 'CREATE SINK';
@@ -225,7 +233,7 @@ export async function createSink(context: SqlContext, statement: CreateSink, sql
     sinkKind: kind.name,
     options,
   });
-  return ok(tag);
+  return ok(tag, undefined, stateWarnings(bound.plan, false));
 }
 
 export async function drop(context: SqlContext, statement: Drop): Promise<SqlResult> {

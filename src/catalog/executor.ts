@@ -1,18 +1,17 @@
 import { bindQuery } from '../../streamql/binder/binder.ts';
-import type { Explain, Query, Statement } from '../../streamql/parser/ast.ts';
+import type { Query, Statement } from '../../streamql/parser/ast.ts';
 import { parseScript, parseStatements } from '../../streamql/parser/parser.ts';
-import { explainPlan } from '../../streamql/plan/explain.ts';
 import { optimize } from '../../streamql/rules/optimize.ts';
 import { StreamError } from '../lib/errors.ts';
 import type { Subscription, ViewChange } from '../ports/engine.ts';
 import type { Relation, RelationCatalog } from '../ports/relations.ts';
 import type { ColumnSchema } from '../values/batch.ts';
-import { VARCHAR } from '../values/types.ts';
 import { ok, pullBinding, type SqlContext, type SqlResult, type StatementOptions } from './context.ts';
 import { createSink, createSource, createView, drop } from './ddl.ts';
 import { insert, remove, update } from './dml.ts';
+import { explain } from './explain.ts';
 import { runPull } from './pull.ts';
-import { describe, show, table } from './show.ts';
+import { describe, show } from './show.ts';
 import { topicRelation, usersTopics } from './topic-relation.ts';
 
 /**
@@ -127,7 +126,7 @@ export class SqlExecutor {
       case 'describe':
         return describe(context, statement);
       case 'explain':
-        return this.#explain(statement, options);
+        return explain(context, this.#relations(), statement, options);
       case 'flush':
         await withTimeout(context.engine.flush(), options.timeoutMs, 'FLUSH');
         return ok('FLUSH');
@@ -151,36 +150,6 @@ export class SqlExecutor {
         };
       }
     }
-  }
-
-  #explain(statement: Explain, options: StatementOptions): SqlResult {
-    const inner = statement.statement;
-    if (statement.analyze) {
-      throw new StreamError('SQL_UNSUPPORTED', 'EXPLAIN ANALYZE is not supported', {
-        at: statement.at,
-        hint: 'GET /api/v1/pipelines/<view> shows rows, time and state of each operator of a running view',
-      });
-    }
-    if (
-      inner.kind !== 'query' &&
-      inner.kind !== 'createView' &&
-      inner.kind !== 'createSink' &&
-      inner.kind !== 'subscribe'
-    ) {
-      throw new StreamError(
-        'SQL_UNSUPPORTED',
-        'EXPLAIN takes a query, CREATE MATERIALIZED VIEW, CREATE SINK or SUBSCRIBE',
-        { at: inner.at },
-      );
-    }
-    const mode = inner.kind === 'query' && !inner.emitChanges ? 'pull' : 'view';
-    const relations = mode === 'pull' ? this.#relations() : this.#context.catalog;
-    const bound = bindQuery(inner.query, relations, { mode, params: options.params });
-    const lines = explainPlan(optimize(bound.plan)).split('\n');
-    return table(
-      [['plan', VARCHAR]],
-      lines.map((line) => [line]),
-    );
   }
 
   /** The catalogue's relations, and any other topic by its name. */

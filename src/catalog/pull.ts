@@ -11,6 +11,8 @@ import { KEY_COLUMN, readTopic, TOPIC_RELATION_PREFIX } from './topic-relation.t
 export interface PullAnswer {
   readonly batches: readonly Batch[];
   readonly epoch: number | undefined;
+  /** Rows that each scan had. */
+  readonly scanned: ReadonlyMap<Plan, number>;
 }
 
 /**
@@ -21,7 +23,8 @@ export async function runPull(context: SqlContext, plan: Plan, options: QueryOpt
   const point = asPointLookup(context, plan);
   if (point !== undefined) return runPointLookup(context, point, options);
   const { scans, epoch } = await fetchScans(context, plan, options);
-  return { batches: await context.analytics.run(plan, scans, options), epoch };
+  const scanned = new Map([...scans].map(([scan, rows]) => [scan, rows.reduce((sum, batch) => sum + batch.length, 0)]));
+  return { batches: await context.analytics.run(plan, scans, options), epoch, scanned };
 }
 
 interface PointLookup {
@@ -86,7 +89,7 @@ async function runPointLookup(context: SqlContext, point: PointLookup, options: 
     types = step.schema.map((column) => column.type);
   }
   if (rows.length > options.maxRows) throw tooManyRows(options.maxRows);
-  return { batches: [rows], epoch };
+  return { batches: [rows], epoch, scanned: new Map([[point.scan, batch.length]]) };
 }
 
 export function tooManyRows(maxRows: number): StreamError {

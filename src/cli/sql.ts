@@ -8,7 +8,12 @@ import { type Format, formatTable, parseFormat, type Table } from './format.ts';
 interface SqlAnswer {
   readonly results: readonly (
     | ({ readonly kind: 'rows' } & Table)
-    | { readonly kind: 'ok'; readonly tag: string; readonly notice?: string }
+    | {
+        readonly kind: 'ok';
+        readonly tag: string;
+        readonly notice?: string;
+        readonly warnings?: readonly { readonly message: string; readonly hint: string }[];
+      }
   )[];
 }
 
@@ -43,7 +48,10 @@ async function runSql(client: Client, sql: string, options: SqlOptions): Promise
   });
   for (const result of answer.results) {
     if (result.kind === 'rows') process.stdout.write(formatTable(result, options.format));
-    else process.stderr.write(`${result.tag}${result.notice ? ` (${result.notice})` : ''}\n`);
+    else {
+      process.stderr.write(`${result.tag}${result.notice ? ` (${result.notice})` : ''}\n`);
+      for (const { message, hint } of result.warnings ?? []) process.stderr.write(`warning: ${message}\n  ${hint}\n`);
+    }
   }
 }
 

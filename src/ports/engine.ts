@@ -1,4 +1,5 @@
 import type { Plan } from '../../streamql/plan/plan.ts';
+import type { StateGrowth } from '../../streamql/plan/state-growth.ts';
 import type { Batch, ColumnSchema } from '../values/batch.ts';
 import type { Datum } from '../values/types.ts';
 
@@ -119,7 +120,12 @@ export interface ObjectStats {
   readonly late: number;
   /** Sources: next offset to read, and high watermark, by partition. */
   readonly offsets?: readonly { partition: number; offset: number; highWatermark: number }[];
+  /** Of a source, or the least of the sources that a query reads; null before the first, absent where no source has one. */
   readonly watermarkMicros?: number | null;
+  /** Queries that have not caught up with their sources: records to go. */
+  readonly recordsBehind?: number;
+  /** Over the last seconds. */
+  readonly rates: Rates;
   readonly operators: readonly OperatorStats[];
 }
 
@@ -135,4 +141,15 @@ export interface OperatorStats {
   readonly stateRows: number;
   readonly stateBytes: number;
   readonly busyMs: number;
+  readonly growth: StateGrowth | null;
+  readonly rates: Rates;
+}
+
+/** What went on in the last seconds: from the oldest sample, at most ten seconds old, to now. */
+export interface Rates {
+  readonly rowsInPerSecond: number;
+  readonly rowsOutPerSecond: number;
+  /** Part of one core, 0 to 1. */
+  readonly busyShare: number;
+  readonly stateBytesPerHour: number;
 }

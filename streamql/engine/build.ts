@@ -5,6 +5,7 @@ import type { SqlType } from '../../src/values/types.ts';
 import { changelogOf } from '../plan/changelog.ts';
 import { timeBoundsOf } from '../plan/event-time.ts';
 import type { Filter, Join, Plan, Project, Scan } from '../plan/plan.ts';
+import { stateGrowth } from '../plan/state-growth.ts';
 import { inputsOf } from '../plan/walk.ts';
 import { compileFilterProject } from './compile-expr.ts';
 import { Edge } from './edge.ts';
@@ -125,6 +126,7 @@ class Builder {
       ...describe(plan, chain?.nodes ?? []),
       inputs: built.map(({ id }) => id),
       changelog: changelogOf(plan),
+      growth: stateGrowth(plan),
     };
     const context: OperatorContext = {
       emit: (batch) => {

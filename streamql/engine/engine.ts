@@ -13,12 +13,13 @@ import { EpochLoop } from './runtime/epoch-loop.ts';
 import { Graph, type GraphNode } from './runtime/graph.ts';
 import type { LogReader } from './runtime/log-reader.ts';
 import { Objects } from './runtime/objects.ts';
+import { RateSamples } from './runtime/rates.ts';
 import { readSource } from './runtime/read-source.ts';
 import type { Relation, RelationRows, Subscriber } from './runtime/relation.ts';
 import { fingerprintOf } from './runtime/restore.ts';
 import { DEFAULT_ENGINE_SETTINGS, type EngineSettings } from './runtime/settings.ts';
 import type { SourceNode } from './runtime/source-node.ts';
-import { engineStats } from './runtime/stats.ts';
+import { engineStats, objectStats } from './runtime/stats.ts';
 import { Waiters } from './runtime/waiters.ts';
 
 /**
@@ -60,6 +61,7 @@ class LocalEngine implements StreamEngine {
   readonly #waiters: Waiters;
   readonly #objects: Objects;
   readonly #fingerprints = new Map<string, string>();
+  readonly #rates = new RateSamples();
   #resumed = false;
   #closed = false;
   /** Adding and removing objects, one at a time. */
@@ -83,6 +85,7 @@ class LocalEngine implements StreamEngine {
     this.#loop = new EpochLoop(this.#graph, this.#clock, this.#settings, () => {
       this.#checkpointer.changed();
       this.#waiters.check();
+      this.#sample();
     });
     if (loaded !== null) this.#checkpointer.stats = { ...this.#checkpointer.stats, epoch: loaded.manifest.epoch };
     const { log, clock, logger, sinks, dataDir } = options;
@@ -199,7 +202,10 @@ class LocalEngine implements StreamEngine {
   }
 
   async stats(): Promise<EngineStats> {
-    return engineStats(this.#graph, this.#checkpointer.stats);
+    const nowMs = this.#clock.monotonicMs();
+    const stats = engineStats(this.#graph, this.#checkpointer.stats, this.#rates, nowMs);
+    this.#sample();
+    return stats;
   }
 
   checkpoint(): Promise<number> {
@@ -228,6 +234,11 @@ class LocalEngine implements StreamEngine {
       this.#objects.close();
       this.#log.close();
     });
+  }
+
+  #sample(): void {
+    const nowMs = this.#clock.monotonicMs();
+    if (this.#rates.due(nowMs)) this.#rates.add(nowMs, objectStats(this.#graph));
   }
 
   /** Whether the shared readers are past these offsets and every query reflects them. */

@@ -2,6 +2,7 @@ import type { ErrorCode } from '../../src/lib/errors.ts';
 import type { Batch } from '../../src/values/batch.ts';
 import type { Datum } from '../../src/values/types.ts';
 import type { ChangelogKind, Plan } from '../plan/plan.ts';
+import type { StateGrowth } from '../plan/state-growth.ts';
 
 /**
  * The pure half of the engine: operators turn batches of row changes into batches of row changes, synchronously, with
@@ -20,6 +21,8 @@ export interface Operator {
   readonly inputs: readonly string[];
   /** What the operator's output may carry. */
   readonly changelog: ChangelogKind;
+  /** Null for one without state. */
+  readonly growth: StateGrowth | null;
   readonly state: readonly StateTable[];
   readonly stats: OperatorCounters;
   /** Consumes one batch on an input port; may emit at once through the function it was built with. */

@@ -117,8 +117,10 @@ export interface Describe extends Located {
 
 export interface Explain extends Located {
   readonly kind: 'explain';
-  readonly analyze: boolean;
-  readonly statement: Statement;
+  /** The plan; EXPLAIN ANALYZE: with what it did; EXPLAIN STATE: with what it keeps and how that grows. */
+  readonly what: 'plan' | 'analyze' | 'state';
+  /** A statement, or the name of something that runs. */
+  readonly target: Statement | { readonly kind: 'name'; readonly name: Name; readonly at: Position };
 }
 
 export interface Flush extends Located {

@@ -47,6 +47,8 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   table: 'write SELECT * FROM …',
 };
 
+const isStatementWord = (word: string): boolean => Object.hasOwn(HEADS, word) || Object.hasOwn(UNSUPPORTED, word);
+
 export function parseStatement(cursor: Cursor): Statement {
   const { token, at } = cursor;
   if (token.kind === 'operator' && token.text === '(') return parseQueryStatement(cursor, at);
@@ -155,9 +157,14 @@ function parseDescribe(cursor: Cursor, at: Position): Statement {
 function parseExplain(cursor: Cursor, at: Position): Statement {
   cursor.next();
   const analyze = cursor.takeWord('analyze') || cursor.takeWord('analyse');
+  const what = analyze ? 'analyze' : cursor.takeWord('state') ? 'state' : 'plan';
   if (cursor.isSign('(')) throw cursor.unsupported('EXPLAIN with options', 'write EXPLAIN [ANALYZE] statement');
   if (cursor.isWord('explain')) throw cursor.expected('a statement to explain');
-  return { kind: 'explain', analyze, statement: cursor.nested(() => parseStatement(cursor)), at };
+  const { token } = cursor;
+  const named = token.kind === 'quoted' || (token.kind === 'word' && !isStatementWord(token.text));
+  if (!named) return { kind: 'explain', what, target: cursor.nested(() => parseStatement(cursor)), at };
+  const name = cursor.name('a statement, or the name of a view, table, source or sink');
+  return { kind: 'explain', what, target: { kind: 'name', name, at: name.at }, at };
 }
 
 /** SUBSCRIBE [TO] name | (query) [WITH (…)]. */

@@ -72,6 +72,9 @@ const Pipeline = plainObject('Pipeline', {
   stateRows: 'Float',
   stateBytes: 'Float',
   busyMs: 'Float',
+  rates: 'JSON',
+  recordsBehind: 'Float',
+  watermarkLagMs: 'Float',
   reads: 'JSON',
   operators: 'JSON',
 });
@@ -79,6 +82,7 @@ const SqlResultType = plainObject('SqlResult', {
   kind: 'String',
   tag: 'String',
   notice: 'String',
+  warnings: 'JSON',
   columns: 'JSON',
   rows: 'JSON',
   epoch: 'Float',

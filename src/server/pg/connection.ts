@@ -332,6 +332,8 @@ export class PgConnection {
     most = Number.POSITIVE_INFINITY,
   ): void {
     if (result.kind === 'ok') {
+      if (result.notice !== undefined) this.#notice('NOTICE', result.notice);
+      for (const { message, hint } of result.warnings ?? []) this.#notice('WARNING', message, hint);
       this.#out.frame('C', text(result.tag));
       return;
     }
@@ -340,6 +342,19 @@ export class PgConnection {
     const all = result.batches.reduce((sum, batch) => sum + batch.length, 0);
     if (portal.sent < all) this.#out.frame('s');
     else this.#out.frame('C', text(`SELECT ${rows}`));
+  }
+
+  /** 00000 is success, 01000 a warning (PostgreSQL, appendix A). */
+  #notice(severity: 'NOTICE' | 'WARNING', message: string, hint?: string): void {
+    const state = severity === 'NOTICE' ? '00000' : '01000';
+    const fields = [
+      `S${severity}`,
+      `V${severity}`,
+      `C${state}`,
+      `M${message}`,
+      ...(hint === undefined ? [] : [`H${hint}`]),
+    ];
+    this.#out.frame('N', ...fields.map(text), [0]);
   }
 
   #error(thrown: unknown, severity: 'ERROR' | 'FATAL' = 'ERROR'): void {

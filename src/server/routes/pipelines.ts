@@ -21,7 +21,7 @@ export const pipelineRoutes: readonly Route[] = [
     method: 'GET',
     url: '/api/v1/pipelines/:name',
     summary:
-      'The operators of one object: rows in and out, state, busy time, changelog kind; watermark and lag of a source.',
+      'The operators of one object: rows in and out, state and how it grows, busy time, changelog kind, rates over the last seconds; watermark, lag and late rows.',
     params: object({ name: text('Name of a source, table, view or sink.') }, ['name']),
     handle: async ({ executor }, request) => {
       const { name } = request.params as { name: string };
@@ -55,14 +55,26 @@ export function pipelineJson(context: SqlContext, stats: ObjectStats) {
     stateRows: total(stats, 'stateRows'),
     stateBytes: total(stats, 'stateBytes'),
     busyMs: Math.round(total(stats, 'busyMs')),
+    rates: stats.rates,
+    ...(stats.recordsBehind === undefined ? {} : { recordsBehind: stats.recordsBehind }),
+    ...watermarkJson(context, stats.watermarkMicros),
     reads: reads.map((id) => context.catalog.byId(id)?.name ?? id),
     ...(stats.offsets === undefined
       ? {}
       : {
           offsets: stats.offsets,
           lag: stats.offsets.reduce((sum, partition) => sum + partition.highWatermark - partition.offset, 0),
-          watermark: stats.watermarkMicros == null ? null : new Date(stats.watermarkMicros / 1000).toISOString(),
         }),
+  };
+}
+
+/** Absent where no source has a watermark; the lag is how far the watermark is behind the clock. */
+function watermarkJson({ clock }: SqlContext, micros: number | null | undefined) {
+  if (micros === undefined) return {};
+  if (micros === null) return { watermark: null, watermarkLagMs: null };
+  return {
+    watermark: new Date(micros / 1000).toISOString(),
+    watermarkLagMs: Math.round(clock.nowMs() - micros / 1000),
   };
 }
 

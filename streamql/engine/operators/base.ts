@@ -2,6 +2,7 @@ import type { ErrorCode } from '../../../src/lib/errors.ts';
 import type { Batch } from '../../../src/values/batch.ts';
 import type { Datum } from '../../../src/values/types.ts';
 import type { ChangelogKind } from '../../plan/plan.ts';
+import type { StateGrowth } from '../../plan/state-growth.ts';
 import type { Emit, Operator, OperatorCounters, StateTable } from '../operator.ts';
 
 /** What every operator is told about its place in the plan. */
@@ -11,6 +12,7 @@ export interface OperatorInfo {
   readonly detail: string;
   readonly inputs: readonly string[];
   readonly changelog: ChangelogKind;
+  readonly growth: StateGrowth | null;
 }
 
 /** Where an operator's output and its failing rows go. */
@@ -26,6 +28,7 @@ export abstract class OperatorBase implements Operator {
   readonly detail: string;
   readonly inputs: readonly string[];
   readonly changelog: ChangelogKind;
+  readonly growth: StateGrowth | null;
   readonly stats: OperatorCounters = { rowsIn: 0, rowsOut: 0, busyMs: 0 };
   protected readonly context: OperatorContext;
 
@@ -35,6 +38,7 @@ export abstract class OperatorBase implements Operator {
     this.detail = info.detail;
     this.inputs = info.inputs;
     this.changelog = info.changelog;
+    this.growth = info.growth;
     this.context = context;
   }
 

@@ -83,13 +83,11 @@ export class EpochLoop {
     for (const query of graph.queries) {
       if (query.error !== null || !(query.advance(this.#watermarkOf, nowMicros) || query.touched)) continue;
       worked = true;
-      const beganMs = this.#clock.monotonicMs();
       try {
         query.endEpoch();
       } catch (thrown) {
         graph.fail(query, asStreamError(thrown));
       }
-      query.busyMs += this.#clock.monotonicMs() - beganMs;
     }
     this.#setAlarm();
     if (!worked) {
@@ -156,6 +154,7 @@ export class EpochLoop {
     let lastMs = this.#clock.monotonicMs();
     const until = lastMs + sliceMs;
     let worked = false;
+    let pushed = pushedMs(graph);
     for (let progress = true; progress; ) {
       progress = false;
       for (let i = 0, first = this.#turn; i < active.length; i++) {
@@ -171,7 +170,8 @@ export class EpochLoop {
         progress = true;
         this.#turn = (first + i + 1) % active.length;
         const nowMs = this.#clock.monotonicMs();
-        source.busyMs += nowMs - lastMs;
+        source.busyMs += nowMs - lastMs - (pushedMs(graph) - pushed);
+        pushed = pushedMs(graph);
         lastMs = nowMs;
         if (nowMs >= until) break;
       }
@@ -221,3 +221,6 @@ export class EpochLoop {
     );
   }
 }
+
+/** Time that queries took for what was published to them, which is no time of the publisher. */
+const pushedMs = (graph: Graph): number => graph.queries.reduce((sum, query) => sum + query.pushMs, 0);

@@ -39,8 +39,10 @@ export class QueryNode {
   touched = true;
   error: StreamError | null = null;
   rowsOut = 0;
-  /** Finishing epochs: operators, then keeping and handing on the result. */
-  busyMs = 0;
+  /** Keeping results, or gathering them for the sink. */
+  endMs = 0;
+  /** Operators taking in batches: part of the time that whoever published them took. */
+  pushMs = 0;
   readonly #nowMs: () => number;
   #out: Batch[] = [];
 
@@ -72,7 +74,9 @@ export class QueryNode {
         (batch) => {
           if (this.error !== null) return;
           this.touched = true;
+          const beganMs = performance.now();
           this.pipeline.push(input, batch);
+          this.pushMs += performance.now() - beganMs;
         },
         (error) => parts.onFailure(this, error),
       ),
@@ -144,6 +148,7 @@ export class QueryNode {
   endEpoch(): void {
     this.touched = false;
     this.pipeline.endEpoch(this.#nowMs() * 1000);
+    const beganMs = performance.now();
     const out = this.#out;
     if (out.length > 0) this.#out = [];
     for (const batch of out) {
@@ -152,6 +157,7 @@ export class QueryNode {
       this.writer?.collect(batch);
     }
     this.store?.endEpoch();
+    this.endMs += performance.now() - beganMs;
     for (const batch of out) this.relation?.publish(batch, null);
     const errors = this.errors.takeChanges();
     if (errors !== null) this.#errorsRelation.publish(errors, null);

@@ -38,7 +38,7 @@ export class SourceNode {
   error: StreamError | null = null;
   rows = 0;
   lateRows = 0;
-  /** Decoding, and what readers do at once with what was decoded. */
+  /** Reading and decoding. */
   busyMs = 0;
   readonly #parts: CursorParts;
   readonly #errorsRelation: Relation;

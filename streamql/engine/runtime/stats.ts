@@ -1,17 +1,30 @@
 import type { EngineStats, ObjectStats, OperatorStats } from '../../../src/ports/engine.ts';
+import { viewGrowth } from '../../plan/state-growth.ts';
+import { recordsBehind } from './catch-up.ts';
 import type { CheckpointStats } from './checkpointer.ts';
 import type { Graph, GraphNode } from './graph.ts';
 import type { QueryNode } from './query-node.ts';
+import { NO_RATES, type RateSamples } from './rates.ts';
 import type { SourceNode } from './source-node.ts';
 
-export function engineStats(graph: Graph, checkpoint: CheckpointStats): EngineStats {
+export function engineStats(
+  graph: Graph,
+  checkpoint: CheckpointStats,
+  samples: RateSamples,
+  nowMs: number,
+): EngineStats {
   return {
     epoch: graph.epoch,
     checkpointEpoch: checkpoint.epoch,
     lastCheckpointMs: checkpoint.durationMs,
     checkpointBytes: checkpoint.bytes,
-    objects: [...graph.nodes].map((node) => (node.kind === 'source' ? sourceStats(node) : queryStats(node))),
+    objects: samples.rated(nowMs, objectStats(graph)),
   };
+}
+
+/** Without rates. */
+export function objectStats(graph: Graph): ObjectStats[] {
+  return [...graph.nodes].map((node) => (node.kind === 'source' ? sourceStats(node) : queryStats(graph, node)));
 }
 
 function common(node: GraphNode) {
@@ -23,6 +36,7 @@ function common(node: GraphNode) {
     state: error === undefined ? ('running' as const) : ('failed' as const),
     ...(error === undefined ? {} : { error: { code: error.code, detail: error.detail } }),
     errors: node.errors.total,
+    rates: NO_RATES,
   };
 }
 
@@ -39,6 +53,8 @@ function sourceStats(node: SourceNode): ObjectStats {
     stateRows: node.store?.rows ?? 0,
     stateBytes: node.store?.table.bytes ?? 0,
     busyMs: node.busyMs,
+    growth: node.isTable ? { bound: 'keys', reason: 'one row per primary key', fix: '' } : null,
+    rates: NO_RATES,
   };
   return {
     ...common(node),
@@ -51,8 +67,8 @@ function sourceStats(node: SourceNode): ObjectStats {
   };
 }
 
-function queryStats(node: QueryNode): ObjectStats {
-  const operators = node.pipeline.operators.map((operator) => ({
+function queryStats(graph: Graph, node: QueryNode): ObjectStats {
+  const operators: OperatorStats[] = node.pipeline.operators.map((operator) => ({
     id: operator.id,
     name: operator.name,
     detail: operator.detail,
@@ -63,6 +79,8 @@ function queryStats(node: QueryNode): ObjectStats {
     stateRows: operator.state.reduce((sum, table) => sum + table.rows, 0),
     stateBytes: operator.state.reduce((sum, table) => sum + table.bytes, 0),
     busyMs: operator.stats.busyMs,
+    growth: operator.growth,
+    rates: NO_RATES,
   }));
   const last = operators.at(-1);
   const end: OperatorStats = {
@@ -75,13 +93,31 @@ function queryStats(node: QueryNode): ObjectStats {
     rowsOut: node.rowsOut,
     stateRows: node.store?.rows ?? 0,
     stateBytes: node.store?.bytes ?? 0,
-    busyMs: node.busyMs,
+    busyMs: node.endMs,
+    growth: node.store === null ? null : viewGrowth(node.spec.plan),
+    rates: NO_RATES,
   };
+  const sources = sourcesOf(graph, node);
+  const watermarks = [...sources].flatMap(({ spec, watermark }) => (spec.watermark === null ? [] : [watermark.micros]));
   return {
     ...common(node),
     kind: node.kind,
     rows: node.writer?.rows ?? node.store?.rows ?? 0,
-    late: 0,
+    late: [...sources].reduce((sum, source) => sum + source.lateRows, 0),
+    ...(watermarks.length === 0
+      ? {}
+      : { watermarkMicros: watermarks.includes(null) ? null : Math.min(...(watermarks as number[])) }),
+    ...(node.catchingUp === null ? {} : { recordsBehind: recordsBehind(node) }),
     operators: [...operators, end],
   };
+}
+
+/** Every source that the query reads, through other views too. */
+function sourcesOf(graph: Graph, node: QueryNode, found = new Set<SourceNode>()): Set<SourceNode> {
+  for (const { relation } of node.inputs) {
+    const owner = graph.ownerOf(relation);
+    if (owner.kind === 'source') found.add(owner);
+    else sourcesOf(graph, owner, found);
+  }
+  return found;
 }

@@ -169,4 +169,11 @@ export function checkOperator(test: Case, rows: readonly fc.Arbitrary<Row>[], nu
   );
 }
 
-export const info = (id: string) => ({ id, name: id, detail: '', inputs: [], changelog: 'general' as const });
+export const info = (id: string) => ({
+  id,
+  name: id,
+  detail: '',
+  inputs: [],
+  changelog: 'general' as const,
+  growth: null,
+});
