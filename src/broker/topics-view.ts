@@ -1,4 +1,4 @@
-import type { Topics } from '../consumer/consumer-membership.ts';
+import type { Topics } from '../consumer/group-targets.ts';
 import { isInternalTopic } from '../ports/internal-topics.ts';
 import type { Storage } from '../storage/storage.ts';
 

@@ -33,7 +33,12 @@ export class ConsumerGroupLoader {
         break;
       case 'consumerMember': {
         const { subscribedTopicNames: topicNames, subscribedTopicRegex: topicRegex, ...rest } = record.value;
-        Object.assign(this.#member(record.group, record.member), { ...rest, topicNames, topicRegex });
+        const { classicMemberMetadata, ...own } = rest;
+        const classic = classicMemberMetadata && {
+          sessionTimeoutMs: classicMemberMetadata.sessionTimeoutMs,
+          protocols: classicMemberMetadata.supportedProtocols,
+        };
+        Object.assign(this.#member(record.group, record.member), { ...own, topicNames, topicRegex, classic });
         break;
       }
       case 'consumerCurrent': {
@@ -63,6 +68,7 @@ export class ConsumerGroupLoader {
           state: MEMBER_STATE.stable,
           assigned: NO_PARTITIONS,
           revoking: NO_PARTITIONS,
+          classic: null,
           ...written,
           memberId,
           clientId,

@@ -1,6 +1,7 @@
 import type { Timer } from '../lib/clock.ts';
 import { type Assignment, NO_PARTITIONS, partitionsOf } from './assignment.ts';
 import { DEFAULT_ASSIGNOR } from './assignors.ts';
+import type { GroupProtocol } from './group.ts';
 
 /** Kafka's codes, as they are written down. */
 export const MEMBER_STATE = { stable: 1, unrevoked: 2, unreleased: 3 } as const;
@@ -26,6 +27,13 @@ export interface ConsumerMember {
   readonly assigned: Assignment;
   /** What it must give up before anything else happens. */
   readonly revoking: Assignment;
+  /** Set while it speaks the classic protocol: the group was a classic one, or may become one. */
+  readonly classic: ClassicMember | null;
+}
+
+export interface ClassicMember {
+  readonly sessionTimeoutMs: number;
+  readonly protocols: readonly GroupProtocol[];
 }
 
 export type ConsumerGroupState = 'Empty' | 'Assigning' | 'Reconciling' | 'Stable';
@@ -46,7 +54,8 @@ export class ConsumerGroup {
   /** Of all topics, when the hash was made; −1: never. */
   topicsVersion = -1;
   readonly sessions = new Map<string, Timer>();
-  readonly revocations = new Map<string, Timer>();
+  /** Of members that others wait for. */
+  readonly duties = new Map<string, Timer>();
   readonly #members = new Map<string, ConsumerMember>();
   readonly #instances = new Map<string, string>();
   /** Who has each partition, or still has to give it up, by topic id. */
@@ -98,7 +107,7 @@ export class ConsumerGroup {
     if (member.instanceId !== null && this.#instances.get(member.instanceId) === member.memberId)
       this.#instances.delete(member.instanceId);
     this.targets.delete(member.memberId);
-    for (const timers of [this.sessions, this.revocations]) {
+    for (const timers of [this.sessions, this.duties]) {
       timers.get(member.memberId)?.cancel();
       timers.delete(member.memberId);
     }
@@ -124,7 +133,8 @@ export class ConsumerGroup {
   /** The assignor that most members ask for. */
   get assignor(): string {
     const votes = new Map<string, number>();
-    for (const { serverAssignor } of this.#members.values()) {
+    for (const { serverAssignor, classic } of this.#members.values()) {
+      if (classic !== null) continue;
       const name = serverAssignor ?? DEFAULT_ASSIGNOR;
       votes.set(name, (votes.get(name) ?? 0) + 1);
     }
@@ -134,7 +144,7 @@ export class ConsumerGroup {
   }
 
   cancelTimers(): void {
-    for (const timers of [this.sessions, this.revocations]) {
+    for (const timers of [this.sessions, this.duties]) {
       for (const timer of timers.values()) timer.cancel();
       timers.clear();
     }

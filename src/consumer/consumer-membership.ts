@@ -1,5 +1,4 @@
 import type { Clock } from '../lib/clock.ts';
-import { regexOf } from '../lib/regex.ts';
 import { ERROR_CODES as E } from '../protocol/error-codes.ts';
 import {
   type Assignment,
@@ -12,18 +11,13 @@ import {
 } from './assignment.ts';
 import { ASSIGNORS } from './assignors.ts';
 import { AWAY_EPOCH, type ConsumerGroup, type ConsumerMember, MEMBER_STATE } from './consumer-group.ts';
-import type { GroupSettings } from './group-settings.ts';
+import { currentRecord, groupRecord, memberRecord, memberTombstones, targetRecord } from './consumer-records.ts';
+import { sameProtocols } from './group.ts';
+import type { LiveGroupSettings } from './group-settings.ts';
+import { compiled, type GroupTargets } from './group-targets.ts';
 import type { GroupJournal, GroupRecord } from './journal.ts';
 import { reconciled } from './reconcile.ts';
-
-/** The topics there are. */
-export interface Topics {
-  /** Changes whenever a topic comes, goes or grows. */
-  readonly version: number;
-  byName(name: string): { readonly id: string; readonly partitions: number } | undefined;
-  /** Those that consumers may subscribe to by pattern. */
-  names(): Iterable<string>;
-}
+import { Refusal } from './refusal.ts';
 
 /** As ConsumerGroupHeartbeat has it: null, −1 mean that nothing changed. */
 export interface ConsumerHeartbeat {
@@ -56,6 +50,19 @@ export interface ConsumerHeartbeatResult {
 
 type Reply = (result: ConsumerHeartbeatResult) => void;
 
+/** What a member's request says of it, and what it was before. */
+export interface Said {
+  /** Undefined for a new member. */
+  readonly before: ConsumerMember | undefined;
+  readonly given: ConsumerMember;
+  /** Null: as it was told. */
+  readonly owned: Assignment | null;
+  readonly isVisible: (topic: string) => boolean;
+}
+
+/** Makes the group a classic one if only classic members are left and that is wanted; then returns what is to be written down of it. */
+export type Downgrade = (groupId: string, group: ConsumerGroup) => GroupRecord[] | undefined;
+
 const LEAVE_EPOCH = -1;
 const refused = (error: number, message: string): ConsumerHeartbeatResult => ({
   error,
@@ -65,32 +72,32 @@ const refused = (error: number, message: string): ConsumerHeartbeatResult => ({
   assignment: null,
 });
 
-class Refusal extends Error {
-  readonly error: number;
-
-  constructor(error: number, message: string) {
-    super(message);
-    this.error = error;
-  }
-}
-
 /**
  * Groups of the consumer protocol (KIP-848): the coordinator assigns, members only say by heartbeats what they want and own. A synchronous core
  * as membership.ts: every change is applied at once and written down, and answered when that is durable. Rules follow Kafka 4.3.
  */
 export class ConsumerMembership {
   readonly #clock: Clock;
-  readonly #settings: GroupSettings;
+  readonly #settings: LiveGroupSettings;
   readonly #journal: GroupJournal;
-  readonly #topics: Topics;
+  readonly #targets: GroupTargets;
   readonly #newId: () => string;
+  readonly #downgrade: Downgrade;
 
-  constructor(clock: Clock, settings: GroupSettings, journal: GroupJournal, topics: Topics, newId: () => string) {
+  constructor(
+    clock: Clock,
+    settings: LiveGroupSettings,
+    journal: GroupJournal,
+    targets: GroupTargets,
+    newId: () => string,
+    downgrade: Downgrade,
+  ) {
     this.#clock = clock;
     this.#settings = settings;
     this.#journal = journal;
-    this.#topics = topics;
+    this.#targets = targets;
     this.#newId = newId;
+    this.#downgrade = downgrade;
   }
 
   /** `obtain` gives the group, which is begun for who joins; undefined when it is none of this protocol. */
@@ -107,57 +114,75 @@ export class ConsumerMembership {
     }
   }
 
-  /** Begins the sessions of members that were loaded. */
+  /** Begins the sessions of members that were loaded, or came with a classic group. */
   resume(groupId: string, group: ConsumerGroup): void {
     for (const member of group.members.values()) {
-      this.#touch(groupId, group, member.memberId);
-      if (member.state === MEMBER_STATE.unrevoked) this.#awaitRevocation(groupId, group, member);
+      this.touch(groupId, group, member);
+      this.#awaitRevocation(groupId, group, member);
     }
   }
 
   /** Puts a member out of its group: it left, was silent, or an administrator says so. */
   remove(groupId: string, group: ConsumerGroup, member: ConsumerMember, done: (ok: boolean) => void = () => {}): void {
     group.remove(member);
-    group.epoch++;
-    if (group.members.size === 0) group.emptySinceMs = this.#clock.nowMs();
-    this.#journal.write([...memberTombstones(groupId, member.memberId), groupRecord(groupId, group)], done);
+    const records = memberTombstones(groupId, member.memberId);
+    const downgraded = this.#downgrade(groupId, group);
+    if (downgraded !== undefined) records.push(...downgraded);
+    else {
+      group.epoch++;
+      if (group.members.size === 0) group.emptySinceMs = this.#clock.nowMs();
+      records.push(groupRecord(groupId, group));
+    }
+    this.#journal.write(records, done);
+  }
+
+  /**
+   * What every request of a member ends in: the member is taken as it says it is, the group's epoch and targets follow, and it goes a step
+   * towards its own. Returns what it is then; what is to be written down is added to the records.
+   */
+  advance(
+    groupId: string,
+    group: ConsumerGroup,
+    { before, given, owned, isVisible }: Said,
+    records: GroupRecord[],
+  ): ConsumerMember {
+    const wantsOther = before === undefined || subscriptionChanged(before, given);
+    this.#targets.resolve(group, given, groupId, isVisible, records);
+    group.put(given);
+    if (wantsOther) this.#targets.forgetRegexes(groupId, group, records);
+    const looksAgain = wantsOther || group.topicsVersion !== this.#targets.version;
+    const hash = looksAgain ? this.#targets.metadataHash(group) : group.metadataHash;
+    if (wantsOther || hash !== group.metadataHash) {
+      group.epoch++;
+      group.metadataHash = hash;
+      records.push(groupRecord(groupId, group));
+    }
+    if (group.assignmentEpoch < group.epoch) this.#targets.assign(groupId, group, records);
+    const target = { epoch: group.assignmentEpoch, assignment: group.targetOf(given.memberId) };
+    const isFree = (topicId: string, partition: number): boolean => {
+      const owner = group.ownerOf(topicId, partition);
+      return owner === undefined || owner === given.memberId;
+    };
+    const member = reconciled(given, target, owned, isFree);
+    group.put(member);
+    if (wantsOther || classicChanged(before, member)) records.push(memberRecord(groupId, member));
+    if (before === undefined || hasProgressed(before, member)) records.push(currentRecord(groupId, member));
+    this.touch(groupId, group, member);
+    this.#awaitRevocation(groupId, group, member);
+    return member;
   }
 
   // ---- heartbeats
 
   #beat(group: ConsumerGroup, request: ConsumerHeartbeat, reply: Reply) {
-    const { groupId } = request;
+    const { groupId, isVisible } = request;
     const records: GroupRecord[] = [];
     const before = this.#find(group, request, records);
     const owned = request.owned === null ? null : assignmentOf(request.owned);
     if (before !== undefined) this.#checkEpoch(before, request, owned);
-    let member = this.#updated(before, request);
-    const isNew = before === undefined;
-    const changed = before === undefined || subscriptionChanged(before, member);
-    this.#resolve(group, member, request, records);
-    group.put(member);
-    if (changed) this.#forgetRegexes(groupId, group, records);
-    const looksAgain = changed || group.topicsVersion !== this.#topics.version;
-    const hash = looksAgain ? this.#metadataHash(group) : group.metadataHash;
-    if (changed || hash !== group.metadataHash) {
-      group.epoch++;
-      group.metadataHash = hash;
-      records.push(groupRecord(groupId, group));
-    }
-    if (group.assignmentEpoch < group.epoch) this.#assign(groupId, group, records);
-    const target = { epoch: group.assignmentEpoch, assignment: group.targetOf(member.memberId) };
-    const isFree = (topicId: string, partition: number): boolean => {
-      const owner = group.ownerOf(topicId, partition);
-      return owner === undefined || owner === member.memberId;
-    };
     const assignedBefore = before?.assigned ?? NO_PARTITIONS;
-    member = reconciled(member, target, owned, isFree);
-    group.put(member);
-    if (changed) records.push(memberRecord(groupId, member));
-    if (isNew || before === undefined || hasProgressed(before, member)) records.push(currentRecord(groupId, member));
-    this.#touch(groupId, group, member.memberId);
-    if (member.state === MEMBER_STATE.unrevoked) this.#awaitRevocation(groupId, group, member);
-    else this.#endRevocation(group, member.memberId);
+    const said = { before, given: this.#updated(before, request), owned, isVisible };
+    const member = this.advance(groupId, group, said, records);
     const complete = request.memberEpoch === 0 || isComplete(request);
     // Who owns something else than what it was told may have missed an answer.
     const differs = owned !== null && !sameAssignment(owned, member.assigned);
@@ -182,7 +207,7 @@ export class ConsumerMembership {
       const member = group.members.get(memberId);
       if (member !== undefined) return member;
       if (memberEpoch !== 0) throw new Refusal(E.UNKNOWN_MEMBER_ID, `${memberId} is no member of ${groupId}`);
-      this.#checkRoom(group, groupId);
+      this.checkRoom(group, groupId);
       return undefined;
     }
     const member = group.memberOfInstance(instanceId);
@@ -193,12 +218,24 @@ export class ConsumerMembership {
       return member;
     }
     if (member === undefined) {
-      this.#checkRoom(group, groupId);
+      this.checkRoom(group, groupId);
       return undefined;
     }
     if (member.memberId === memberId) return member;
-    if (member.epoch !== AWAY_EPOCH)
+    // A classic member that is static does not say that it leaves.
+    if (member.epoch !== AWAY_EPOCH && member.classic === null)
       throw new Refusal(E.UNRELEASED_INSTANCE_ID, `${instanceId} is a member of ${groupId} that has not left`);
+    return this.replace(groupId, group, member, memberId, records);
+  }
+
+  /** A static member that comes back under another id takes its place. */
+  replace(
+    groupId: string,
+    group: ConsumerGroup,
+    member: ConsumerMember,
+    memberId: string,
+    records: GroupRecord[],
+  ): ConsumerMember {
     const successor: ConsumerMember = { ...member, memberId, epoch: 0, previousEpoch: 0, state: MEMBER_STATE.stable };
     const target = group.targetOf(member.memberId);
     group.remove(member);
@@ -212,8 +249,9 @@ export class ConsumerMembership {
     return successor;
   }
 
-  #checkRoom(group: ConsumerGroup, groupId: string): void {
-    if (group.members.size >= this.#settings.maxSize)
+  /** GROUP_MAX_SIZE_REACHED */
+  checkRoom(group: ConsumerGroup, groupId: string): void {
+    if (group.members.size >= this.#settings.current.consumerMaxSize)
       throw new Refusal(E.GROUP_MAX_SIZE_REACHED, `${groupId} has ${group.members.size} members`);
   }
 
@@ -249,79 +287,8 @@ export class ConsumerMembership {
       state: before?.state ?? MEMBER_STATE.stable,
       assigned: before?.assigned ?? NO_PARTITIONS,
       revoking: before?.revoking ?? NO_PARTITIONS,
+      classic: null,
     };
-  }
-
-  // ---- topics
-
-  /** Finds the topics that the member's expression stands for, when it is new or topics changed. */
-  #resolve(
-    group: ConsumerGroup,
-    member: ConsumerMember,
-    { groupId, isVisible }: ConsumerHeartbeat,
-    records: GroupRecord[],
-  ) {
-    const pattern = member.topicRegex;
-    if (pattern === null || pattern === '') return;
-    const { version } = this.#topics;
-    const known = group.regexes.get(pattern);
-    if (known?.version === version) return;
-    const regex = compiled(pattern);
-    const topics = new Set<string>();
-    for (const name of this.#topics.names()) if (regex.matches(name) && isVisible(name)) topics.add(name);
-    group.regexes.set(pattern, { topics, version });
-    if (known !== undefined && known.topics.size === topics.size && [...topics].every((name) => known.topics.has(name)))
-      return;
-    const value = { topics: [...topics], version, timestamp: this.#clock.nowMs() };
-    records.push({ kind: 'consumerRegex', group: groupId, regex: pattern, value });
-  }
-
-  #forgetRegexes(groupId: string, group: ConsumerGroup, records: GroupRecord[]): void {
-    const used = new Set([...group.members.values()].map(({ topicRegex }) => topicRegex));
-    for (const regex of group.regexes.keys()) {
-      if (used.has(regex)) continue;
-      group.regexes.delete(regex);
-      records.push({ kind: 'consumerRegex', group: groupId, regex, value: null });
-    }
-  }
-
-  /** Changes when a topic that is wanted comes, goes, grows or is another one by the same name. */
-  #metadataHash(group: ConsumerGroup): number {
-    group.topicsVersion = this.#topics.version;
-    let hash = 0;
-    for (const name of group.wanted()) {
-      const topic = this.#topics.byName(name);
-      if (topic !== undefined) hash = (hash + textHash(`${name} ${topic.id} ${topic.partitions}`)) % 2 ** 48;
-    }
-    return hash;
-  }
-
-  #assign(groupId: string, group: ConsumerGroup, records: GroupRecord[]): void {
-    const partitions = new Map<string, number>();
-    const idOf = new Map<string, string>();
-    for (const name of [...group.wanted()].sort()) {
-      const topic = this.#topics.byName(name);
-      if (topic === undefined) continue;
-      partitions.set(topic.id, topic.partitions);
-      idOf.set(name, topic.id);
-    }
-    const subscribers = [...group.members.values()].map((member) => ({
-      memberId: member.memberId,
-      instanceId: member.instanceId,
-      topicIds: new Set([...group.wantedBy(member)].flatMap((name) => idOf.get(name) ?? [])),
-      current: group.targetOf(member.memberId),
-    }));
-    for (const [memberId, assignment] of ASSIGNORS[group.assignor]!(subscribers, partitions)) {
-      if (group.targets.has(memberId) && sameAssignment(group.targetOf(memberId), assignment)) continue;
-      group.targets.set(memberId, assignment);
-      records.push(targetRecord(groupId, memberId, assignment));
-    }
-    group.assignmentEpoch = group.epoch;
-    records.push({
-      kind: 'consumerTarget',
-      group: groupId,
-      value: { assignmentEpoch: group.assignmentEpoch, assignmentTimestamp: this.#clock.nowMs() },
-    });
   }
 
   // ---- leaving
@@ -340,35 +307,49 @@ export class ConsumerMembership {
     // It keeps its place until its session ends.
     const away: ConsumerMember = { ...member, epoch: AWAY_EPOCH, revoking: NO_PARTITIONS, state: MEMBER_STATE.stable };
     group.put(away);
-    this.#endRevocation(group, memberId);
+    this.endDuty(group, memberId);
     this.#journal.write([currentRecord(groupId, away)], done);
   }
 
   // ---- timers
 
-  #touch(groupId: string, group: ConsumerGroup, memberId: string): void {
+  /** The member was heard of: it has a session's time from now. */
+  touch(groupId: string, group: ConsumerGroup, { memberId, classic }: ConsumerMember): void {
     group.sessions.get(memberId)?.cancel();
     const end = (): void => {
       const member = group.members.get(memberId);
       if (member !== undefined) this.remove(groupId, group, member);
     };
-    group.sessions.set(memberId, this.#clock.setTimeout(end, this.#settings.consumerSessionTimeoutMs));
+    const forMs = classic?.sessionTimeoutMs ?? this.#settings.of(groupId).sessionTimeoutMs;
+    group.sessions.set(memberId, this.#clock.setTimeout(end, forMs));
   }
 
-  /** Whoever does not give up in time what others wait for is out. */
-  #awaitRevocation(groupId: string, group: ConsumerGroup, { memberId, epoch, rebalanceTimeoutMs }: ConsumerMember) {
-    if (group.revocations.has(memberId)) return;
+  /**
+   * Others wait for the member to do something: if it still owes that after its rebalance timeout it is out. One duty at a time; a further one
+   * does not prolong the first.
+   */
+  awaitDuty(groupId: string, group: ConsumerGroup, member: ConsumerMember, owes: (member: ConsumerMember) => boolean) {
+    const { memberId, rebalanceTimeoutMs } = member;
+    if (group.duties.has(memberId)) return;
     const end = (): void => {
-      group.revocations.delete(memberId);
-      const member = group.members.get(memberId);
-      if (member?.state === MEMBER_STATE.unrevoked && member.epoch === epoch) this.remove(groupId, group, member);
+      group.duties.delete(memberId);
+      const now = group.members.get(memberId);
+      if (now !== undefined && owes(now)) this.remove(groupId, group, now);
     };
-    group.revocations.set(memberId, this.#clock.setTimeout(end, Math.max(0, rebalanceTimeoutMs)));
+    group.duties.set(memberId, this.#clock.setTimeout(end, Math.max(0, rebalanceTimeoutMs)));
   }
 
-  #endRevocation(group: ConsumerGroup, memberId: string): void {
-    group.revocations.get(memberId)?.cancel();
-    group.revocations.delete(memberId);
+  endDuty(group: ConsumerGroup, memberId: string): void {
+    group.duties.get(memberId)?.cancel();
+    group.duties.delete(memberId);
+  }
+
+  #awaitRevocation(groupId: string, group: ConsumerGroup, { memberId, state, epoch, classic }: ConsumerMember) {
+    // Those of the classic protocol owe a JoinGroup instead.
+    if (classic !== null) return;
+    if (state !== MEMBER_STATE.unrevoked) return this.endDuty(group, memberId);
+    const member = group.members.get(memberId)!;
+    this.awaitDuty(groupId, group, member, (now) => now.state === MEMBER_STATE.unrevoked && now.epoch === epoch);
   }
 }
 
@@ -394,14 +375,6 @@ function checkRequest(request: ConsumerHeartbeat): void {
   if (topicRegex !== null && topicRegex !== '') compiled(topicRegex);
 }
 
-function compiled(pattern: string) {
-  try {
-    return regexOf(pattern);
-  } catch (thrown) {
-    throw new Refusal(E.INVALID_REGULAR_EXPRESSION, thrown instanceof Error ? thrown.message : String(thrown));
-  }
-}
-
 const isComplete = ({ rebalanceTimeoutMs, topicNames, topicRegex, owned }: ConsumerHeartbeat): boolean =>
   rebalanceTimeoutMs >= 0 && (topicNames !== null || topicRegex !== null) && owned !== null;
 
@@ -413,73 +386,15 @@ const subscriptionChanged = (a: ConsumerMember, b: ConsumerMember): boolean =>
   a.topicNames.length !== b.topicNames.length ||
   a.topicNames.some((name, at) => name !== b.topicNames[at]);
 
+const classicChanged = (a: ConsumerMember | undefined, b: ConsumerMember): boolean =>
+  a?.classic !== b.classic &&
+  (a?.classic == null ||
+    b.classic === null ||
+    a.classic.sessionTimeoutMs !== b.classic.sessionTimeoutMs ||
+    !sameProtocols(a.classic.protocols, b.classic.protocols));
+
 const hasProgressed = (a: ConsumerMember, b: ConsumerMember): boolean =>
   a.epoch !== b.epoch ||
   a.state !== b.state ||
   !sameAssignment(a.assigned, b.assigned) ||
   !sameAssignment(a.revoking, b.revoking);
-
-/** FNV-1a, 32 bits. */
-function textHash(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  return hash >>> 0;
-}
-
-const groupRecord = (group: string, { epoch, metadataHash }: ConsumerGroup): GroupRecord => ({
-  kind: 'consumerGroup',
-  group,
-  value: { epoch, metadataHash },
-});
-
-const memberRecord = (group: string, member: ConsumerMember): GroupRecord => ({
-  kind: 'consumerMember',
-  group,
-  member: member.memberId,
-  value: {
-    instanceId: member.instanceId,
-    rackId: member.rackId,
-    clientId: member.clientId,
-    clientHost: member.clientHost,
-    subscribedTopicNames: member.topicNames,
-    subscribedTopicRegex: member.topicRegex,
-    rebalanceTimeoutMs: member.rebalanceTimeoutMs,
-    serverAssignor: member.serverAssignor,
-  },
-});
-
-const currentRecord = (group: string, member: ConsumerMember): GroupRecord => ({
-  kind: 'consumerCurrent',
-  group,
-  member: member.memberId,
-  value: {
-    memberEpoch: member.epoch,
-    previousMemberEpoch: member.previousEpoch,
-    state: member.state,
-    assignedPartitions: topicPartitionsOf(member.assigned),
-    partitionsPendingRevocation: topicPartitionsOf(member.revoking),
-  },
-});
-
-const targetRecord = (group: string, member: string, target: Assignment): GroupRecord => ({
-  kind: 'consumerTargetMember',
-  group,
-  member,
-  value: { topicPartitions: topicPartitionsOf(target) },
-});
-
-const memberTombstones = (group: string, member: string): GroupRecord[] => [
-  { kind: 'consumerCurrent', group, member, value: null },
-  { kind: 'consumerTargetMember', group, member, value: null },
-  { kind: 'consumerMember', group, member, value: null },
-];
-
-/** Everything that is written down of a group of this protocol is taken back. */
-export const consumerTombstones = (groupId: string, group: ConsumerGroup): GroupRecord[] => [
-  ...[...group.members.keys()].flatMap((memberId) => memberTombstones(groupId, memberId)),
-  ...[...group.regexes.keys()].map(
-    (regex): GroupRecord => ({ kind: 'consumerRegex', group: groupId, regex, value: null }),
-  ),
-  { kind: 'consumerTarget', group: groupId, value: null },
-  { kind: 'consumerGroup', group: groupId, value: null },
-];

@@ -8,19 +8,17 @@ import type { Clock, Timer } from '../lib/clock.ts';
 import { decodeConsumerSubscription } from '../protocol/consumer-protocol.ts';
 import { ERROR_CODES as E } from '../protocol/error-codes.ts';
 import { holds } from './assignment.ts';
+import { ClassicMembers } from './classic-members.ts';
 import { ConsumerGroup } from './consumer-group.ts';
 import { ConsumerGroupLoader } from './consumer-group-loader.ts';
-import {
-  type ConsumerHeartbeat,
-  type ConsumerHeartbeatResult,
-  ConsumerMembership,
-  consumerTombstones,
-  type Topics,
-} from './consumer-membership.ts';
+import { type ConsumerHeartbeat, type ConsumerHeartbeatResult, ConsumerMembership } from './consumer-membership.ts';
+import { consumerTombstones, groupRecords } from './consumer-records.ts';
 import { type Group, type JoinResult, NOTHING, type SyncResult } from './group.ts';
-import { GROUP_DEFAULTS, type GroupSettings } from './group-settings.ts';
+import { type ConsumerTimes, GROUP_DEFAULTS, type GroupSettings, LiveGroupSettings } from './group-settings.ts';
+import { GroupTargets, type Topics } from './group-targets.ts';
 import type { GroupJournal, GroupRecord, Producer } from './journal.ts';
-import { isGroupId, type JoinRequest, Membership, type SyncRequest } from './membership.ts';
+import { isGroupId, type JoinRequest, joinError, Membership, type SyncRequest } from './membership.ts';
+import { CONSUMER_PROTOCOL_TYPE, downgraded, upgraded } from './migration.ts';
 import type { CommittedOffset } from './offsets.ts';
 import { type PendingOffset, PendingOffsets } from './pending-offsets.ts';
 
@@ -69,10 +67,12 @@ const NO_TOPICS: Topics = { version: 0, byName: () => undefined, names: () => []
 
 export class GroupCoordinator {
   readonly #clock: Clock;
-  readonly #settings: GroupSettings;
+  readonly #settings: LiveGroupSettings;
   readonly #journal: GroupJournal;
   readonly #membership: Membership;
   readonly #consumers: ConsumerMembership;
+  readonly #classic: ClassicMembers;
+  readonly #targets: GroupTargets;
   readonly #pending = new PendingOffsets();
   #expiry: Timer | null = null;
 
@@ -80,18 +80,23 @@ export class GroupCoordinator {
     clock: Clock;
     journal: GroupJournal;
     settings?: Partial<GroupSettings>;
+    /** What is set for a single group. */
+    groupConfig?: (groupId: string) => Partial<ConsumerTimes>;
     /** What members of the consumer protocol can be assigned. */
     topics?: Topics;
     /** Unique text for member ids; random unless a test brings its own. */
     newId?: () => string;
   }) {
     this.#clock = options.clock;
-    this.#settings = { ...GROUP_DEFAULTS, ...options.settings };
+    this.#settings = new LiveGroupSettings({ ...GROUP_DEFAULTS, ...options.settings }, options.groupConfig);
     this.#journal = options.journal;
     const newId = options.newId ?? randomUUID;
     this.#membership = new Membership(this.#clock, this.#settings, this.#journal, newId);
-    const topics = options.topics ?? NO_TOPICS;
-    this.#consumers = new ConsumerMembership(this.#clock, this.#settings, this.#journal, topics, newId);
+    const targets = new GroupTargets(this.#clock, options.topics ?? NO_TOPICS);
+    this.#targets = targets;
+    const downgrade = (groupId: string, group: ConsumerGroup) => this.#downgrade(groupId, group);
+    this.#consumers = new ConsumerMembership(this.#clock, this.#settings, this.#journal, targets, newId, downgrade);
+    this.#classic = new ClassicMembers(this.#consumers, targets, this.#journal, newId);
   }
 
   /**
@@ -140,13 +145,31 @@ export class GroupCoordinator {
 
   join(request: JoinRequest, reply: (result: JoinResult) => void): void {
     const group = this.#membership.groups.get(request.groupId);
-    // A group that nobody is in may change its protocol; one with members refuses those of the other.
+    if (group?.consumer != null) {
+      const error = this.#membership.checkJoin(request);
+      if (error !== E.NONE) {
+        reply(joinError(error, request.memberId));
+        return;
+      }
+      this.#makeWay(group, group.consumer, request);
+    }
+    // A group that nobody is in changes its protocol without further ado.
     if (group?.consumer != null && group.consumer.members.size === 0) {
       this.#journal.write(consumerTombstones(group.id, group.consumer), () => {});
       group.consumer = null;
       group.protocolType = '';
     }
-    this.#membership.join(request, reply);
+    if (group?.consumer != null) this.#classic.join(group.consumer, request, reply);
+    else this.#membership.join(request, reply);
+  }
+
+  /** A static member that comes back with the classic protocol may have been the last one of the other: then its place is not kept. */
+  #makeWay(group: Group, consumers: ConsumerGroup, { memberId, instanceId }: JoinRequest): void {
+    if (instanceId === null || memberId !== '') return;
+    const former = consumers.memberOfInstance(instanceId);
+    if (former === undefined || former.classic !== null) return;
+    const others = [...consumers.members.values()].filter((member) => member !== former);
+    if (others.every(({ classic }) => classic !== null)) this.#consumers.remove(group.id, consumers, former);
   }
 
   /** A member of the consumer protocol joins, says that it lives, or leaves (KIP-848). */
@@ -155,8 +178,13 @@ export class GroupCoordinator {
   }
 
   /** As members of the consumer protocol are told. */
-  get consumerHeartbeatIntervalMs(): number {
-    return this.#settings.consumerHeartbeatIntervalMs;
+  consumerHeartbeatIntervalMs(groupId: string): number {
+    return this.#settings.of(groupId).heartbeatIntervalMs;
+  }
+
+  /** Takes other settings while groups run; see LiveGroupSettings. */
+  configure(settings: Partial<GroupSettings>): void {
+    this.#settings.current = { ...this.#settings.current, ...settings };
   }
 
   /** Undefined when there is none of this protocol. */
@@ -167,20 +195,50 @@ export class GroupCoordinator {
   #consumerGroup(groupId: string, joins: boolean): ConsumerGroup | undefined {
     const known = this.#membership.groups.get(groupId);
     if (known?.consumer != null || !joins || !isGroupId(groupId)) return known?.consumer ?? undefined;
-    if (known !== undefined && !known.isEmpty) return undefined;
+    if (known !== undefined && !known.isEmpty) return this.#upgrade(known);
     const group = this.#membership.obtain(groupId);
     if (group.protocolType !== '') this.#journal.write([{ kind: 'group', group: groupId, value: null }], () => {});
     group.consumer = new ConsumerGroup(this.#clock.nowMs());
-    group.protocolType = 'consumer';
+    group.protocolType = CONSUMER_PROTOCOL_TYPE;
     return group.consumer;
   }
 
+  /** A first member of the consumer protocol joins a classic group. Undefined when it must not. */
+  #upgrade(group: Group): ConsumerGroup | undefined {
+    const consumers = upgraded(group, this.#targets, this.#settings.current, this.#clock.nowMs());
+    if (consumers === undefined) return undefined;
+    this.#journal.write(
+      [{ kind: 'group', group: group.id, value: null }, ...groupRecords(group.id, consumers, this.#clock.nowMs())],
+      () => {},
+    );
+    this.#membership.clear(group);
+    group.consumer = consumers;
+    this.#consumers.resume(group.id, consumers);
+    return consumers;
+  }
+
+  /** The last member of the consumer protocol has gone: those who are left go on as a classic group, with a rebalance. */
+  #downgrade(groupId: string, consumers: ConsumerGroup): GroupRecord[] | undefined {
+    const group = this.#membership.groups.get(groupId);
+    const members = downgraded(consumers, this.#targets, this.#settings.current);
+    if (group?.consumer !== consumers || members === undefined) return undefined;
+    consumers.cancelTimers();
+    group.consumer = null;
+    const value = this.#membership.adopt(group, consumers.epoch, members);
+    this.#membership.rebalance(group);
+    return [...consumerTombstones(groupId, consumers), { kind: 'group', group: groupId, value }];
+  }
+
   sync(request: SyncRequest, reply: (result: SyncResult) => void): void {
-    this.#membership.sync(request, reply);
+    const consumers = this.consumerGroup(request.groupId);
+    if (consumers !== undefined) this.#classic.sync(consumers, request, reply);
+    else this.#membership.sync(request, reply);
   }
 
   /** An error code. */
   heartbeat(groupId: string, memberId: string, instanceId: string | null, generation: number): number {
+    const consumers = this.consumerGroup(groupId);
+    if (consumers !== undefined) return this.#classic.heartbeat(groupId, consumers, memberId, instanceId, generation);
     return this.#membership.heartbeat(groupId, memberId, instanceId, generation);
   }
 
@@ -188,7 +246,7 @@ export class GroupCoordinator {
   leave(groupId: string, memberId: string, instanceId: string | null): number {
     const consumers = this.consumerGroup(groupId);
     if (consumers !== undefined) {
-      // By an administrator: members of this protocol leave with a heartbeat.
+      // Of the classic protocol, or by an administrator: others leave with a heartbeat.
       const member = instanceId === null ? consumers.members.get(memberId) : consumers.memberOfInstance(instanceId);
       if (member === undefined || (memberId !== '' && memberId !== member.memberId)) return E.UNKNOWN_MEMBER_ID;
       this.#consumers.remove(groupId, consumers, member);
@@ -221,7 +279,8 @@ export class GroupCoordinator {
     for (const { topic, topicId, partition, offset, leaderEpoch, metadata: note, error } of offsets) {
       const metadata = note ?? '';
       if (error !== undefined) errors.push(error);
-      else if (metadata.length > this.#settings.offsetMetadataMaxBytes) errors.push(E.OFFSET_METADATA_TOO_LARGE);
+      else if (metadata.length > this.#settings.current.offsetMetadataMaxBytes)
+        errors.push(E.OFFSET_METADATA_TOO_LARGE);
       else if (offset < 0) errors.push(E.INVALID_COMMIT_OFFSET_SIZE);
       else {
         errors.push(E.NONE);
@@ -386,7 +445,7 @@ export class GroupCoordinator {
   /** Lets go of the offsets that groups without members committed too long ago, and of groups that hold nothing. */
   #expire() {
     const now = this.#clock.nowMs();
-    const before = now - this.#settings.offsetsRetentionMs;
+    const before = now - this.#settings.current.offsetsRetentionMs;
     for (const group of this.#all()) {
       if (!group.isEmpty) continue;
       const emptySinceMs = group.consumer?.emptySinceMs ?? group.stateSinceMs;
@@ -397,7 +456,7 @@ export class GroupCoordinator {
         return committed.commitTimestampMs <= before && (!hadMembers || emptySinceMs <= before);
       });
       if (old.length < all.length) this.#drop(group, old, () => {});
-      else if (all.length > 0 || now - emptySinceMs >= this.#settings.offsetsRetentionCheckMs) {
+      else if (all.length > 0 || now - emptySinceMs >= this.#settings.current.offsetsRetentionCheckMs) {
         const records = tombstones(group, old);
         this.#membership.bury(group);
         this.#journal.write(records, () => {});
@@ -409,7 +468,7 @@ export class GroupCoordinator {
     this.#expiry = this.#clock.setTimeout(() => {
       this.#expire();
       this.#armExpiry();
-    }, this.#settings.offsetsRetentionCheckMs);
+    }, this.#settings.current.offsetsRetentionCheckMs);
   }
 
   #all(): Group[] {
@@ -459,5 +518,6 @@ function checkConsumerCommit(group: ConsumerGroup, request: CommitRequest, trans
 function checkEpoch(group: ConsumerGroup, memberId: string, memberEpoch: number): number {
   const member = group.members.get(memberId);
   if (member === undefined) return E.UNKNOWN_MEMBER_ID;
-  return member.epoch === memberEpoch ? E.NONE : E.STALE_MEMBER_EPOCH;
+  if (member.epoch === memberEpoch) return E.NONE;
+  return member.classic === null ? E.STALE_MEMBER_EPOCH : E.ILLEGAL_GENERATION;
 }

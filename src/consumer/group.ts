@@ -59,7 +59,7 @@ export class Group {
   readonly id: string;
   readonly offsets = new GroupOffsets();
   state: GroupState = 'Empty';
-  /** Set while the group is one of the consumer protocol: then it has no classic members. */
+  /** Set while the group is one of the consumer protocol: then all its members are there. */
   consumer: ConsumerGroup | null = null;
   /** Wall clock of the last change of state; offsets of an empty group expire counting from here. */
   stateSinceMs: number;

@@ -41,6 +41,10 @@ interface ConsumerMemberRecords {
     readonly subscribedTopicRegex: string | null;
     readonly rebalanceTimeoutMs: number;
     readonly serverAssignor: string | null;
+    readonly classicMemberMetadata: {
+      readonly sessionTimeoutMs: number;
+      readonly supportedProtocols: readonly { readonly name: string; readonly metadata: Buffer }[];
+    } | null;
   };
   readonly consumerTargetMember: { readonly topicPartitions: readonly TopicPartitions[] };
   readonly consumerCurrent: {

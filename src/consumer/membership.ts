@@ -11,7 +11,7 @@ import {
   type SyncResult,
   sameProtocols,
 } from './group.ts';
-import type { GroupSettings } from './group-settings.ts';
+import type { LiveGroupSettings } from './group-settings.ts';
 import type { GroupJournal, StoredGroup } from './journal.ts';
 
 export interface JoinRequest {
@@ -62,12 +62,12 @@ const NEW_MEMBER_JOIN_TIMEOUT_MS = 300_000;
  */
 export class Membership {
   readonly #clock: Clock;
-  readonly #settings: GroupSettings;
+  readonly #settings: LiveGroupSettings;
   readonly #journal: GroupJournal;
   readonly #newId: () => string;
   readonly groups = new Map<string, Group>();
 
-  constructor(clock: Clock, settings: GroupSettings, journal: GroupJournal, newId: () => string) {
+  constructor(clock: Clock, settings: LiveGroupSettings, journal: GroupJournal, newId: () => string) {
     this.#clock = clock;
     this.#settings = settings;
     this.#journal = journal;
@@ -86,17 +86,12 @@ export class Membership {
 
   join(given: JoinRequest, reply: (result: JoinResult) => void) {
     const refuse = (error: number, memberId = given.memberId): void => reply(joinError(error, memberId));
-    const { groupId, memberId, instanceId, sessionTimeoutMs } = given;
-    if (groupId === '') return refuse(E.INVALID_GROUP_ID);
-    if (
-      sessionTimeoutMs < this.#settings.minSessionTimeoutMs ||
-      sessionTimeoutMs > this.#settings.maxSessionTimeoutMs
-    ) {
-      return refuse(E.INVALID_SESSION_TIMEOUT);
-    }
+    const { groupId, memberId, instanceId } = given;
+    const error = this.checkJoin(given);
+    if (error !== E.NONE) return refuse(error);
     const known = this.groups.get(groupId);
     if (known === undefined && memberId !== '') return refuse(E.UNKNOWN_MEMBER_ID);
-    if (known !== undefined && (known.consumer !== null || !known.accepts(given.protocolType, given.protocols))) {
+    if (known !== undefined && !known.accepts(given.protocolType, given.protocols)) {
       return refuse(E.INCONSISTENT_GROUP_PROTOCOL);
     }
     if (known === undefined && (given.protocolType === '' || given.protocols.length === 0)) {
@@ -116,6 +111,14 @@ export class Membership {
     const member = this.#find(group, memberId, instanceId);
     if (typeof member === 'number') return refuse(member);
     return this.#rejoin(group, member, request, reply);
+  }
+
+  /** Whether a JoinGroup may be looked at, whatever the group: an error code. */
+  checkJoin({ groupId, sessionTimeoutMs }: JoinRequest): number {
+    const { minSessionTimeoutMs, maxSessionTimeoutMs } = this.#settings.current;
+    if (groupId === '') return E.INVALID_GROUP_ID;
+    const isBound = sessionTimeoutMs >= minSessionTimeoutMs && sessionTimeoutMs <= maxSessionTimeoutMs;
+    return isBound ? E.NONE : E.INVALID_SESSION_TIMEOUT;
   }
 
   sync(request: SyncRequest, reply: (result: SyncResult) => void) {
@@ -236,6 +239,36 @@ export class Membership {
     if (stored.leader !== null && group.members.has(stored.leader)) group.leaderId = stored.leader;
   }
 
+  /** Everyone leaves the group, which goes on as one of the other protocol: who waits is told to join again. */
+  clear(group: Group): void {
+    group.timer?.cancel();
+    group.timer = null;
+    group.delaying = false;
+    for (const timer of group.pending.values()) timer.cancel();
+    group.pending.clear();
+    for (const member of [...group.members.values()]) {
+      member.timer?.cancel();
+      this.#dismiss(group, member, E.REBALANCE_IN_PROGRESS);
+      group.remove(member);
+    }
+    group.protocolName = null;
+    this.#enter(group, 'Empty');
+  }
+
+  /** Takes members that the group had under the other protocol, as stable ones. What is to be written down of it is returned; `rebalance` is to follow. */
+  adopt(group: Group, generation: number, members: readonly Member[]): StoredGroup {
+    assert(group.size === 0, 'members are adopted by an empty group');
+    group.generation = generation;
+    group.leaderId = null;
+    for (const member of members) {
+      group.add(member);
+      this.touch(group, member);
+    }
+    group.protocolName = group.elect();
+    this.#enter(group, 'Stable');
+    return this.#stored(group);
+  }
+
   /** Ends a group that has no members: it is not found any more. */
   bury(group: Group): void {
     assert(group.size === 0, 'only a group without members is deleted');
@@ -269,7 +302,7 @@ export class Membership {
       const former = group.memberOfInstance(instanceId);
       if (former !== undefined) return this.#takeOver(group, former, request, memberId, reply);
     } else if (request.requiresKnownId) {
-      if (group.size + group.pending.size >= this.#settings.maxSize) {
+      if (group.size + group.pending.size >= this.#settings.current.maxSize) {
         return reply(joinError(E.GROUP_MAX_SIZE_REACHED, ''));
       }
       const expire = (): void => this.#forgetPending(group, memberId);
@@ -280,14 +313,14 @@ export class Membership {
   }
 
   #admit(group: Group, request: JoinRequest, memberId: string, reply: (result: JoinResult) => void) {
-    if (group.size >= this.#settings.maxSize) return reply(joinError(E.GROUP_MAX_SIZE_REACHED, memberId));
+    if (group.size >= this.#settings.current.maxSize) return reply(joinError(E.GROUP_MAX_SIZE_REACHED, memberId));
     const member = memberOf(request, memberId, NOTHING, true);
     member.join = reply;
     if (group.size === 0) group.protocolType = request.protocolType;
     if (group.delaying) group.joinedDuringDelay = true;
     group.add(member);
     this.touch(group, member, NEW_MEMBER_JOIN_TIMEOUT_MS);
-    this.#rebalance(group);
+    this.rebalance(group);
   }
 
   #rejoin(group: Group, member: Member, request: JoinRequest, reply: (result: JoinResult) => void) {
@@ -302,7 +335,7 @@ export class Membership {
     this.#update(group, member, request);
     member.join?.(joinError(E.REBALANCE_IN_PROGRESS, member.id));
     group.setJoin(member, reply);
-    this.#rebalance(group);
+    this.rebalance(group);
   }
 
   /** A static member came back under a new id: whoever still uses the old one is fenced. */
@@ -319,7 +352,7 @@ export class Membership {
     this.touch(group, member);
     if (group.state !== 'Stable' || group.elect() !== group.protocolName) {
       group.setJoin(member, reply);
-      this.#rebalance(group);
+      this.rebalance(group);
       return;
     }
     const { generation } = group;
@@ -329,7 +362,7 @@ export class Membership {
       if (group.state !== 'Stable' || group.generation !== generation) {
         // A rebalance began meanwhile: the member takes part in it.
         group.setJoin(member, reply);
-        this.#rebalance(group);
+        this.rebalance(group);
         return;
       }
       const leads = group.leaderId === memberId;
@@ -351,7 +384,7 @@ export class Membership {
   // ---- the barrier
 
   /** Begins a rebalance, or ends the one under way if this was the last to be waited for. */
-  #rebalance(group: Group): void {
+  rebalance(group: Group): void {
     if (group.state === 'PreparingRebalance') {
       if (!group.delaying && group.allJoined) this.#completeJoin(group);
       return;
@@ -361,7 +394,7 @@ export class Membership {
     }
     const first = group.state === 'Empty';
     this.#enter(group, 'PreparingRebalance');
-    const delayMs = this.#settings.initialRebalanceDelayMs;
+    const delayMs = this.#settings.current.initialRebalanceDelayMs;
     if (first && delayMs > 0) {
       group.delaying = true;
       group.joinedDuringDelay = false;
@@ -375,7 +408,7 @@ export class Membership {
     this.#setTimer(group, delayMs, () => {
       if (!group.joinedDuringDelay || remainingMs === 0) return this.#completeJoin(group);
       group.joinedDuringDelay = false;
-      const next = Math.min(this.#settings.initialRebalanceDelayMs, remainingMs);
+      const next = Math.min(this.#settings.current.initialRebalanceDelayMs, remainingMs);
       this.#delay(group, next, remainingMs - next);
     });
   }
@@ -422,7 +455,7 @@ export class Membership {
     for (const member of [...group.members.values()]) {
       if (member.sync === null && group.members.has(member.id)) this.#remove(group, member);
     }
-    this.#rebalance(group);
+    this.rebalance(group);
   }
 
   // ---- the assignment
@@ -435,7 +468,7 @@ export class Membership {
       if (group.state !== 'CompletingRebalance' || group.generation !== generation) return;
       if (!ok) {
         this.#breakOff(group, E.COORDINATOR_NOT_AVAILABLE);
-        this.#rebalance(group);
+        this.rebalance(group);
         return;
       }
       group.timer?.cancel();
@@ -510,7 +543,7 @@ export class Membership {
 
   #evict(group: Group, member: Member): void {
     this.#remove(group, member);
-    this.#rebalance(group);
+    this.rebalance(group);
   }
 
   #remove(group: Group, member: Member): void {
@@ -529,7 +562,7 @@ export class Membership {
 
   #forgetPending(group: Group, memberId: string): void {
     group.pending.delete(memberId);
-    if (group.state === 'PreparingRebalance') this.#rebalance(group);
+    if (group.state === 'PreparingRebalance') this.rebalance(group);
   }
 
   /** An error code when the request does not come from the member it names. */
@@ -598,7 +631,7 @@ function joinResult(group: Group, member: Member, withMembers: boolean): JoinRes
   };
 }
 
-function joinError(error: number, memberId: string): JoinResult {
+export function joinError(error: number, memberId: string): JoinResult {
   return {
     error,
     generation: -1,
@@ -618,7 +651,7 @@ const syncResult = (group: Group, member: Member): SyncResult => ({
   assignment: member.assignment,
 });
 
-const syncError = (error: number): SyncResult => ({
+export const syncError = (error: number): SyncResult => ({
   error,
   protocolType: null,
   protocolName: null,

@@ -135,10 +135,10 @@ class Compiler {
   /** An expression that reads the field. */
   #readField(name: string, field: Field): string {
     const nullable = inRange(field.nullable, this.#version);
-    return this.#readType(name, field.type, nullable, isTagged(field, this.#version));
+    return this.#readType(name, field.type, nullable);
   }
 
-  #readType(name: string, type: FieldType, nullable: boolean, tagged: boolean): string {
+  #readType(name: string, type: FieldType, nullable: boolean): string {
     const atNull = nullable ? 'null' : `r.nullNotAllowed(${JSON.stringify(name)})`;
     switch (type.kind) {
       case 'string':
@@ -151,7 +151,7 @@ class Compiler {
         return `${fn}(r)`;
       }
       case 'array': {
-        const element = this.#readType(name, type.element, false, false);
+        const element = this.#readType(name, type.element, false);
         const fn = this.#name('array');
         this.#functions.push(`function ${fn}(r) {
 const n = r.count(${this.#flexible}, ${this.#leastBytes(type.element)});
@@ -167,7 +167,6 @@ return out;
         // KIP-893: a nullable struct that is not an array's element begins with −1 (null) or 1.
         if (!nullable) return `${read}(r)`;
         const fn = this.#name('maybe');
-        if (tagged) throw new Error(`${name}: a nullable struct cannot be a tagged field`);
         this.#functions.push(
           `function ${fn}(r) { const m = r.int8(); return m === -1 ? null : m === 1 ? ${read}(r) : r.badStructMarker(m); }`,
         );

@@ -1,5 +1,17 @@
 /** The records of `__consumer_offsets` that groups of the consumer protocol use (KIP-848), byte for byte as Kafka writes them. */
-import { array, type Fields, int8, int32, int64, type MessageSchema, message, string, uuid } from './schema.ts';
+import {
+  array,
+  bytes,
+  type Fields,
+  int8,
+  int32,
+  int64,
+  type MessageSchema,
+  message,
+  string,
+  struct,
+  uuid,
+} from './schema.ts';
 
 const topicPartitions = () => array({ topicId: uuid(), partitions: array(int32()) });
 /** Kafka keeps the epoch by partition; here a member's present and previous epoch tell enough. */
@@ -34,7 +46,11 @@ export const CONSUMER_GROUP_RECORDS = {
       subscribedTopicRegex: string('0+', { nullable: '0+' }),
       rebalanceTimeoutMs: int32('0+', { default: -1 }),
       serverAssignor: string('0+', { nullable: '0+' }),
-      // Tag 0, a member that speaks the classic protocol in such a group, is not written: there are none here.
+      classicMemberMetadata: struct(
+        { sessionTimeoutMs: int32(), supportedProtocols: array({ name: string(), metadata: bytes() }) },
+        '0+',
+        { nullable: '0+', default: null, tag: 0, tagged: '0+' },
+      ),
     }),
   },
   consumerTarget: {

@@ -3,7 +3,8 @@ import { ERROR_CODES as E } from '../../protocol/error-codes.ts';
 import { GROUP_OPERATIONS, UNKNOWN_OPERATIONS } from '../authorized-operations.ts';
 import type { BrokerContext, Handler } from '../context.ts';
 
-const CONSUMER_MEMBER = 1;
+/** As ConsumerGroupDescribe v1 tells which protocol a member speaks. */
+const MEMBER_TYPE = { classic: 0, consumer: 1 } as const;
 
 export const consumerGroupDescribe: Handler<'consumerGroupDescribe'> = (request, _call, broker) => ({
   groups: request.groupIds.map((groupId) => {
@@ -36,7 +37,7 @@ export const consumerGroupDescribe: Handler<'consumerGroupDescribe'> = (request,
         subscribedTopicRegex: member.topicRegex === '' ? null : member.topicRegex,
         assignment: shown(broker, member.assigned),
         targetAssignment: shown(broker, group.targetOf(member.memberId)),
-        memberType: CONSUMER_MEMBER,
+        memberType: member.classic === null ? MEMBER_TYPE.consumer : MEMBER_TYPE.classic,
       })),
       authorizedOperations: request.includeAuthorizedOperations ? GROUP_OPERATIONS : UNKNOWN_OPERATIONS,
     };

@@ -24,7 +24,7 @@ export const consumerGroupHeartbeat: Handler<'consumerGroupHeartbeat'> = async (
     errorMessage: message,
     memberId,
     memberEpoch,
-    heartbeatIntervalMs: groups.consumerHeartbeatIntervalMs,
+    heartbeatIntervalMs: groups.consumerHeartbeatIntervalMs(request.groupId),
     assignment: assignment === null ? null : { topicPartitions: assignment },
   };
 };
