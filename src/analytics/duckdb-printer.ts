@@ -1,4 +1,15 @@
-import type { Aggregate, Expr, Join, Plan, Scan, Sort, TopN, Values, Window } from '../../streamql/plan/plan.ts';
+import type {
+  Aggregate,
+  AsofJoin,
+  Expr,
+  Join,
+  Plan,
+  Scan,
+  Sort,
+  TopN,
+  Values,
+  Window,
+} from '../../streamql/plan/plan.ts';
 import { assert } from '../lib/assert.ts';
 import type { SqlType } from '../values/types.ts';
 import { direction, printAggregate } from './duckdb-aggregates.ts';
@@ -75,6 +86,8 @@ class Printer {
         return this.#aggregate(plan);
       case 'join':
         return this.#join(plan);
+      case 'asof':
+        return this.#asof(plan);
       case 'union':
         return plan.inputs.map((input) => `(${this.node(input)})`).join(' UNION ALL ');
       case 'setOp':
@@ -171,6 +184,23 @@ class Printer {
     }
     const kind = { inner: 'JOIN', left: 'LEFT JOIN', full: 'FULL JOIN' }[plan.kind as 'inner'];
     return `SELECT ${select} FROM (${this.node(plan.left)}) AS l ${kind} (${this.node(plan.right)}) AS r ON ${on}`;
+  }
+
+  /** Of right rows of one key and time the one that decides is chosen first: DuckDB takes any. */
+  #asof(plan: AsofJoin): string {
+    const width = plan.left.schema.length;
+    const columns = plan.schema.map((_, i) => `${i < width ? `l.c${i}` : `r.c${i - width}`} AS c${i}`);
+    const conditions = plan.keys.map(([left, right]) => `l.c${left} = r.c${right}`);
+    conditions.push(`l.c${plan.leftTime} ${plan.cmp} r.c${plan.rightTime}`);
+    const isBackward = plan.cmp === '>=' || plan.cmp === '>';
+    const ties = [...new Set([...plan.ties, ...plan.right.schema.map((_, i) => i)])];
+    const order = ties.map((c) => `t.c${c} ${isBackward ? 'DESC NULLS FIRST' : 'ASC NULLS LAST'}`).join(', ');
+    const moment = [...plan.keys.map(([, right]) => right), plan.rightTime].map((c) => `t.c${c}`).join(', ');
+    const right =
+      `SELECT * ${this.#from(plan.right)} WHERE t.c${plan.rightTime} IS NOT NULL ` +
+      `QUALIFY row_number() OVER (PARTITION BY ${moment} ORDER BY ${order}) = 1`;
+    const kind = plan.kind === 'left' ? 'ASOF LEFT JOIN' : 'ASOF JOIN';
+    return `SELECT ${columns.join(', ')} FROM (${this.node(plan.left)}) AS l ${kind} (${right}) AS r ON ${conditions.join(' AND ')}`;
   }
 
   #topN(plan: TopN): string {

@@ -159,6 +159,7 @@ export function scansOf(plan: Plan): Scan[] {
     case 'values':
       return [];
     case 'join':
+    case 'asof':
     case 'setOp':
       return [...scansOf(plan.left), ...scansOf(plan.right)];
     case 'union':

@@ -199,3 +199,14 @@ export function allocate(type: SqlType, capacity: number): Uint8Array | Int32Arr
   if (type.kind === 'boolean') return new Uint8Array(capacity);
   return [];
 }
+
+/** `length` NULLs. */
+export function nullColumn(type: SqlType, length: number): Column {
+  const values = allocate(type, length);
+  return new PlainColumn(
+    type,
+    length,
+    Array.isArray(values) ? new Array<null>(length).fill(null) : values,
+    new Uint8Array(length).fill(1),
+  );
+}

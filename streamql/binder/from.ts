@@ -1,9 +1,11 @@
 import { type Position, StreamError } from '../../src/lib/errors.ts';
 import { INTERVAL, type Interval, typeName } from '../../src/values/types.ts';
-import type { AstExpr, Name, TableRef } from '../parser/ast.ts';
+import type { Asof, AstExpr, Name, TableRef } from '../parser/ast.ts';
 import { isHalf, joinOn } from '../plan/join.ts';
+import { keyOf } from '../plan/keys.ts';
 import type { Expr, Join, Plan } from '../plan/plan.ts';
 import { columnRef, conjuncts, identity } from '../plan/walk.ts';
+import { asofJoin } from './asof.ts';
 import { bindCompare } from './calls.ts';
 import { coerce, unify } from './coerce.ts';
 import { type BindContext, type Commons, findCommon } from './context.ts';
@@ -147,16 +149,17 @@ export class FromBinder {
     return intervalMicros(ast, this.#context, positive);
   }
 
-  #join(ref: Extract<TableRef, { kind: 'join' }>): Bound {
+  #join(ref: JoinRef): Bound {
     // The left spine of a JOIN b JOIN c … is as long as the parser lets it be; the depth check bounds it.
     const left = this.bind(ref.left);
     const right = this.bind(ref.right);
+    if (ref.asof !== undefined) return this.#asof(ref, ref.asof, left, right);
     if (ref.join === 'right') return this.#rightJoin(ref, left, right);
     return this.#joinOf(ref, left, right, ref.join === 'cross' ? 'inner' : ref.join);
   }
 
   /** b LEFT JOIN a, with a's columns put back in front. */
-  #rightJoin(ref: Extract<TableRef, { kind: 'join' }>, left: Bound, right: Bound): Bound {
+  #rightJoin(ref: JoinRef, left: Bound, right: Bound): Bound {
     const { plan, scope } = this.#joinOf(ref, right, left, 'left');
     const width = right.plan.schema.length;
     const order = [...left.plan.schema.map((_, i) => width + i), ...right.plan.schema.map((_, i) => i)];
@@ -177,7 +180,15 @@ export class FromBinder {
     };
   }
 
-  #joinOf(ref: Extract<TableRef, { kind: 'join' }>, left: Bound, right: Bound, kind: Join['kind']): Bound {
+  #joinOf(ref: JoinRef, left: Bound, right: Bound, kind: Join['kind']): Bound {
+    const { terms, pairs, scope } = this.#on(ref, left, right);
+    const plan = joinOn(left.plan, right.plan, kind, terms);
+    if (isHalf(kind)) return { plan, scope: left.scope };
+    return kind === 'full' ? fullUsing(plan, scope, pairs) : { plan, scope: usingScope(scope, pairs) };
+  }
+
+  /** The condition over left ++ right, of USING, NATURAL and ON. */
+  #on(ref: JoinRef, left: Bound, right: Bound): Condition {
     const shift = left.plan.schema.length;
     const using = ref.natural ? commonNames(left.scope, right.scope, ref.at) : ref.using;
     const scope = Scope.join(left.scope, right.scope, shift, ref.at);
@@ -190,14 +201,22 @@ export class FromBinder {
       terms.push(bindCompare('=', columnRef(schema, l), columnRef(schema, r), name.at));
       pairs.push({ name, left: l, right: r });
     }
-    if (ref.on !== null) {
-      const outer = this.#outer === undefined ? {} : { outer: this.#outer };
-      const inOn: ExprScope = { context: this.#context, scope, schema, clause: 'ON', ...outer };
-      terms.push(...conjuncts(bindBoolean(ref.on, inOn)));
-    }
-    const plan = joinOn(left.plan, right.plan, kind, terms);
-    if (isHalf(kind)) return { plan, scope: left.scope };
-    return kind === 'full' ? fullUsing(plan, scope, pairs) : { plan, scope: usingScope(scope, pairs) };
+    const outer = this.#outer === undefined ? {} : { outer: this.#outer };
+    const inOn: ExprScope = { context: this.#context, scope, schema, clause: 'ON', ...outer };
+    if (ref.on !== null) terms.push(...conjuncts(bindBoolean(ref.on, inOn)));
+    return { terms, pairs, scope, inOn };
+  }
+
+  #asof(ref: JoinRef, { match }: Asof, left: Bound, right: Bound): Bound {
+    const { terms, pairs, scope, inOn } = this.#on(ref, left, right);
+    const time = match === null ? null : bindBoolean(match, { ...inOn, clause: 'MATCH_CONDITION' });
+    const kind = ref.join === 'left' ? 'left' : 'inner';
+    const isKey = (columns: readonly number[]): boolean => {
+      const key = keyOf(right.plan, (scan) => this.#context.catalog.relation(scan.name)?.key ?? null);
+      return key?.every((column) => columns.includes(column)) === true;
+    };
+    const plan = asofJoin(left.plan, right.plan, kind, terms, time, isKey, match?.at ?? ref.on?.at ?? ref.at);
+    return { plan, scope: usingScope(scope, pairs) };
   }
 
   /** FROM a, b. */
@@ -228,6 +247,15 @@ export function intervalMicros(ast: AstExpr, context: BindContext, positive: boo
   if (positive && total <= 0)
     throw new StreamError('SQL_TYPE', 'the interval must be longer than zero', { at: ast.at });
   return total;
+}
+
+type JoinRef = Extract<TableRef, { kind: 'join' }>;
+
+interface Condition {
+  readonly terms: Expr[];
+  readonly pairs: readonly UsingPair[];
+  readonly scope: Scope;
+  readonly inOn: ExprScope;
 }
 
 interface UsingPair {

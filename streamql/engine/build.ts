@@ -11,6 +11,7 @@ import { compileFilterProject } from './compile-expr.ts';
 import { Edge } from './edge.ts';
 import type { Emit, Operator, Pipeline, PipelineInput, PipelineOutput } from './operator.ts';
 import { AggregateOperator } from './operators/aggregate.ts';
+import { AsofOperator } from './operators/asof.ts';
 import type { OperatorContext, OperatorInfo } from './operators/base.ts';
 import { DistinctOperator } from './operators/distinct.ts';
 import { JoinOperator } from './operators/join.ts';
@@ -190,6 +191,8 @@ function operatorOf(plan: Plan, info: OperatorInfo, context: OperatorContext): O
       const residual = plan.residual === null ? null : residualSelector(plan.residual, joinTypes(plan), context);
       return new JoinOperator(info, context, plan, [!appends[0], !appends[1]], residual);
     }
+    case 'asof':
+      return new AsofOperator(info, context, plan);
     case 'union':
       return new UnionOperator(info, context);
     case 'setOp':
@@ -268,6 +271,11 @@ function describe(plan: Plan, chain: readonly (Filter | Project)[]): { name: str
       const on = plan.keys.map(([l, r]) => `${plan.left.schema[l].name} = ${plan.right.schema[r].name}`);
       if (plan.residual !== null) on.push('condition');
       return { name: on.length === 0 ? 'cross join' : `${plan.kind} join`, detail: on.join(' and ') };
+    }
+    case 'asof': {
+      const on = plan.keys.map(([l, r]) => `${plan.left.schema[l].name} = ${plan.right.schema[r].name}`);
+      on.push(`${plan.left.schema[plan.leftTime].name} ${plan.cmp} ${plan.right.schema[plan.rightTime].name}`);
+      return { name: plan.kind === 'left' ? 'left asof join' : 'asof join', detail: on.join(' and ') };
     }
     case 'window':
       return {

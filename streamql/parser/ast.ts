@@ -244,7 +244,13 @@ export type TableRef =
       readonly on: AstExpr | null;
       readonly using: readonly Name[];
       readonly natural: boolean;
+      readonly asof?: Asof;
     } & Located);
+
+/** ASOF JOIN: the comparison of times is MATCH_CONDITION's, or where that is null a term of ON. */
+export interface Asof {
+  readonly match: AstExpr | null;
+}
 
 export type AstExpr =
   | ({ readonly kind: 'column'; readonly path: readonly Name[] } & Located)

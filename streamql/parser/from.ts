@@ -10,7 +10,17 @@ const OTHER_WINDOWS: Readonly<Record<string, string>> = {
   cumulate: 'use TUMBLE with the smallest step, and add the steps up in a view over it',
   session: 'use TUMBLE or HOP',
 };
-const NOT_AN_ALIAS = new Set(['asof', 'anti', 'semi', 'positional', 'emit', 'qualify', 'match_recognize', 'window']);
+const NOT_AN_ALIAS = new Set([
+  'asof',
+  'match_condition',
+  'anti',
+  'semi',
+  'positional',
+  'emit',
+  'qualify',
+  'match_recognize',
+  'window',
+]);
 
 /** One item of FROM with the joins that follow it. */
 export function parseFrom(cursor: Cursor): TableRef {
@@ -30,9 +40,8 @@ const HALF_JOINS = new Set(['semi', 'anti']);
 
 function parseJoin(cursor: Cursor, left: TableRef): TableRef | null {
   const { at } = cursor;
-  if (cursor.isWord('asof') || (cursor.isWord('left', 'asof') && cursor.isWord('left', 'asof', 'join'))) {
-    throw cursor.unsupported('ASOF JOIN', 'join on the key and a time range, and keep the last row with ROW_NUMBER()');
-  }
+  if (cursor.isWord('asof') || cursor.isWord('left', 'asof') || cursor.isWord('inner', 'asof'))
+    return parseAsof(cursor, left);
   if (cursor.isWord('positional', 'join')) throw cursor.unsupported('POSITIONAL JOIN', 'join on a column');
   if (cursor.takeWord('cross')) {
     cursor.expectWord('join');
@@ -62,6 +71,30 @@ function parseJoin(cursor: Cursor, left: TableRef): TableRef | null {
   }
   throw cursor.expected('ON or USING', ['on', 'using']);
 }
+
+/** a ASOF [LEFT] JOIN b ON …, or a [LEFT] ASOF JOIN b MATCH_CONDITION (…) ON … */
+function parseAsof(cursor: Cursor, left: TableRef): TableRef {
+  const { at } = cursor;
+  let join: 'inner' | 'left' = cursor.takeWord('left') ? 'left' : 'inner';
+  cursor.takeWord('inner');
+  cursor.expectWord('asof');
+  if (cursor.takeWord('left')) join = 'left';
+  else cursor.takeWord('inner');
+  if (cursor.isOneOf(NO_ASOF)) {
+    throw cursor.unsupported(`ASOF ${cursor.token.text.toUpperCase()} JOIN`, 'ASOF JOIN and ASOF LEFT JOIN are there');
+  }
+  if (join === 'left') cursor.takeWord('outer');
+  cursor.expectWord('join');
+  const right = parseTable(cursor);
+  let match: AstExpr | null = null;
+  if (cursor.takeWord('match_condition')) match = cursor.parenthesized(() => parseExpr(cursor));
+  const base = { kind: 'join', join, left, right, on: null, using: [], natural: false, asof: { match }, at } as const;
+  if (cursor.takeWord('on')) return { ...base, on: parseExpr(cursor) };
+  if (match !== null) return cursor.takeWord('using') ? { ...base, using: parseNames(cursor) } : base;
+  throw cursor.expected('ON or MATCH_CONDITION', ['on', 'match_condition']);
+}
+
+const NO_ASOF = new Set(['right', 'full', 'semi', 'anti']);
 
 function parseTable(cursor: Cursor): TableRef {
   const { at } = cursor;

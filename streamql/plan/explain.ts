@@ -71,6 +71,12 @@ function describe(plan: Plan): string {
       if (on.length === 0) return 'Cross join';
       return `${JOIN_NAMES[plan.kind]} on ${on.join(' AND ')}`;
     }
+    case 'asof': {
+      const [left, right] = [plan.left.schema, plan.right.schema];
+      const on = plan.keys.map(([l, r]) => `${left[l].name} = ${right[r].name}`);
+      on.push(`${left[plan.leftTime].name} ${plan.cmp} ${right[plan.rightTime].name}`);
+      return `${plan.kind === 'left' ? 'Left ASOF join' : 'ASOF join'} on ${on.join(' AND ')}`;
+    }
     case 'union':
       return 'Union all';
     case 'setOp':

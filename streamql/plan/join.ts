@@ -100,7 +100,7 @@ export function equalSides(term: Expr, shift: number): [Expr, Expr] | null {
   return null;
 }
 
-function sideOf(expr: Expr, shift: number): 'left' | 'right' | null {
+export function sideOf(expr: Expr, shift: number): 'left' | 'right' | null {
   const used = [...columnsUsed(expr)];
   if (used.length === 0) return null;
   if (used.every((column) => column < shift)) return 'left';

@@ -36,6 +36,8 @@ export function keyOf(plan: Plan, keyOfScan: (scan: Scan) => readonly number[] |
       return plan.rank ? [...plan.partitionBy, plan.schema.length - 1] : of(plan.input);
     case 'union':
       return null;
+    case 'asof':
+      return of(plan.left);
     case 'setOp':
       return of(plan.left) ?? (plan.all ? null : plan.schema.map((_, i) => i));
     case 'join': {

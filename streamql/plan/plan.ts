@@ -14,6 +14,7 @@ export type Plan =
   | Window
   | Aggregate
   | Join
+  | AsofJoin
   | Union
   | SetOp
   | Distinct
@@ -123,6 +124,27 @@ export interface Join extends Node {
   /** Over left ++ right columns; part of the ON condition. */
   readonly residual: Expr | null;
 }
+
+/**
+ * Each left row with the one right row of its keys that is nearest in time on the side that `cmp` (left time against right time) names: for
+ * `>=` and `>` the last one before it, for `<=` and `<` the first one after. Of right rows of one time the one that is greater (for
+ * `<=` and `<`: less) in `ties`, then in all columns, so that the answer is one. A NULL key or time meets nothing. Output as of Join.
+ */
+export interface AsofJoin extends Node {
+  readonly op: 'asof';
+  readonly kind: 'inner' | 'left';
+  readonly left: Plan;
+  readonly right: Plan;
+  readonly keys: readonly (readonly [left: number, right: number])[];
+  readonly cmp: AsofComparison;
+  /** Input positions, of one type. */
+  readonly leftTime: number;
+  readonly rightTime: number;
+  /** Right positions; empty where keys and time name a row. */
+  readonly ties: readonly number[];
+}
+
+export type AsofComparison = '>=' | '>' | '<=' | '<';
 
 /** UNION ALL; every input has the output's types. */
 export interface Union extends Node {

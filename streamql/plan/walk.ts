@@ -9,6 +9,7 @@ export function inputsOf(plan: Plan): readonly Plan[] {
     case 'values':
       return [];
     case 'join':
+    case 'asof':
     case 'setOp':
       return [plan.left, plan.right];
     case 'union':
@@ -21,7 +22,8 @@ export function inputsOf(plan: Plan): readonly Plan[] {
 /** The same node over other inputs; the very same object when no input changed. */
 export function withInputs(plan: Plan, inputs: readonly Plan[]): Plan {
   if (inputsOf(plan).every((input, i) => input === inputs[i])) return plan;
-  if (plan.op === 'join' || plan.op === 'setOp') return { ...plan, left: inputs[0], right: inputs[1] };
+  if (plan.op === 'join' || plan.op === 'asof' || plan.op === 'setOp')
+    return { ...plan, left: inputs[0], right: inputs[1] };
   if (plan.op === 'union') return { ...plan, inputs };
   if (plan.op === 'scan' || plan.op === 'values') return plan;
   return { ...plan, input: inputs[0] };

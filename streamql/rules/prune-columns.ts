@@ -1,4 +1,4 @@
-import type { Aggregate, Expr, Join, Over, Plan, TopN, Union } from '../plan/plan.ts';
+import type { Aggregate, AsofJoin, Expr, Join, Over, Plan, TopN, Union } from '../plan/plan.ts';
 import { aggregateColumns, columnRef, columnsUsed, moveAggregate, remap } from '../plan/walk.ts';
 
 /** A plan that kept at least the wanted columns, and where each kept column now stands (−1: gone). */
@@ -76,6 +76,8 @@ function prune(plan: Plan, wanted: ReadonlySet<number>): Pruned {
       return pruneAggregate(plan, wanted);
     case 'join':
       return pruneJoin(plan, wanted);
+    case 'asof':
+      return pruneAsof(plan, wanted);
     case 'setOp':
       return {
         plan: { ...plan, left: exactly(plan.left, allOf(plan.left)), right: exactly(plan.right, allOf(plan.right)) },
@@ -169,6 +171,40 @@ function pruneJoin(plan: Join, wanted: ReadonlySet<number>): Pruned {
       schema: shown.map((column) => plan.schema[column]),
     },
     at: at.slice(0, plan.schema.length),
+  };
+}
+
+/** The right side keeps what decides between rows of one time. */
+function pruneAsof(plan: AsofJoin, wanted: ReadonlySet<number>): Pruned {
+  const width = plan.left.schema.length;
+  const left = new Set([...wanted].filter((column) => column < width));
+  const right = new Set([...wanted].filter((column) => column >= width).map((column) => column - width));
+  left.add(plan.leftTime);
+  right.add(plan.rightTime);
+  for (const [l, r] of plan.keys) {
+    left.add(l);
+    right.add(r);
+  }
+  for (const column of plan.ties) right.add(column);
+  // Rows that are alike so far are told apart by the other columns, and then by all of them, whichever are shown.
+  const decided = new Set([...plan.ties, plan.rightTime, ...plan.keys.map(([, r]) => r)]);
+  if (plan.ties.length > 0 && [...right].some((column) => !decided.has(column)))
+    for (const column of allOf(plan.right)) right.add(column);
+  const leftKept = ascending(left);
+  const rightKept = ascending(right);
+  const kept = [...leftKept, ...rightKept.map((column) => column + width)];
+  return {
+    plan: {
+      ...plan,
+      left: exactly(plan.left, leftKept),
+      right: exactly(plan.right, rightKept),
+      keys: plan.keys.map(([l, r]) => [leftKept.indexOf(l), rightKept.indexOf(r)] as const),
+      leftTime: leftKept.indexOf(plan.leftTime),
+      rightTime: rightKept.indexOf(plan.rightTime),
+      ties: plan.ties.map((column) => rightKept.indexOf(column)),
+      schema: kept.map((column) => plan.schema[column]),
+    },
+    at: places(plan, kept),
   };
 }
 

@@ -1,5 +1,5 @@
 import { joinOn } from '../plan/join.ts';
-import type { Expr, Filter, Join, Plan } from '../plan/plan.ts';
+import type { AsofJoin, Expr, Filter, Join, Plan } from '../plan/plan.ts';
 import { columnRef, columnsUsed, conjuncts, filterBy, remap, withInputs } from '../plan/walk.ts';
 import { substitute } from './merge-projects.ts';
 
@@ -29,6 +29,8 @@ export function pushFilter(plan: Plan): Plan | undefined {
     case 'join':
       if (input.kind === 'full') return undefined;
       return input.kind === 'inner' ? intoInner(plan, input) : pushLeft(plan, input);
+    case 'asof':
+      return pushLeft(plan, input);
     case 'setOp':
       return withInputs(input, [filterBy(input.left, [plan.predicate]), filterBy(input.right, [plan.predicate])]);
     default:
@@ -80,8 +82,8 @@ function intoNullSafe(plan: Filter, join: Join, width: number): Plan | undefined
   return filterBy(withInputs(join, [filterBy(join.left, left), filterBy(join.right, right)]), above);
 }
 
-/** The left side of a left, semi or anti join may be filtered before. */
-function pushLeft(plan: Filter, join: Join): Plan | undefined {
+/** The left side of a left, semi, anti or ASOF join may be filtered before. */
+function pushLeft(plan: Filter, join: Join | AsofJoin): Plan | undefined {
   const width = join.left.schema.length;
   const isLeft = (term: Expr): boolean => {
     const used = [...columnsUsed(term)];

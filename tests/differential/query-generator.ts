@@ -124,7 +124,18 @@ function fromClause(random: Random, depth: number): From {
       columns: [...columnsOf(left, 'l'), ...columnsOf(right, 'r')],
     };
   }
-  if (choice < 0.65 && depth > 0) {
+  if (choice < 0.56) {
+    const [left, right] = [random.pick(['a', 'g']), random.pick(['a', 'g'])];
+    const [x, y] = random.chance(0.5) ? ['l', 'r'] : ['r', 'l'];
+    const times = `${x}.ts ${random.pick(['>=', '>', '<=', '<'])} ${y}.ts`;
+    const keys = random.chance(0.8) ? `l.k = r.k${random.chance(0.2) ? ' AND l.s = r.s' : ''}` : 'TRUE';
+    const outer = random.chance(0.5) ? 'LEFT ' : '';
+    const join = random.chance(0.5)
+      ? `ASOF ${outer}JOIN ${right} AS r ON ${keys} AND ${times}`
+      : `${outer}ASOF JOIN ${right} AS r MATCH_CONDITION (${times}) ON ${keys}`;
+    return { sql: `${left} AS l ${join}`, columns: [...columnsOf(left, 'l'), ...columnsOf(right, 'r')] };
+  }
+  if (choice < 0.68 && depth > 0) {
     const inner = select(random, depth - 1);
     return { sql: `(${inner.sql}) AS q`, columns: inner.columns };
   }

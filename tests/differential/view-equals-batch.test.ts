@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { DuckDbAnalytics } from '../../src/analytics/analytics.ts';
+import { scansOf } from '../../src/catalog/pull.ts';
 import { StreamError } from '../../src/lib/errors.ts';
 import type { Relation, RelationCatalog } from '../../src/ports/relations.ts';
 import { type Batch, batchOfRows, type ColumnSchema, rowAt, weightAt } from '../../src/values/batch.ts';
@@ -113,22 +114,6 @@ function changesOf(random: Random, relation: string, rows: Datum[][]): { row: Da
     }
   }
   return changes;
-}
-
-function scansOf(plan: Plan): (Plan & { op: 'scan' })[] {
-  switch (plan.op) {
-    case 'scan':
-      return [plan];
-    case 'values':
-      return [];
-    case 'join':
-    case 'setOp':
-      return [...scansOf(plan.left), ...scansOf(plan.right)];
-    case 'union':
-      return plan.inputs.flatMap(scansOf);
-    default:
-      return scansOf(plan.input);
-  }
 }
 
 /** Doubles to twelve digits: the order of a sum may show in the last ones. */

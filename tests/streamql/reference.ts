@@ -9,6 +9,7 @@ import { evaluate } from '../../streamql/plan/evaluate.ts';
 import type {
   Aggregate,
   AggregateCall,
+  AsofJoin,
   Frame,
   Join,
   Over,
@@ -45,6 +46,8 @@ export function runPlan(plan: Plan, tables: Tables): Row[] {
       return runAggregate(plan, run(plan.input));
     case 'join':
       return runJoin(plan, run(plan.left), run(plan.right));
+    case 'asof':
+      return runAsof(plan, run(plan.left), run(plan.right));
     case 'union':
       return plan.inputs.flatMap(run);
     case 'setOp': {
@@ -186,6 +189,30 @@ function runJoin(plan: Join, left: readonly Row[], right: readonly Row[]): Row[]
   if (kind !== 'full') return rows;
   const lone = right.filter((r) => !left.some((l) => isMatch(l, r)));
   return [...rows, ...lone.map((r) => [...nothing(plan.left), ...r])];
+}
+
+/** The nearest right row found by looking at all of them. */
+function runAsof(plan: AsofJoin, left: readonly Row[], right: readonly Row[]): Row[] {
+  const types = typesOf(plan.right);
+  const columns = [plan.rightTime, ...plan.ties, ...types.map((_, column) => column)];
+  const order = byKeys(
+    columns.map((column) => ({ column, descending: false, nullsFirst: false })),
+    types,
+  );
+  const backward = plan.cmp === '>=' || plan.cmp === '>';
+  const isMatch = (l: Row, r: Row): boolean => {
+    const pairs = [...plan.keys, [plan.leftTime, plan.rightTime] as const];
+    if (pairs.some(([lc, rc]) => l[lc] === null || r[rc] === null)) return false;
+    if (!plan.keys.every(([lc, rc]) => equalDatums(l[lc], r[rc], types[rc]))) return false;
+    const at = compareDatums(l[plan.leftTime] as never, r[plan.rightTime] as never, types[plan.rightTime]);
+    return plan.cmp === '>=' ? at >= 0 : plan.cmp === '>' ? at > 0 : plan.cmp === '<=' ? at <= 0 : at < 0;
+  };
+  return left.flatMap((l): Row[] => {
+    const found = right.filter((r) => isMatch(l, r)).sort(order);
+    const match = backward ? found[found.length - 1] : found[0];
+    if (match !== undefined) return [[...l, ...match]];
+    return plan.kind === 'left' ? [[...l, ...types.map(() => null)]] : [];
+  });
 }
 
 function runTopN(plan: TopN, rows: readonly Row[]): Row[] {

@@ -1,6 +1,5 @@
-import { assert } from '../../../src/lib/assert.ts';
 import { type Batch, gatherBatch } from '../../../src/values/batch.ts';
-import { allocate, type Column, PlainColumn } from '../../../src/values/column.ts';
+import { nullColumn } from '../../../src/values/column.ts';
 import { BIGINT, type SqlType } from '../../../src/values/types.ts';
 import type { Join } from '../../plan/plan.ts';
 import type { StateTable } from '../operator.ts';
@@ -153,15 +152,4 @@ export class JoinOperator extends OperatorBase {
     const columns = port === LEFT ? [...batch.columns, ...nulls] : [...nulls, ...batch.columns];
     this.emit({ length: batch.length, columns, weights: batch.weights });
   }
-}
-
-function nullColumn(type: SqlType, length: number): Column {
-  const values = allocate(type, length);
-  assert(length > 0, 'a column of NULLs has rows');
-  return new PlainColumn(
-    type,
-    length,
-    Array.isArray(values) ? new Array<null>(length).fill(null) : values,
-    new Uint8Array(length).fill(1),
-  );
 }

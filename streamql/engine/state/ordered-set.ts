@@ -95,6 +95,54 @@ export class OrderedSets {
     return node - 1;
   }
 
+  /**
+   * The least slot for which `reached` is true, or EMPTY. It is false for all slots up to some place in the order and true from there on; so it
+   * is for `before` and `walkFrom`.
+   */
+  from(root: number, reached: (slot: number) => boolean): number {
+    let node = root + 1;
+    let found = EMPTY;
+    while (node !== 0) {
+      if (reached(node - 1)) {
+        found = node - 1;
+        node = this.#left[node - 1];
+      } else {
+        node = this.#right[node - 1];
+      }
+    }
+    return found;
+  }
+
+  /** The greatest slot for which `reached` is still false, or EMPTY. */
+  before(root: number, reached: (slot: number) => boolean): number {
+    let node = root + 1;
+    let found = EMPTY;
+    while (node !== 0) {
+      if (reached(node - 1)) {
+        node = this.#left[node - 1];
+      } else {
+        found = node - 1;
+        node = this.#right[node - 1];
+      }
+    }
+    return found;
+  }
+
+  /** Visits the slots for which `reached` is true in ascending order until `visit` returns false. */
+  walkFrom(root: number, reached: (slot: number) => boolean, visit: (slot: number) => boolean): void {
+    this.#walkFrom(root + 1, reached, visit);
+  }
+
+  #walkFrom(node: number, reached: (slot: number) => boolean, visit: (slot: number) => boolean): boolean {
+    if (node === 0) return true;
+    if (!reached(node - 1)) return this.#walkFrom(this.#right[node - 1], reached, visit);
+    return (
+      this.#walkFrom(this.#left[node - 1], reached, visit) &&
+      visit(node - 1) &&
+      this.#walk(this.#right[node - 1], visit)
+    );
+  }
+
   /** Visits slots in ascending order until `visit` returns false. */
   walk(root: number, visit: (slot: number) => boolean): void {
     this.#walk(root + 1, visit);

@@ -1,0 +1,163 @@
+import { assert } from '../../../src/lib/assert.ts';
+import { type Batch, weightAt } from '../../../src/values/batch.ts';
+import type { Column } from '../../../src/values/column.ts';
+import { compareDatums } from '../../../src/values/compare.ts';
+import { BIGINT, type Datum, type SqlType } from '../../../src/values/types.ts';
+import type { KeyTable } from './key-table.ts';
+import { EMPTY, OrderedSets } from './ordered-set.ts';
+import { RowTable } from './row-table.ts';
+import { grown, type StateColumn } from './state-column.ts';
+
+export interface TimelineShape {
+  readonly types: readonly SqlType[];
+  /** Columns of the key; none of them, nor the time, is NULL in a row that is kept. */
+  readonly keyColumns: readonly number[];
+  readonly time: number;
+  /** The order of rows of one time; absent: any. */
+  readonly ties?: (columns: readonly Column[], a: number, b: number) => number;
+}
+
+/**
+ * One side of a join over time: the rows of each key in the order of their times, so that those of a range are found in O(log n). Equal rows
+ * share a slot with a weight. The keys' table is the caller's and shared by both sides. Saved are the rows alone.
+ */
+export class Timeline {
+  readonly table: RowTable;
+  readonly sets: OrderedSets;
+  /** Slots whose weight changed since the last `settle`, and by slot what it was before. */
+  readonly touched: number[] = [];
+  before = new Float64Array(16);
+  /** Key slot, by row slot. */
+  keyOf = new Int32Array(16);
+  readonly #shape: TimelineShape;
+  readonly #keys: KeyTable;
+  readonly #time: StateColumn;
+  /** By key slot. */
+  #roots = new Int32Array(16).fill(EMPTY);
+  #seen = new Uint8Array(16);
+  #slots = new Int32Array(0);
+
+  /** `rebuilt` is called before the first use after a load. */
+  constructor(id: string, shape: TimelineShape, keys: KeyTable, rebuilt: () => void) {
+    this.#shape = shape;
+    this.#keys = keys;
+    this.table = new RowTable(id, shape.types, [BIGINT], {
+      rebuilt: () => {
+        this.#rebuild();
+        rebuilt();
+      },
+      derivedBytes: () => this.sets.bytes + this.#roots.byteLength + this.keyOf.byteLength + this.before.byteLength,
+    });
+    this.#time = this.table.keys.columns[shape.time];
+    this.sets = new OrderedSets((a, b) => this.order(a, b));
+  }
+
+  get weights(): Float64Array {
+    return this.table.values[0].values as Float64Array;
+  }
+
+  get columns(): readonly StateColumn[] {
+    return this.table.keys.columns;
+  }
+
+  get time(): StateColumn {
+    return this.#time;
+  }
+
+  /** Of two slots of a key. Zero only for the same slot. */
+  order(a: number, b: number): number {
+    const byTime = compareTimes(this.#time, a, this.#time, b);
+    if (byTime !== 0) return byTime;
+    const { ties } = this.#shape;
+    return ties === undefined ? a - b : ties(this.columns, a, b);
+  }
+
+  root(key: number): number {
+    return key < this.#roots.length ? this.#roots[key] : EMPTY;
+  }
+
+  /** Takes in changes of rows whose keys are at `keySlots`; `slots` of the batch's rows are returned, valid until the next call. */
+  add(batch: Batch, keySlots: Int32Array): Int32Array {
+    const { length } = batch;
+    if (this.#slots.length < length) this.#slots = new Int32Array(length);
+    const slots = this.#slots;
+    const { table } = this;
+    const made = table.upsert(batch.columns, length, slots);
+    this.#room();
+    const { fresh, freshRows } = table.keys;
+    for (let i = 0; i < made; i++) this.#insert(fresh[i], keySlots[freshRows[i]]);
+    const weights = this.weights;
+    for (let row = 0; row < length; row++) {
+      const slot = slots[row];
+      if (this.#seen[slot] === 0) {
+        this.#seen[slot] = 1;
+        this.before[slot] = weights[slot];
+        this.touched.push(slot);
+      }
+      weights[slot] += weightAt(batch, row);
+      table.touch(slot);
+    }
+    return slots;
+  }
+
+  /** Takes the touched rows that are gone out of the order; they can be read until `settle`. */
+  unsetGone(): void {
+    const weights = this.weights;
+    for (const slot of this.touched) {
+      if (weights[slot] > 0) continue;
+      assert(weights[slot] === 0, `${this.table.id}: a row was taken back that is not there`);
+      const key = this.keyOf[slot];
+      this.#roots[key] = this.sets.remove(this.#roots[key], slot);
+    }
+  }
+
+  /** Lets go of the rows that `unsetGone` took out. `emptied` is told their keys. */
+  settle(emptied: (key: number) => void): void {
+    const weights = this.weights;
+    for (const slot of this.touched) {
+      this.#seen[slot] = 0;
+      if (weights[slot] > 0) continue;
+      this.table.release(slot);
+      if (this.#roots[this.keyOf[slot]] === EMPTY) emptied(this.keyOf[slot]);
+    }
+    this.touched.length = 0;
+  }
+
+  #insert(slot: number, key: number): void {
+    if (key >= this.#roots.length) {
+      const length = this.#roots.length;
+      this.#roots = grown(this.#roots, Math.max(key + 1, length * 2)).fill(EMPTY, length);
+    }
+    this.keyOf[slot] = key;
+    this.#roots[key] = this.sets.insert(this.#roots[key], slot);
+  }
+
+  #room(): void {
+    const { capacity } = this.table;
+    if (this.keyOf.length >= capacity) return;
+    this.keyOf = grown(this.keyOf, capacity);
+    this.before = grown(this.before, capacity);
+    this.#seen = grown(this.#seen, capacity);
+  }
+
+  #rebuild(): void {
+    const slots = this.table.keys.aliveSlots();
+    const keys = this.#shape.keyColumns.map((column) => this.columns[column].gather(slots, slots.length));
+    const keySlots = new Int32Array(slots.length);
+    this.#keys.upsert(keys, slots.length, keySlots);
+    this.#roots.fill(EMPTY);
+    this.#room();
+    for (let i = 0; i < slots.length; i++) this.#insert(slots[i], keySlots[i]);
+  }
+}
+
+/** Neither is NULL; both are of one type. */
+export function compareTimes(a: Column, i: number, b: Column, j: number): number {
+  const x = a.values[i] as NonNullable<Datum>;
+  const y = b.values[j] as NonNullable<Datum>;
+  if (typeof x === 'number') {
+    if (x < (y as number)) return -1;
+    if (x > (y as number)) return 1;
+  }
+  return x === y ? 0 : compareDatums(x, y, a.type);
+}
