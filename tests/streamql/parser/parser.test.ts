@@ -153,7 +153,7 @@ describe('what is wrong has a place and a hint', () => {
     ['CREATE MATERIALIZED VIEW v AS SELECT a FROM t EMIT FINAL', 'SQL_UNSUPPORTED', '1:47', 'leave it out'],
     ["SELECT * FROM CUMULATE(t, ts, INTERVAL '1 s', INTERVAL '2 s')", 'SQL_UNSUPPORTED', '1:15', 'TUMBLE'],
     ['SELECT * FROM t MATCH_RECOGNIZE (x)', 'SQL_UNSUPPORTED', '1:17', ''],
-    ['SELECT * FROM a ASOF FULL JOIN b ON true', 'SQL_UNSUPPORTED', '1:17', ''],
+    ['SELECT * FROM a ASOF FULL JOIN b ON true', 'SQL_UNSUPPORTED', '1:22', ''],
     ['SELECT * FROM s.t', 'SQL_UNSUPPORTED', '1:15', 'one schema'],
     ['CREATE VIEW v AS SELECT 1', 'SQL_UNSUPPORTED', '1:8', 'MATERIALIZED'],
     ['ALTER TABLE t ADD x INT', 'SQL_UNSUPPORTED', '1:1', 'DROP'],
