@@ -70,6 +70,12 @@ export function timeBoundsOf(plan: Plan): TimeBounds {
       return meet(plan.inputs.map(timeBoundsOf));
     case 'join':
       return joinBounds(plan);
+    case 'asof': {
+      // A right row that comes or goes changes left rows after it, where the match lies before; else also rows long past.
+      const both = later([timeBoundsOf(plan.left).get(plan.leftTime), timeBoundsOf(plan.right).get(plan.rightTime)]);
+      const isBackward = plan.cmp === '>=' || plan.cmp === '>';
+      return both === undefined || !isBackward ? NONE : new Map([[plan.leftTime, both]]);
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 import { type Batch, gatherBatch } from '../../../src/values/batch.ts';
 import { nullColumn } from '../../../src/values/column.ts';
 import type { SqlType } from '../../../src/values/types.ts';
+import { type TimeBound, timeBoundsOf } from '../../plan/event-time.ts';
 import type { AsofJoin } from '../../plan/plan.ts';
 import type { StateTable } from '../operator.ts';
 import { KeyTable } from '../state/key-table.ts';
@@ -12,6 +13,8 @@ import { OperatorBase, type OperatorContext, type OperatorInfo } from './base.ts
 import { splitByNullKey } from './join-pairs.ts';
 
 const LEFT = 0;
+/** With fewer rows it is not worth while to look for those that no more can change. */
+const LEAST_SWEPT = 1024;
 
 /**
  * ASOF join over rows that come and go on both sides. State: both sides' rows in the order of their times. At the end of an epoch the left
@@ -33,6 +36,10 @@ export class AsofOperator extends OperatorBase {
   /** By left slot: the right slot it is shown with, or EMPTY. Derived. */
   #matches = new Int32Array(16);
   #matchesStale = false;
+  readonly #bounds: readonly (TimeBound | undefined)[];
+  /** By port: no row below this time comes or goes any more. */
+  readonly #final = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  #sweepAt = LEAST_SWEPT;
   #marked = new Uint8Array(16);
   #keySlots = new Int32Array(0);
   /** The left slot that `#isNotPast` is about. */
@@ -43,6 +50,7 @@ export class AsofOperator extends OperatorBase {
     super(info, context);
     this.#keyColumns = [plan.keys.map(([left]) => left), plan.keys.map(([, right]) => right)];
     this.#times = [plan.leftTime, plan.rightTime];
+    this.#bounds = [timeBoundsOf(plan.left).get(plan.leftTime), timeBoundsOf(plan.right).get(plan.rightTime)];
     this.#showsAlone = plan.kind === 'left';
     this.#isBackward = plan.cmp === '>=' || plan.cmp === '>';
     this.#isStrict = plan.cmp === '>' || plan.cmp === '<=';
@@ -98,8 +106,17 @@ export class AsofOperator extends OperatorBase {
 
   override endEpoch(): void {
     const [left, right] = [this.#left, this.#right];
-    if (left.touched.length === 0 && right.touched.length === 0) return;
     this.#ready();
+    if (left.touched.length > 0 || right.touched.length > 0) this.#settle(left, right);
+    this.#sweep();
+  }
+
+  advance(port: number, micros: number): void {
+    const bound = this.#bounds[port];
+    if (bound?.firm && this.#isBackward) this.#final[port] = micros - bound.lagMicros;
+  }
+
+  #settle(left: Timeline, right: Timeline): void {
     left.unsetGone();
     right.unsetGone();
     if (this.#marked.length < left.table.capacity) {
@@ -107,11 +124,35 @@ export class AsofOperator extends OperatorBase {
       this.#matches = grown(this.#matches, left.table.capacity);
     }
     this.#rematch();
-    const freeKey = (key: number): void => {
-      if (left.root(key) === EMPTY && right.root(key) === EMPTY && this.#keys.alive(key)) this.#keys.release(key);
-    };
-    left.settle(freeKey);
-    right.settle(freeKey);
+    left.settle(this.#freeKey);
+    right.settle(this.#freeKey);
+  }
+
+  readonly #freeKey = (key: number): void => {
+    if (this.#left.root(key) === EMPTY && this.#right.root(key) === EMPTY && this.#keys.alive(key))
+      this.#keys.release(key);
+  };
+
+  /**
+   * Below the watermarks of both sides nothing changes any more: left rows there are final, and of the right ones only the last before counts.
+   * Looked for when the rows have doubled, so that it costs O(log rows) for each row that came.
+   */
+  #sweep(): void {
+    const [left, right] = [this.#left, this.#right];
+    const { rows } = this;
+    const final = Math.min(...this.#final);
+    if (final === Number.NEGATIVE_INFINITY || rows < this.#sweepAt) return;
+    for (const slot of left.table.aliveSlots())
+      if (Number(left.time.values[slot]) < final) left.drop(slot, this.#freeKey);
+    for (const slot of right.table.aliveSlots()) {
+      const next = right.sets.from(right.root(right.keyOf[slot]), (row) => right.order(row, slot) > 0);
+      if (next !== EMPTY && Number(right.time.values[next]) < final) right.drop(slot, this.#freeKey);
+    }
+    this.#sweepAt = Math.max(LEAST_SWEPT, 2 * this.rows);
+  }
+
+  private get rows(): number {
+    return this.#left.table.rows + this.#right.table.rows;
   }
 
   #rematch(): void {

@@ -123,6 +123,14 @@ export class Timeline {
     this.touched.length = 0;
   }
 
+  /** Takes out a row that is not touched. */
+  drop(slot: number, emptied: (key: number) => void): void {
+    const key = this.keyOf[slot];
+    this.#roots[key] = this.sets.remove(this.#roots[key], slot);
+    this.table.release(slot);
+    if (this.#roots[key] === EMPTY) emptied(key);
+  }
+
   #insert(slot: number, key: number): void {
     if (key >= this.#roots.length) {
       const length = this.#roots.length;

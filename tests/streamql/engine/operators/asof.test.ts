@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { batchOfRows, type ColumnSchema } from '../../../../src/values/batch.ts';
+import { batchOfRows, type ColumnSchema, rowAt, weightAt } from '../../../../src/values/batch.ts';
 import { BIGINT, type SqlType, TIMESTAMP, VARCHAR } from '../../../../src/values/types.ts';
 import { AsofOperator } from '../../../../streamql/engine/operators/asof.ts';
 import type { AsofJoin, Plan } from '../../../../streamql/plan/plan.ts';
@@ -20,8 +20,8 @@ const side = (relation: string, types: readonly SqlType[]): Plan => ({
   schema: schema(types),
 });
 
-function asofCase(kind: AsofJoin['kind'], cmp: AsofJoin['cmp'], keyed: boolean): Case {
-  const plan: AsofJoin = {
+function asofPlan(kind: AsofJoin['kind'], cmp: AsofJoin['cmp'], keyed: boolean): AsofJoin {
+  return {
     op: 'asof',
     kind,
     left: side('l', LEFT),
@@ -33,6 +33,10 @@ function asofCase(kind: AsofJoin['kind'], cmp: AsofJoin['cmp'], keyed: boolean):
     ties: [2],
     schema: schema([...LEFT, ...RIGHT]),
   };
+}
+
+function asofCase(kind: AsofJoin['kind'], cmp: AsofJoin['cmp'], keyed: boolean): Case {
+  const plan = asofPlan(kind, cmp, keyed);
   return {
     types: [LEFT, RIGHT],
     appendOnly: [false, false],
@@ -53,6 +57,50 @@ test.each(
   ),
 )('$kind, left $cmp right, with keys: $keyed', ({ kind, cmp, keyed }) => {
   checkOperator(asofCase(kind, cmp, keyed), [left, right], 60);
+});
+
+test('what is below the watermarks of both sides is let go', () => {
+  const time = { columns: [{ column: 1, lagMicros: 0 }], firm: true, idleTimeoutMs: 0 };
+  const left = { ...side('l', LEFT), changelog: 'append', time } as Plan;
+  const right = { ...side('r', RIGHT), changelog: 'append', time: { ...time, columns: [{ column: 0, lagMicros: 0 }] } };
+  const plan = { ...asofPlan('left', '>=', true), left, right: right as Plan };
+  const shown: string[] = [];
+  const operator = new AsofOperator(
+    info('0.asof'),
+    {
+      emit: (batch) => {
+        for (let i = 0; i < batch.length; i++) shown.push(`${weightAt(batch, i)} ${rowAt(batch, i).join(' ')}`);
+      },
+      onError: () => {},
+    },
+    plan,
+  );
+  for (let t = 0; t < 100_000; t += 1000) {
+    const times = Array.from({ length: 1000 }, (_, i) => t + i);
+    operator.push(
+      1,
+      batchOfRows(
+        RIGHT,
+        times.map((at) => [at, 1, 'r']),
+      ),
+    );
+    operator.push(
+      0,
+      batchOfRows(
+        LEFT,
+        times.map((at) => [1, at, 'l']),
+      ),
+    );
+    operator.advance(0, t + 500);
+    operator.advance(1, t + 900);
+    operator.endEpoch();
+    for (const { rows } of operator.state) expect(rows).toBeLessThan(4000);
+  }
+  expect(shown.length).toBe(100_000);
+  shown.length = 0;
+  operator.push(0, batchOfRows(LEFT, [[1, 99_500, 'x']]));
+  operator.endEpoch();
+  expect(shown).toEqual(['1 1 99500 x 99500 1 r']);
 });
 
 test('a right row taken back that is not there stops the pipeline', () => {
