@@ -1,5 +1,6 @@
 import { AGGREGATES } from '../functions/aggregates.ts';
 import { changelogOf } from './changelog.ts';
+import { timeBoundsOf } from './event-time.ts';
 import type { Aggregate, Expr, Plan } from './plan.ts';
 import { childrenOf, inputsOf } from './walk.ts';
 
@@ -38,6 +39,19 @@ export function stateGrowth(plan: Plan): StateGrowth | null {
         );
       }
       return held(plan, 'both sides');
+    }
+    case 'asof': {
+      if (timeBoundsOf(plan).get(plan.leftTime)?.firm)
+        return {
+          bound: 'keys',
+          reason: 'the last right row of each key, and the rows that the watermarks of both sides have not passed',
+          fix: '',
+        };
+      if (rowsOf(plan.left) !== 'all' && rowsOf(plan.right) !== 'all') return held(plan, 'both sides');
+      return unbounded(
+        `keeps every row of ${leavesText(plan)}: late rows may still change any match`,
+        `declare a WATERMARK for both times, with late = 'drop', and match with >= or >; ${BOUND_IT}`,
+      );
     }
     case 'distinct':
       return rowsOf(plan.input) === 'all'
@@ -151,6 +165,8 @@ function rowsOf(plan: Plan): Rows {
       return plan.groupBy.length === 0 ? 'few' : most([rowsOf(plan.input)]) === 'few' ? 'few' : 'keys';
     case 'topn':
       return plan.partitionBy.length === 0 || rowsOf(plan.input) === 'few' ? 'few' : 'keys';
+    case 'asof':
+      return rowsOf(plan.left);
     case 'join':
       return plan.kind === 'semi' || plan.kind === 'anti'
         ? rowsOf(plan.left)
@@ -179,6 +195,7 @@ function isGrowing(plan: Plan, column: number): boolean {
     case 'aggregate':
       return column < plan.groupBy.length && isGrowing(plan.input, plan.groupBy[column]);
     case 'join':
+    case 'asof':
       return column < plan.left.schema.length
         ? isGrowing(plan.left, column)
         : isGrowing(plan.right, column - plan.left.schema.length);
