@@ -56,8 +56,11 @@ export async function startPlatform(settings: Settings, version: string, log: Lo
       ...readKeys(settings.encryptionKeyFile, log),
     });
     closers.push(() => storage.close());
+    let brokerStarted: Broker | undefined;
     const starting = startEngineWorker({
       log: storage,
+      // Objects are added after the broker has started.
+      sinkLog: () => brokerStarted!.sinkLog,
       dataDir: settings.inMemory ? null : dataDir,
       logger: log,
       sinkRegistry: new URL('../sinks/registry.ts', import.meta.url).href,
@@ -75,6 +78,7 @@ export async function startPlatform(settings: Settings, version: string, log: Lo
       settings,
       ...usersFile(settings),
     });
+    brokerStarted = broker;
     closers.push(() => broker.close());
     // The language and HTTP load while the engine's thread does; Kafka clients are served meanwhile.
     const { analytics, catalogs, ddl, executors, http: server, pg: pgServer, sinks } = await loadUpperLayers();

@@ -14,6 +14,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { HostPort } from '../lib/config-table.ts';
 import { StreamError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
+import type { SinkLog } from '../ports/sink-log.ts';
 import {
   type ApiName,
   decodeRequestBody,
@@ -45,6 +46,7 @@ import { openProducerIds } from './producer-id-topic.ts';
 import { Quotas } from './quotas.ts';
 import { hostOf, Rights } from './rights.ts';
 import type { SaslOptions } from './sasl-session.ts';
+import { BrokerSinkLog } from './sink-log.ts';
 import { Telemetry } from './telemetry.ts';
 import { throttleMutation } from './throttle.ts';
 import { TopicsView } from './topics-view.ts';
@@ -248,6 +250,12 @@ export class Broker {
 
   get groups(): GroupCoordinator {
     return this.#context.groups;
+  }
+
+  /** How this process's own sinks write. */
+  get sinkLog(): SinkLog {
+    const { storage, transactions, clock } = this.#context;
+    return new BrokerSinkLog(storage, transactions, clock);
   }
 
   stats(): BrokerStats {

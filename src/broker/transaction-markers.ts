@@ -10,10 +10,11 @@ import { kafkaError } from './kafka-error.ts';
 /** Writes the ends of transactions where their records are: into partitions, and among the offsets of groups. */
 export class PartitionMarkers implements TransactionMarkers {
   readonly #storage: Storage;
-  readonly #groups: GroupCoordinator;
+  readonly #groups: GroupCoordinator | null;
   readonly #log: Log;
 
-  constructor(storage: Storage, groups: GroupCoordinator, log: Log) {
+  /** `groups` null where no offsets are committed. */
+  constructor(storage: Storage, groups: GroupCoordinator | null, log: Log) {
     this.#storage = storage;
     this.#groups = groups;
     this.#log = log;
@@ -37,9 +38,10 @@ export class PartitionMarkers implements TransactionMarkers {
     coordinatorEpoch?: number,
   ): Promise<number> {
     const log = this.#storage.partition(topic, partition);
-    if (topic === OFFSETS_TOPIC && partition === 0) {
+    const groups = this.#groups;
+    if (topic === OFFSETS_TOPIC && partition === 0 && groups !== null) {
       return new Promise((resolve) => {
-        this.#groups.endTransaction({ producerId, producerEpoch }, committed, (ok) => {
+        groups.endTransaction({ producerId, producerEpoch }, committed, (ok) => {
           resolve(ok ? E.NONE : E.COORDINATOR_NOT_AVAILABLE);
         });
       });

@@ -64,9 +64,11 @@ export class Catalog implements RelationCatalog {
     return [...this.#objects.values()];
   }
 
-  /** Objects that read the given one. */
+  /** Objects that read the given one, and sinks that write to it: they cannot be without it. */
   readersOf(id: string): CatalogObject[] {
-    return this.list().filter((object) => object.reads.some((read) => read === id || read.startsWith(`${id}$`)));
+    return this.list().filter(
+      (object) => object.into === id || object.reads.some((read) => read === id || read.startsWith(`${id}$`)),
+    );
   }
 
   async put(object: CatalogObject): Promise<void> {

@@ -26,6 +26,7 @@ import { ok, type SqlContext, type SqlResult, type Warning } from './context.ts'
 import type { CatalogObject } from './objects.ts';
 import { checkOptions, parseCount, parseDurationMs, SOURCE_OPTIONS } from './options.ts';
 import { scansOf } from './pull.ts';
+import { refuseLoop, sinkTarget } from './sink-target.ts';
 import { refuseInternal } from './topic-relation.ts';
 
 /** How many records, and bytes of log, CREATE SOURCE looks at to infer columns. */
@@ -215,23 +216,19 @@ export async function createSink(context: SqlContext, statement: CreateSink, sql
       hint: `this release has: ${context.sinkKinds.map((candidate) => candidate.name.toUpperCase()).join(', ')}`,
     });
   }
-  const options = checkOptions(statement.options, kind.options);
-  // INTO ICEBERG namespace.table is short for the two options.
-  const target = statement.target.map((part) => part.text);
-  if (target.length > 2)
-    throw new StreamError('SQL_SYNTAX', 'a target is table or namespace.table', { at: statement.at });
-  if (target.length > 0) options['table'] = target[target.length - 1];
-  if (target.length > 1) options['namespace'] = target[0];
   const bound = bindStored(context, statement.query);
   checkDistinctNames(bound.columns, statement.name);
+  const target = sinkTarget(context, statement, kind, bound);
+  const object = queryObject(context, name, sql, statement.queryText, bound.plan);
+  refuseLoop(context, object.reads, target.topic, statement.at);
   await install(context, {
-    ...queryObject(context, name, sql, statement.queryText, bound.plan),
+    ...object,
     kind: 'sink',
     columns: bound.columns,
     key: bound.key,
     changelog: bound.changelog,
     sinkKind: kind.name,
-    options,
+    ...target,
   });
   return ok(tag, undefined, stateWarnings(bound.plan, false));
 }

@@ -18,8 +18,10 @@ export interface CatalogObject {
   readonly changelog: ChangelogKind;
   /** Ids that it reads. */
   readonly reads: readonly string[];
+  /** Sinks into a table: its id. */
+  readonly into?: string;
   readonly createdAtMs: number;
-  /** Sources and tables. */
+  /** Sources and tables: what is read; sinks into topics and tables: what is written. */
   readonly topic: string | null;
   /** Whether CREATE made the topic; DROP TABLE then deletes it. */
   readonly ownsTopic: boolean;

@@ -1,4 +1,5 @@
 import type { Batch, ColumnSchema } from '../values/batch.ts';
+import type { SinkLog } from './sink-log.ts';
 
 /**
  * Where a query's changes are written. `prepare` makes an epoch durable but unseen and returns what `commit` needs as
@@ -29,6 +30,16 @@ export interface SinkContext {
   readonly options: Readonly<Record<string, string>>;
   /** Absolute path under which a local target without a path of its own lives. */
   readonly dataDir: string;
+  /** Our own topics; absent where there is no broker. */
+  readonly log?: SinkLog;
+}
+
+/** The query of a sink, as far as options depend on it. */
+export interface SinkQuery {
+  readonly columns: readonly ColumnSchema[];
+  /** Columns that identify a row, when the planner proved such. */
+  readonly key: readonly number[] | null;
+  readonly appendOnly: boolean;
 }
 
 /** A row of the registry of sinks: what `INTO ICEBERG` means. */
@@ -36,6 +47,10 @@ export interface SinkKind {
   readonly name: string;
   /** Validates and documents `WITH (…)`; unknown or unimplemented options are refused with OPTION_INVALID. */
   readonly options: readonly OptionSpec[];
+  /** What the name after INTO means: a directory's namespace.table unless told otherwise. */
+  readonly target?: 'topic' | 'table';
+  /** Completes the options by what the query has, before they are stored. OPTION_INVALID, SINK_REJECTED. */
+  settle?(options: Readonly<Record<string, string>>, query: SinkQuery): Record<string, string>;
   create(context: SinkContext): Sink;
 }
 

@@ -15,6 +15,7 @@ import {
   EPOCH_PER_TRANSACTION,
   isExhausted,
   isRepeatedEnd,
+  NEVER_MS,
   newState,
   raised,
   type Status,
@@ -30,6 +31,8 @@ export interface InitRequest {
   /** What the producer had before; −1 when it begins. */
   readonly producerId: number;
   readonly producerEpoch: number;
+  /** Of this process: the bound on timeouts is for clients. */
+  readonly own?: boolean;
 }
 
 export interface ProducerIdentity {
@@ -102,7 +105,8 @@ export class TransactionCoordinator {
     const refuse = (error: number): void => reply(error, -1, -1);
     const { transactionalId, timeoutMs, producerId, producerEpoch } = request;
     if (transactionalId === '') return refuse(E.INVALID_REQUEST);
-    if (timeoutMs <= 0 || timeoutMs > this.#settings.maxTimeoutMs) return refuse(E.INVALID_TRANSACTION_TIMEOUT);
+    if (timeoutMs <= 0 || (timeoutMs > this.#settings.maxTimeoutMs && request.own !== true))
+      return refuse(E.INVALID_TRANSACTION_TIMEOUT);
     const known = this.#transactions.get(transactionalId);
     const transaction = known ?? new Transaction(transactionalId, newState(timeoutMs, this.#clock.nowMs()));
     if (known === undefined) this.#transactions.set(transactionalId, transaction);
@@ -318,7 +322,8 @@ export class TransactionCoordinator {
     const nowMs = this.#clock.nowMs();
     for (const transaction of this.#transactions.values()) {
       const { status, startMs, timeoutMs, epoch } = transaction.state;
-      if (status !== 'Ongoing' || transaction.changing || nowMs - startMs <= timeoutMs) continue;
+      if (status !== 'Ongoing' || transaction.changing || timeoutMs === NEVER_MS || nowMs - startMs <= timeoutMs)
+        continue;
       // Whoever began it is fenced: it must not go on writing outside a transaction.
       this.#end(transaction, { committed: false, epoch: raised(epoch), lastEpoch: -1 }, () => {});
     }

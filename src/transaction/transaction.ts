@@ -17,6 +17,9 @@ const LARGEST_EPOCH = 32_767;
 /** Clients of this version raise their epoch with every transaction (KIP-890). */
 export const EPOCH_PER_TRANSACTION = 2;
 
+/** A transaction with this timeout stays open until it is ended. Clients may not ask for it. */
+export const NEVER_MS = 2_147_483_647;
+
 /** What is known of a transactional id beside its partitions. Never changed in place, so that a failed write can be taken back. */
 export interface TransactionState {
   readonly status: Status;

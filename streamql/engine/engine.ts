@@ -5,6 +5,7 @@ import type { Log } from '../../src/lib/log.ts';
 import type { Disk } from '../../src/ports/disk.ts';
 import type { EngineObject, EngineStats, StreamEngine, Subscription, ViewChange } from '../../src/ports/engine.ts';
 import type { SinkKind } from '../../src/ports/sink.ts';
+import type { SinkLog } from '../../src/ports/sink-log.ts';
 import type { Batch } from '../../src/values/batch.ts';
 import type { Datum } from '../../src/values/types.ts';
 import { CheckpointStore, type LoadedCheckpoint } from './runtime/checkpoint-store.ts';
@@ -37,6 +38,8 @@ export interface EngineOptions {
   readonly sinks: readonly SinkKind[];
   /** Absolute; given to sinks. */
   readonly dataDir: string;
+  /** For sinks into topics; without it there are none. */
+  readonly sinkLog?: SinkLog;
   readonly settings?: Partial<EngineSettings>;
 }
 
@@ -88,13 +91,13 @@ class LocalEngine implements StreamEngine {
       this.#sample();
     });
     if (loaded !== null) this.#checkpointer.stats = { ...this.#checkpointer.stats, epoch: loaded.manifest.epoch };
-    const { log, clock, logger, sinks, dataDir } = options;
+    const { log, clock, logger, sinks, dataDir, sinkLog } = options;
     const wake = (): void => {
       this.#loop.wake();
       this.#waiters.check();
     };
     const parts = { graph: this.#graph, checkpointer: this.#checkpointer, settings: this.#settings };
-    this.#objects = new Objects({ ...parts, log, clock, logger, sinks, dataDir, wake }, loaded);
+    this.#objects = new Objects({ ...parts, log, clock, logger, sinks, dataDir, sinkLog, wake }, loaded);
   }
 
   add(object: EngineObject): Promise<void> {
@@ -132,7 +135,31 @@ class LocalEngine implements StreamEngine {
     });
   }
 
+  /** What sinks write into topics that are read here is to be reflected too: as many rounds as sinks can follow each other. */
   async flush(): Promise<number> {
+    let epoch = await this.#flushOnce();
+    for (let left = this.#graph.queries.length; left > 0 && (await this.#wroteForUs()); left--)
+      epoch = await this.#flushOnce();
+    return epoch;
+  }
+
+  /** Whether sinks have written records that sources here have not read. */
+  async #wroteForUs(): Promise<boolean> {
+    const topics = new Set(
+      this.#graph.queries.flatMap(({ spec, error }) =>
+        spec.kind === 'sink' && error === null && spec.options['topic'] !== undefined ? [spec.options['topic']] : [],
+      ),
+    );
+    for (const source of this.#graph.sources) {
+      if (source.error !== null || !topics.has(source.spec.topic)) continue;
+      const state = await this.#log.describe(source.spec.topic);
+      if (state?.partitions.some(({ highWatermark }, i) => (source.cursor.position(i) ?? 0) < highWatermark))
+        return true;
+    }
+    return false;
+  }
+
+  async #flushOnce(): Promise<number> {
     const ends = new Map<SourceNode, readonly number[]>();
     await Promise.all(
       this.#graph.sources.map(async (source) => {

@@ -1,18 +1,25 @@
+import { table, topic } from '../../../sinks/topic/topic.ts';
 import { createEngine } from '../../../streamql/engine/engine.ts';
 import { localLogReader } from '../../../streamql/engine/runtime/log-reader.ts';
 import type { EngineSettings } from '../../../streamql/engine/runtime/settings.ts';
 import type { DuckDbAnalytics } from '../../analytics/analytics.ts';
+import { openProducerIds } from '../../broker/producer-id-topic.ts';
+import { BrokerSinkLog } from '../../broker/sink-log.ts';
+import { PartitionMarkers } from '../../broker/transaction-markers.ts';
+import { TransactionsTopic } from '../../broker/transactions-topic.ts';
 import { Catalog } from '../../catalog/catalog.ts';
 import { engineObject, parseStoredQuery } from '../../catalog/ddl.ts';
 import { SqlExecutor } from '../../catalog/executor.ts';
+import type { Clock } from '../../lib/clock.ts';
 import { silentLog } from '../../lib/log.ts';
 import type { StreamEngine } from '../../ports/engine.ts';
 import { MemoryDisk } from '../../storage/disk/memory-disk.ts';
 import { Storage } from '../../storage/storage.ts';
 import { SeverableDisk } from './severable-disk.ts';
+import { TransactionCoordinator } from '../../transaction/transaction-coordinator.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
-/** Log, engine, catalogue and SQL in this thread and in memory, on a clock of their own; no listeners and no sinks. */
+/** Log, engine, catalogue and SQL in this thread and in memory, on a clock of their own; no listeners. */
 export interface TestDatabase {
   readonly clock: VirtualClock;
   readonly catalog: Catalog;
@@ -30,6 +37,7 @@ export async function openTestDatabase(
 ): Promise<TestDatabase> {
   const clock = new VirtualClock(startMs);
   const log = await Storage.open({ disk: new MemoryDisk(), dir: null, clock, log: silentLog });
+  const transactions = await openTransactions(log, clock);
   const files = new MemoryDisk();
   let ids = 0;
   const newId = (): string => `00000000-0000-4000-8000-${String(++ids).padStart(12, '0')}`;
@@ -40,7 +48,9 @@ export async function openTestDatabase(
       disk,
       clock,
       logger: silentLog,
-      sinks: [],
+      // Sinks into topics and tables; the rest would leave files behind.
+      sinks: [table, topic],
+      sinkLog: new BrokerSinkLog(log, transactions, clock),
       dataDir: '/',
       // The clock stands still, so nothing may wait for it.
       settings: { ...settings, epochIntervalMs: 0 },
@@ -48,7 +58,7 @@ export async function openTestDatabase(
     const catalog = await Catalog.open(disk);
     for (const object of catalog.list()) await engine.add(engineObject({ catalog }, object, parseStoredQuery));
     await engine.resume();
-    const executor = new SqlExecutor({ catalog, engine, log, analytics, sinkKinds: [], clock, newId });
+    const executor = new SqlExecutor({ catalog, engine, log, analytics, sinkKinds: [table, topic], clock, newId });
     return { disk, engine, catalog, executor };
   };
   let running = await start();
@@ -70,7 +80,17 @@ export async function openTestDatabase(
     },
     async close() {
       await running.engine.close();
+      transactions.close();
       await log.close();
     },
   };
+}
+
+/** Of sinks only: no consumer group takes part. */
+async function openTransactions(log: Storage, clock: Clock): Promise<TransactionCoordinator> {
+  const journal = await TransactionsTopic.open(log, silentLog);
+  const markers = new PartitionMarkers(log, null, silentLog);
+  const transactions = new TransactionCoordinator({ clock, journal, markers, producerIds: await openProducerIds(log) });
+  transactions.load(journal.records());
+  return transactions;
 }

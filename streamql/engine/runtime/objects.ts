@@ -4,6 +4,7 @@ import { asStreamError, ERRORS, StreamError } from '../../../src/lib/errors.ts';
 import type { Log } from '../../../src/lib/log.ts';
 import type { EngineObject, SinkSpec, SourceSpec, ViewSpec } from '../../../src/ports/engine.ts';
 import type { SinkKind } from '../../../src/ports/sink.ts';
+import type { SinkLog } from '../../../src/ports/sink-log.ts';
 import { beginCatchUp } from './catch-up.ts';
 import type { LoadedCheckpoint, ObjectEntry } from './checkpoint-store.ts';
 import type { Checkpointer } from './checkpointer.ts';
@@ -27,6 +28,7 @@ export interface ObjectsParts {
   readonly logger: Log;
   readonly sinks: readonly SinkKind[];
   readonly dataDir: string;
+  readonly sinkLog?: SinkLog | undefined;
   readonly settings: EngineSettings;
   /** There may be something to do. */
   readonly wake: () => void;
@@ -41,6 +43,7 @@ export class Objects {
   readonly #logger: Log;
   readonly #sinks: readonly SinkKind[];
   readonly #dataDir: string;
+  readonly #sinkLog: SinkLog | undefined;
   readonly #settings: EngineSettings;
   readonly #wake: () => void;
   /** State to be taken over by objects as they are added; null after `resume`. */
@@ -59,6 +62,7 @@ export class Objects {
     this.#logger = parts.logger;
     this.#sinks = parts.sinks;
     this.#dataDir = parts.dataDir;
+    this.#sinkLog = parts.sinkLog;
     this.#settings = parts.settings;
     this.#wake = parts.wake;
     this.#loaded = loaded;
@@ -185,7 +189,8 @@ export class Objects {
     const kind = this.#sinks.find((candidate) => candidate.name === spec.sinkKind);
     if (kind === undefined) throw new StreamError('NOT_FOUND', `there is no sink ${spec.sinkKind}`);
     const { id: sinkId, name, columns, appendOnly, options } = spec;
-    const sink = kind.create({ sinkId, name, columns, appendOnly, options, dataDir: this.#dataDir });
+    const log = this.#sinkLog === undefined ? {} : { log: this.#sinkLog };
+    const sink = kind.create({ sinkId, name, columns, appendOnly, options, dataDir: this.#dataDir, ...log });
     return new SinkWriter(sink, columns, this.#settings.sinkBufferRows);
   }
 

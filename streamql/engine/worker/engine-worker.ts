@@ -8,6 +8,7 @@ import { createEngine } from '../engine.ts';
 import type { EngineSettings } from '../runtime/settings.ts';
 import { serveEngine } from './engine-service.ts';
 import { RemoteLog } from './remote-log.ts';
+import { remoteSinkLog } from './remote-sink-log.ts';
 import { Rpc, type RpcHandlers } from './rpc.ts';
 
 /** What the host tells the worker when it starts. */
@@ -44,6 +45,7 @@ handlers['start'] = async () => {
     logger,
     sinks,
     dataDir: options.sinkDir,
+    sinkLog: remoteSinkLog(rpc),
     settings: options.settings,
   });
   Object.assign(handlers, serveEngine(engine, rpc));

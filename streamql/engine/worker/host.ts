@@ -6,17 +6,20 @@ import { Worker } from 'node:worker_threads';
 import { StreamError } from '../../../src/lib/errors.ts';
 import type { Log, LogLevel } from '../../../src/lib/log.ts';
 import type { StreamEngine } from '../../../src/ports/engine.ts';
+import type { SinkLog } from '../../../src/ports/sink-log.ts';
 import type { TopicLog } from '../../../src/ports/topic-log.ts';
 import { localLogReader } from '../runtime/log-reader.ts';
 import type { EngineSettings } from '../runtime/settings.ts';
 import type { WorkerOptions } from './engine-worker.ts';
-import { serveLog } from './log-service.ts';
+import { serveLog, serveSinkLog } from './log-service.ts';
 import { RemoteEngine } from './remote-engine.ts';
 import { Rpc } from './rpc.ts';
 
 export interface EngineWorkerOptions {
   /** Stays in this thread; the worker asks for its bytes. */
   readonly log: TopicLog;
+  /** How sinks write topics, asked for when the first one does. */
+  readonly sinkLog?: () => SinkLog;
   /** Where checkpoints go, and local sinks; null keeps everything in memory. */
   readonly dataDir: string | null;
   readonly logger: Log;
@@ -49,6 +52,7 @@ export async function startEngineWorker(options: EngineWorkerOptions): Promise<S
   Object.assign(
     handlers,
     serveLog(log, () => rpc),
+    serveSinkLog(options.sinkLog),
   );
   const engine = new RemoteEngine(rpc, async () => {
     log.close();

@@ -1,3 +1,5 @@
+import { StreamError } from '../../../src/lib/errors.ts';
+import type { SinkLog } from '../../../src/ports/sink-log.ts';
 import type { LogReader } from '../runtime/log-reader.ts';
 import { type Rpc, type RpcHandlers, Transferred } from './rpc.ts';
 
@@ -21,5 +23,21 @@ export function serveLog(log: LogReader, rpc: () => Rpc): RpcHandlers {
       watches.get(watch)?.();
       watches.delete(watch);
     },
+  };
+}
+
+/** Answers a worker's remoteSinkLog. */
+export function serveSinkLog(sinkLog: (() => SinkLog) | undefined): RpcHandlers {
+  const log = (): SinkLog => {
+    if (sinkLog === undefined)
+      throw new StreamError('SQL_UNSUPPORTED', 'this server has no log that sinks can write to');
+    return sinkLog();
+  };
+  return {
+    sinkTopic: (...args: Parameters<SinkLog['ensureTopic']>) => log().ensureTopic(...args),
+    sinkBegin: (...args: Parameters<SinkLog['begin']>) => log().begin(...args),
+    sinkAppend: (...args: Parameters<SinkLog['append']>) => log().append(...args),
+    sinkCommit: (...args: Parameters<SinkLog['commit']>) => log().commit(...args),
+    sinkAbort: (...args: Parameters<SinkLog['abort']>) => log().abort(...args),
   };
 }
