@@ -15,8 +15,8 @@ import { silentLog } from '../../lib/log.ts';
 import type { StreamEngine } from '../../ports/engine.ts';
 import { MemoryDisk } from '../../storage/disk/memory-disk.ts';
 import { Storage } from '../../storage/storage.ts';
-import { SeverableDisk } from './severable-disk.ts';
 import { TransactionCoordinator } from '../../transaction/transaction-coordinator.ts';
+import { SeverableDisk } from './severable-disk.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 /** Log, engine, catalogue and SQL in this thread and in memory, on a clock of their own; no listeners. */
