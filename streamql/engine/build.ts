@@ -4,16 +4,18 @@ import type { Batch, ColumnSchema } from '../../src/values/batch.ts';
 import type { SqlType } from '../../src/values/types.ts';
 import { changelogOf } from '../plan/changelog.ts';
 import { timeBoundsOf } from '../plan/event-time.ts';
+import { arrangedAs, partitioningOf, type Spread, sameSpread, spreadOf } from '../plan/partitioning.ts';
 import type { Filter, Join, Plan, Project, Scan } from '../plan/plan.ts';
 import { stateGrowth } from '../plan/state-growth.ts';
 import { inputsOf } from '../plan/walk.ts';
 import { compileFilterProject } from './compile-expr.ts';
 import { Edge } from './edge.ts';
-import type { Emit, Operator, Pipeline, PipelineInput, PipelineOutput } from './operator.ts';
+import type { Emit, Operator, Pipeline, PipelineInput, PipelineOutput, TablePlace } from './operator.ts';
 import { AggregateOperator } from './operators/aggregate.ts';
 import { AsofOperator } from './operators/asof.ts';
-import type { OperatorContext, OperatorInfo } from './operators/base.ts';
+import { type OperatorContext, type OperatorInfo, SilentOperator } from './operators/base.ts';
 import { DistinctOperator } from './operators/distinct.ts';
+import { ExchangeOperator } from './operators/exchange.ts';
 import { JoinOperator } from './operators/join.ts';
 import { residualSelector } from './operators/join-residual.ts';
 import { OverOperator } from './operators/over.ts';
@@ -23,6 +25,7 @@ import { TopNOperator } from './operators/topn.ts';
 import { UnionOperator } from './operators/union.ts';
 import { ValuesOperator } from './operators/values.ts';
 import { WindowOperator } from './operators/window.ts';
+import { type Peers, runAlone } from './shards/peers.ts';
 
 /** Where a leaf's batches enter: port `port` of `operator`, or straight to the output when there is none. */
 interface Entry {
@@ -31,18 +34,28 @@ interface Entry {
   readonly edge: Edge;
 }
 
-/** What was built: by what name consumers know it, and how far event time is at its output. */
-interface Built {
-  readonly id: string;
-  readonly edge: Edge;
+/** One of several shards that a pipeline is built for: exchanges bring rows where the operators want them, and the result where `result` says. */
+export interface ShardPlace {
+  readonly peers: Peers;
+  /** Of this pipeline, unlike any other's. */
+  readonly channel: string;
+  readonly result: Spread;
 }
 
 /**
  * Makes a pipeline of operators from a plan. Chains of filters and projections become one operator; the rest is one
  * operator per node, but equal parts of the plan are built once and feed all who read them. Operator ids are paths in the plan, so state saved by a pipeline loads into another of the same plan.
  */
-export function buildPipeline(plan: Plan, output: PipelineOutput): Pipeline {
-  return new Builder(output).build(plan);
+export function buildPipeline(plan: Plan, output: PipelineOutput, shard: ShardPlace | null = null): Pipeline {
+  return new Builder(output, shard).build(plan);
+}
+
+/** What was built for a part of a plan: the id by which consumers name it, how far event time is at its output, where that goes and how it is spread over shards. */
+interface Built {
+  readonly id: string;
+  readonly edge: Edge;
+  readonly targets: Emit[];
+  readonly spread: Spread;
 }
 
 class Builder {
@@ -50,17 +63,21 @@ class Builder {
   readonly #clock = new BusyClock();
   readonly #entries: Entry[] = [];
   readonly #operators: Operator[] = [];
-  /** How event time comes to the operators, in their order. */
-  readonly #edges: Edge[] = [];
-  /** What was built, by what it means, and where its output goes. */
-  readonly #built = new Map<string, Built & { readonly targets: Emit[] }>();
+  /** How event time comes to the operators, in their order; null for exchanges, which it passes by. */
+  readonly #edges: (Edge | null)[] = [];
+  /** By what it means. */
+  readonly #built = new Map<string, Built>();
+  readonly #shard: ShardPlace | null;
+  readonly #places = new Map<string, TablePlace>();
 
-  constructor(output: PipelineOutput) {
+  constructor(output: PipelineOutput, shard: ShardPlace | null) {
     this.#output = output;
+    this.#shard = shard;
   }
 
   build(plan: Plan): Pipeline {
-    const { edge: output } = this.#node(plan, '0', (batch) => this.#output.onOutput(batch));
+    const result = this.#shard?.result ?? { to: 'any' };
+    const { edge: output } = this.#input(plan, '0', result, true, (batch) => this.#output.onOutput(batch));
     const edges = this.#edges;
     const entries = this.#entries;
     const operators = this.#operators;
@@ -72,6 +89,7 @@ class Builder {
       inputs: entries.map((entry) => entry.input),
       operators,
       state,
+      places: this.#places,
       changelog: changelogOf(plan),
       push(input, batch) {
         if (batch.length > 0) entries[input].enter(batch);
@@ -88,25 +106,35 @@ class Builder {
         return Number.isFinite(next) ? next : null;
       },
       endEpoch(nowMicros = 0) {
+        runAlone(this.meetAndEndEpoch(nowMicros));
+      },
+      *meetAndEndEpoch(nowMicros) {
         for (let i = 0; i < operators.length; i++) {
           const operator = operators[i];
+          if (operator instanceof ExchangeOperator) {
+            yield* operator.meet((batch) => clock.run(operator, () => operator.deliver(batch)));
+            continue;
+          }
           clock.run(operator, () => {
-            edges[i].tell();
+            edges[i]?.tell();
             operator.tick?.(nowMicros);
             operator.endEpoch();
           });
         }
       },
+      giveUp(error) {
+        for (const operator of operators) if (operator instanceof ExchangeOperator) operator.giveUp(error);
+      },
     };
   }
 
-  /** Builds the node and what is below it; its rows go to `emit`. Returns the id by which consumers name it. */
+  /** Builds the node and what is below it; its rows go to `emit`. */
   #node(plan: Plan, path: string, emit: Emit): Built {
     if (plan.op === 'scan') {
       const enter: Emit = (batch) => emit(admit(batch, plan));
       const edge = new Edge(null, [], timeBoundsOf(plan).size > 0);
       this.#entries.push({ input: { relation: plan.relation, columns: plan.columns }, enter, edge });
-      return { id: plan.relation, edge };
+      return { id: plan.relation, edge, targets: [], spread: spreadOf(plan, []) };
     }
     const meaning = planKey(plan);
     const same = this.#built.get(meaning);
@@ -117,10 +145,13 @@ class Builder {
     const targets = [emit];
     const chain = plan.op === 'filter' || plan.op === 'project' ? chainOf(plan) : null;
     const inputs = chain === null ? inputsOf(plan) : [chain.input];
+    const wants = partitioningOf(plan);
     // The operator needs to know its inputs' ids, and they need the operator to push to: the latter comes late.
     const cell: { operator: Operator | null } = { operator: null };
     const built = inputs.map((input, port) =>
-      this.#node(input, `${path}.${port}`, (batch) => this.#enter(cell.operator!, port, batch)),
+      this.#input(input, `${path}.${port}`, wants[port], inputs.length === 1, (batch) =>
+        this.#enter(cell.operator!, port, batch),
+      ),
     );
     const info: OperatorInfo = {
       id: `${path}.${plan.op}`,
@@ -136,16 +167,52 @@ class Builder {
       },
       onError: (code, reason, row) => this.#output.onError({ code, reason, operator: info.id, row }),
     };
-    cell.operator = chain === null ? operatorOf(plan, info, context) : statelessOf(chain, info, context);
+    const arranged = built.map(({ spread }) => spread);
+    const elsewhere = (this.#shard?.peers.index ?? 0) > 0 && arranged.every(({ to }) => to === 'one');
+    if (chain !== null) cell.operator = statelessOf(chain, info, context);
+    else cell.operator = elsewhere ? new SilentOperator(info, context) : operatorOf(plan, info, context);
     this.#operators.push(cell.operator);
+    for (const table of cell.operator.state) this.#places.set(table.id, { table, inputs: arranged });
+    const spread = chain === null ? spreadOf(plan, arranged) : chainSpread(chain, arranged);
     const edge = new Edge(
       cell.operator,
       built.map((input) => input.edge),
       timeBoundsOf(plan).size > 0,
     );
     this.#edges.push(edge);
-    this.#built.set(meaning, { id: info.id, edge, targets });
-    return { id: info.id, edge };
+    const done = { id: info.id, edge, targets, spread };
+    this.#built.set(meaning, done);
+    return done;
+  }
+
+  /** Builds what feeds a node, with an exchange behind it where its rows are not where the node wants them. */
+  #input(plan: Plan, path: string, want: Spread, alone: boolean, emit: Emit): Omit<Built, 'targets'> {
+    const cell = { enter: emit };
+    const { id, edge, spread: have } = this.#node(plan, path, (batch) => cell.enter(batch));
+    const spread = arrangedAs(have, want, alone);
+    if (this.#shard === null || spread.to === 'any' || sameSpread(have, spread)) return { id, edge, spread };
+    const names = spread.to === 'keys' ? spread.columns.map((column) => plan.schema[column].name).join(', ') : '';
+    const info: OperatorInfo = {
+      id: `${path}.exchange`,
+      name: 'exchange',
+      detail: spread.to === 'keys' ? `by ${names}` : 'to one worker',
+      inputs: [id],
+      changelog: changelogOf(plan),
+      growth: null,
+    };
+    const { peers, channel } = this.#shard;
+    const context: OperatorContext = {
+      emit: (batch) => {
+        exchange.stats.rowsOut += batch.length;
+        emit(batch);
+      },
+      onError: () => undefined,
+    };
+    const exchange = new ExchangeOperator(info, context, spread, peers, `${channel} ${info.id}`);
+    cell.enter = (batch) => this.#enter(exchange, 0, batch);
+    this.#operators.push(exchange);
+    this.#edges.push(null);
+    return { id: info.id, edge, spread };
   }
 
   #enter(operator: Operator, port: number, batch: Batch): void {
@@ -228,6 +295,9 @@ function chainOf(top: Filter | Project): Chain {
   }
   return { nodes, input: plan };
 }
+
+const chainSpread = ({ nodes }: Chain, [input]: readonly Spread[]): Spread =>
+  nodes.reduce((spread, node) => spreadOf(node, [spread]), input);
 
 function statelessOf(chain: Chain, info: OperatorInfo, context: OperatorContext): Operator {
   const stages: Stage[] = [];

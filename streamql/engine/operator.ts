@@ -1,8 +1,11 @@
-import type { ErrorCode } from '../../src/lib/errors.ts';
+import type { ErrorCode, StreamError } from '../../src/lib/errors.ts';
 import type { Batch } from '../../src/values/batch.ts';
+import type { Column } from '../../src/values/column.ts';
 import type { Datum } from '../../src/values/types.ts';
+import type { Spread } from '../plan/partitioning.ts';
 import type { ChangelogKind, Plan } from '../plan/plan.ts';
 import type { StateGrowth } from '../plan/state-growth.ts';
+import type { Waiting } from './shards/peers.ts';
 
 /**
  * The pure half of the engine: operators turn batches of row changes into batches of row changes, synchronously, with
@@ -66,6 +69,31 @@ export interface StateTable {
   save(full: boolean): Uint8Array | null;
   /** Applies one saved piece: a full one first, then the changes in their order. */
   load(piece: Uint8Array): void;
+  /**
+   * What the table's rows are about, so that they can move to other shards; absent where they cannot, and then the query starts again
+   * from the log when the number of workers changes.
+   */
+  readonly holds?: TableRows | undefined;
+  /** Takes over, into an empty or a growing table, what another shard's pieces hold of the rows that `pick` chooses. */
+  takeOver?(pieces: readonly Uint8Array[], pick: TablePick): Int32Array;
+}
+
+/** Key columns that are columns `columns` of the operator's input on `port`; or a slot of another table, and then more. */
+export type TableRows =
+  | { readonly port: number; readonly columns: readonly number[] }
+  | { readonly slotsOf: StateTable };
+
+/** Which rows of a table are taken: those that `mine` marks; with `slots`, those whose first key column leads somewhere there, which it becomes. */
+export interface TablePick {
+  readonly mine: ((keys: readonly Column[], length: number) => Uint8Array) | null;
+  /** By old slot of the other table, the new one, −1 for none. */
+  readonly slots: Int32Array | null;
+}
+
+/** How the inputs of the operator that a table belongs to reach it. */
+export interface TablePlace {
+  readonly table: StateTable;
+  readonly inputs: readonly Spread[];
 }
 
 /** A row that an operator could not compute. */
@@ -99,6 +127,8 @@ export interface Pipeline {
   readonly state: readonly StateTable[];
   /** What the output may carry. */
   readonly changelog: ChangelogKind;
+  /** By table id. */
+  readonly places: ReadonlyMap<string, TablePlace>;
   push(input: number, batch: Batch): void;
   /** The watermark of an input, for the end of this epoch. True when an operator will have use for it. */
   advance(input: number, micros: number): boolean;
@@ -106,8 +136,12 @@ export interface Pipeline {
   readonly watermark: number | null;
   /** The earliest time by the clock at which `endEpoch` has something to do without input; null when there is none. */
   readonly wakeAtMicros: number | null;
-  /** `nowMicros` is what the clock shows; it matters only to operators with `tick`. */
+  /** Of a pipeline that has no shards. `nowMicros` is what the clock shows; it matters only to operators with `tick`. */
   endEpoch(nowMicros?: number): void;
+  /** The same in step with the other shards. */
+  meetAndEndEpoch(nowMicros: number): Waiting<void>;
+  /** It failed in this epoch: the other shards are not to wait for it. */
+  giveUp(error: StreamError): void;
 }
 
 export type BuildPipeline = (plan: Plan, output: PipelineOutput) => Pipeline;

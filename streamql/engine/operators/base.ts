@@ -59,3 +59,8 @@ export abstract class OperatorBase implements Operator {
 export function allWeights(count: number, weight: number): Int32Array | null {
   return weight === 1 ? null : new Int32Array(count).fill(weight);
 }
+
+/** Stands in for an operator that works in another shard only: nothing comes here, and nothing goes out. */
+export class SilentOperator extends OperatorBase {
+  push(): void {}
+}
