@@ -10,11 +10,14 @@ const QUIET_LOG4J = 'rootLogger.level = OFF\n';
 /** A real Apache Kafka on this machine: one KRaft node, default settings, from the jars of the Java clients. */
 export class ApacheKafka {
   readonly address: string;
+  /** From spawning the formatted node to the answer to a first request. */
+  readonly startMs: number;
   readonly #child: ChildProcess;
 
-  private constructor(child: ChildProcess, address: string) {
+  private constructor(child: ChildProcess, address: string, startMs: number) {
     this.#child = child;
     this.address = address;
+    this.startMs = startMs;
   }
 
   /** Formats the directory unless that was done, starts the node and waits until its port answers. */
@@ -43,9 +46,10 @@ export class ApacheKafka {
     spawnSync('java', [...java, 'kafka.tools.StorageTool', 'format', '--ignore-formatted', '-t', id, '-c', config], {
       stdio: 'ignore',
     });
+    const began = performance.now();
     const child = spawn('java', [...java, 'kafka.Kafka', config], { stdio: 'ignore' });
     await answering(client, () => child.exitCode === null);
-    return new ApacheKafka(child, `127.0.0.1:${client}`);
+    return new ApacheKafka(child, `127.0.0.1:${client}`, performance.now() - began);
   }
 
   get pid(): number {

@@ -9,7 +9,8 @@ export interface Result {
   readonly [figure: string]: unknown;
 }
 
-export type Bench = (report: (result: Result) => void) => Promise<void>;
+/** `args` are the options after the names. */
+export type Bench = (report: (result: Result) => void, args: readonly string[]) => Promise<void>;
 
 const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   produce: () => import('./produce.ts'),
@@ -20,13 +21,15 @@ const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   start: () => import('./start.ts'),
   formats: () => import('./formats.ts'),
   broker: () => import('./broker.ts'),
-  'broker-beside-kafka': async () => ({ bench: (await import('./broker.ts')).besideKafka }),
 };
 
-const names = process.argv.slice(2);
+const given = process.argv.slice(2);
+const firstOption = given.findIndex((arg) => arg.startsWith('-'));
+const names = firstOption < 0 ? given : given.slice(0, firstOption);
+const options = given.slice(names.length);
 const unknown = names.filter((name) => BENCHES[name] === undefined);
 if (unknown.length > 0 || names.length === 0) {
-  process.stderr.write(`npm run bench -- NAME …\nnames: ${Object.keys(BENCHES).join(', ')}\n`);
+  process.stderr.write(`npm run bench -- NAME … [options of broker]\nnames: ${Object.keys(BENCHES).join(', ')}\n`);
   process.exit(2);
 }
 const machine = {
@@ -37,5 +40,5 @@ const machine = {
 };
 for (const name of names) {
   const { bench } = await BENCHES[name]();
-  await bench((result) => process.stdout.write(`${JSON.stringify({ ...result, machine })}\n`));
+  await bench((result) => process.stdout.write(`${JSON.stringify({ ...result, machine })}\n`), options);
 }

@@ -1,134 +1,211 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { prepareJava } from '../support/java.ts';
-import { ServerProcess, temporaryDirectory } from '../support/process.ts';
-import { ApacheKafka, freePort } from './apache-kafka.ts';
+import { temporaryDirectory } from '../support/process.ts';
 import type { Bench, Result } from './bench.ts';
-import { consumeByJava, createTopicByJava, type ProduceFigures, produceByJava } from './java-load.ts';
+import { createTopic, deleteTopic, type LoadTool, type ProduceLoad } from './broker-load.ts';
+import { type BrokerBenchOptions, brokerOptions } from './broker-options.ts';
+import { javaLoad, latencyByJava } from './java-load.ts';
 import { median, usageOf } from './measure.ts';
+import { type Peer, type StartPeer, startKafka, startOurs } from './peers.ts';
+import { rdkafkaLoad } from './rdkafka-load.ts';
 
-/** A broker under test: ours or Apache Kafka, both with the settings they come with. */
-interface Peer {
-  readonly name: 'streamline' | 'kafka';
-  readonly address: string;
-  readonly pid: number;
-  kill(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
-}
+type Load = Pick<ProduceLoad, 'recordBytes' | 'partitions' | 'acks' | 'codec'>;
 
-type StartPeer = (directory: string) => Promise<Peer>;
+/** What is measured in each round, by its name. Processor seconds are the broker's: other load on the machine touches them least. */
+type Figures = Readonly<Record<string, number>>;
 
-const startOurs: StartPeer = async (directory) => {
-  const server = await ServerProcess.start(directory);
-  const kill = async (signal: string): Promise<void> =>
-    void (await (signal === 'SIGKILL' ? server.kill() : server.stop()));
-  return { name: 'streamline', address: server.kafka, pid: server.pid, kill };
+const LATENCY_SECONDS = 5;
+/** So that 10 KiB records fill some batches and 100 B records do not take all day. */
+const MOST_RECORDS = 1_000_000;
+/** With other codecs than none: the codec is the client's work, the broker stores what it gets. */
+const CODEC_LOAD = { recordBytes: 1024, partitions: 1, acks: 'all' } as const;
+
+/**
+ * Produce, fetch, latency, start, recovery and memory, by clients in processes of their own. With --beside-kafka each round
+ * measures ours and Apache Kafka one after the other, so that what else runs on the machine hits both, and the ratio is that of the medians.
+ */
+export const bench: Bench = async (report, args) => {
+  const options = brokerOptions(args);
+  const tool = options.tool === 'java' ? javaLoad : rdkafkaLoad;
+  const absent = tool.prepare() ?? (options.besideKafka || options.parts.has('latency') ? prepareJava() : undefined);
+  if (absent !== undefined) throw new Error(absent);
+  const starts = [startOurs(options.server), ...(options.besideKafka ? [startKafka] : [])];
+  const say = (what: string, load: object, rounds: Rounds): void => report(summary(what, tool, load, rounds));
+
+  if (['produce', 'fetch', 'latency'].some((part) => options.parts.has(part as 'produce'))) {
+    await withPeers(starts, async (peers) => {
+      await throughput(peers, tool, options, say);
+      if (options.parts.has('latency')) await latencies(peers, options, say);
+      const rounds = await inTurn(peers, 1, async ({ pid }) => ({ peakRssMb: usageOf(pid).peakRssMb }));
+      say('memory after all that', {}, rounds);
+    });
+  }
+  if (options.parts.has('start')) say('start', {}, await startTimes(starts, options.rounds));
+  if (options.parts.has('recovery')) {
+    const { recoveryMegabytes: megabytes, rounds } = options;
+    say('recovery', { megabytes }, await recoveries(starts, tool, megabytes, rounds));
+  }
 };
 
-const startKafka: StartPeer = async (directory) => {
-  const kafka = await ApacheKafka.start(directory, await freePort());
-  return { name: 'kafka', address: kafka.address, pid: kafka.pid, kill: (signal) => kafka.kill(signal) };
-};
-
-const START_RUNS = 5;
-const RECOVERY_BYTES = 1_000_000_000;
-
-interface Load {
-  readonly recordBytes: number;
-  readonly partitions: number;
-  readonly acks: '0' | '1' | 'all';
-  readonly codec: string;
+async function throughput(
+  peers: readonly Peer[],
+  tool: LoadTool,
+  options: BrokerBenchOptions,
+  say: (what: string, load: object, rounds: Rounds) => void,
+): Promise<void> {
+  for (const load of loadsOf(options)) {
+    const records = Math.min(MOST_RECORDS, Math.round((options.megabytes << 20) / load.recordBytes));
+    const fetched: Rounds = {};
+    const produced = await inTurn(peers, options.rounds, async (peer, round) => {
+      const topic = `load-${load.recordBytes}-${load.partitions}-${load.acks}-${load.codec}-${round}`;
+      const full = { ...load, address: peer.address, topic, records };
+      await createTopic(peer.address, topic, load.partitions);
+      const made = await timed(peer, () => tool.produce(full));
+      if (options.parts.has('fetch') && load.acks === 'all') {
+        fetched[peer.name] ??= [];
+        fetched[peer.name].push(await timed(peer, () => tool.fetch(full)));
+      }
+      await deleteTopic(peer.address, topic);
+      return made;
+    });
+    if (options.parts.has('produce')) say('produce', load, produced);
+    if (Object.keys(fetched).length > 0) say('fetch', load, fetched);
+  }
 }
 
-const SIZES = [100, 1024, 10_240];
-const LOADS: readonly Load[] = [
-  ...SIZES.flatMap((recordBytes) =>
-    [1, 6].flatMap((partitions) =>
-      (['0', '1', 'all'] as const).map((acks) => ({ recordBytes, partitions, acks, codec: 'none' })),
-    ),
-  ),
-  ...['gzip', 'snappy', 'lz4', 'zstd'].map((codec) => ({
-    recordBytes: 1024,
-    partitions: 1,
-    acks: 'all' as const,
-    codec,
-  })),
-];
-/** Enough for some seconds, so that the JVM's start weighs little. */
-const recordsOf = (recordBytes: number): number => Math.min(2_000_000, Math.round(800_000_000 / recordBytes));
+function loadsOf({ sizes, partitions, acks, codecs }: BrokerBenchOptions): Load[] {
+  const plain = !codecs.includes('none')
+    ? []
+    : sizes.flatMap((recordBytes) =>
+        partitions.flatMap((count) =>
+          acks.map((one) => ({ recordBytes, partitions: count, acks: one, codec: 'none' })),
+        ),
+      );
+  return [...plain, ...codecs.filter((codec) => codec !== 'none').map((codec) => ({ ...CODEC_LOAD, codec }))];
+}
 
-/** Produce, fetch, latency, start, recovery and memory, by Apache Kafka's own perf tools from another process. */
-export const bench: Bench = (report) => compare([startOurs], report);
-
-/** The same against a real Apache Kafka, case by case in turn, and the ratio of ours to it. */
-export const besideKafka: Bench = (report) => compare([startOurs, startKafka], report);
-
-async function compare(starts: readonly StartPeer[], report: (result: Result) => void): Promise<void> {
-  const absent = prepareJava();
-  if (absent !== undefined) throw new Error(`the load comes from Apache Kafka's tools: ${absent}`);
-  const say = (what: string, load: object, figures: Record<string, number | object>, higherIsBetter = true): void => {
-    const [ours, kafka] = [figures.streamline, figures.kafka];
-    const rate = (one: number | object): number =>
-      typeof one === 'number' ? one : (one as ProduceFigures).recordsPerSecond;
-    const ratio = kafka === undefined ? {} : { ratio: Number((rate(ours) / rate(kafka)).toFixed(2)), higherIsBetter };
-    report({ bench: 'broker', what, ...load, ...figures, ...ratio });
-  };
-  const each = async <T>(peers: readonly Peer[], measure: (peer: Peer) => Promise<T>): Promise<Record<string, T>> => {
-    const out: Record<string, T> = {};
-    for (const peer of peers) out[peer.name] = await measure(peer);
-    return out;
-  };
-
-  const directories = starts.map(() => temporaryDirectory());
-  const peers: Peer[] = [];
-  for (const [i, start] of starts.entries()) peers.push(await start(directories[i].path));
-  for (const [i, load] of LOADS.entries()) {
-    const records = recordsOf(load.recordBytes);
-    const topic = `load-${i}`;
-    const figures = await each(peers, async ({ address }) => {
-      await createTopicByJava(address, topic, load.partitions);
-      return produceByJava({ ...load, address, topic, records, perSecond: -1 });
+async function latencies(
+  peers: readonly Peer[],
+  options: BrokerBenchOptions,
+  say: (what: string, load: object, rounds: Rounds) => void,
+): Promise<void> {
+  for (const perSecond of options.rates) {
+    const rounds = await inTurn(peers, options.rounds, async ({ address }, round) => {
+      const topic = `latency-${perSecond}-${round}`;
+      await createTopic(address, topic, 1);
+      const load = { ...CODEC_LOAD, codec: 'none', address, topic, records: perSecond * LATENCY_SECONDS };
+      const { p50, p99, p999 } = await latencyByJava(load, perSecond);
+      await deleteTopic(address, topic);
+      return { p50Ms: p50, p99Ms: p99, p999Ms: p999 };
     });
-    say('produce', load, figures);
-    if (load.acks !== 'all') continue;
-    say('fetch', load, await each(peers, ({ address }) => consumeByJava(address, topic, records)));
+    say('latency', { ...CODEC_LOAD, perSecond }, rounds);
   }
-  for (const perSecond of [1_000, 10_000, 50_000]) {
-    const topic = `latency-${perSecond}`;
-    const load = { recordBytes: 1024, partitions: 1, acks: 'all' as const, codec: 'none' };
-    const figures = await each(peers, async ({ address }) => {
-      await createTopicByJava(address, topic, 1);
-      return produceByJava({ ...load, address, topic, records: perSecond * 10, perSecond });
-    });
-    say(`latency at ${perSecond}/s`, load, figures);
-  }
-  say('peak RSS, MB', {}, await each(peers, async ({ pid }) => usageOf(pid).peakRssMb), false);
-  for (const peer of peers) await peer.kill('SIGTERM');
-  for (const directory of directories) directory.remove();
+}
 
-  const startMs: Record<string, number> = {};
-  const recoveryMs: Record<string, number> = {};
+/** On empty directories, until a first request is answered. */
+async function startTimes(starts: readonly StartPeer[], rounds: number): Promise<Rounds> {
+  const out: Rounds = {};
+  for (let round = 0; round < rounds; round++) {
+    await withPeers(starts, async ([peer]) => noted(out, peer, idle(peer)), true);
+  }
+  return out;
+}
+
+const idle = ({ startMs, pid }: Peer): Figures => ({ startMs: Math.round(startMs), peakRssMb: usageOf(pid).peakRssMb });
+
+/** After kill −9 with so much log in one partition, until a first request is answered and until a consumer has read a record. */
+async function recoveries(
+  starts: readonly StartPeer[],
+  tool: LoadTool,
+  megabytes: number,
+  rounds: number,
+): Promise<Rounds> {
+  const out: Rounds = {};
+  const records = megabytes << 10;
   for (const start of starts) {
-    const times: number[] = [];
-    for (let run = 0; run < START_RUNS; run++) {
-      const directory = temporaryDirectory();
-      const started = performance.now();
-      const peer = await start(directory.path);
-      times.push(performance.now() - started);
-      await peer.kill('SIGKILL');
-      directory.remove();
-    }
     const directory = temporaryDirectory();
-    const peer = await start(directory.path);
-    startMs[peer.name] = Math.round(median(times));
-    await createTopicByJava(peer.address, 'big', 1);
-    const load = { recordBytes: 1024, acks: 'all' as const, codec: 'none', perSecond: -1 };
-    await produceByJava({ ...load, address: peer.address, topic: 'big', records: RECOVERY_BYTES / 1024 });
+    let peer = await start(directory.path);
+    const load = { address: peer.address, topic: 'big', partitions: 1, records };
+    await createTopic(peer.address, 'big', 1);
+    await tool.produce({ ...load, ...CODEC_LOAD, codec: 'none' });
+    for (let round = 0; round < rounds; round++) {
+      await peer.kill('SIGKILL');
+      const began = performance.now();
+      peer = await start(directory.path);
+      const { startMs, address } = peer;
+      await tool.fetch({ ...load, address, records: 1 });
+      noted(out, peer, { startMs: Math.round(startMs), readMs: Math.round(performance.now() - began) });
+    }
     await peer.kill('SIGKILL');
-    const started = performance.now();
-    const again = await start(directory.path);
-    await consumeByJava(again.address, 'big', 1);
-    recoveryMs[peer.name] = Math.round(performance.now() - started);
-    await again.kill('SIGKILL');
     directory.remove();
   }
-  say('start, ms', {}, startMs, false);
-  say('start after kill −9 with 1 GB of log until a consumer reads, ms', {}, recoveryMs, false);
+  return out;
 }
+
+type Rounds = Record<string, Figures[]>;
+
+/** Every round measures all peers, in the other order each time: none is always the first. */
+async function inTurn(
+  peers: readonly Peer[],
+  rounds: number,
+  measure: (peer: Peer, round: number) => Promise<Figures>,
+): Promise<Rounds> {
+  const out: Rounds = {};
+  for (let round = 0; round < rounds; round++) {
+    const order = round % 2 === 0 ? peers : [...peers].reverse();
+    for (const peer of order) noted(out, peer, await measure(peer, round));
+  }
+  return out;
+}
+
+function noted(rounds: Rounds, { name }: Peer, figures: Figures): void {
+  rounds[name] ??= [];
+  rounds[name].push(figures);
+}
+
+async function timed({ pid }: Peer, run: () => Promise<number>): Promise<Figures> {
+  const before = usageOf(pid).cpuSeconds;
+  const recordsPerSecond = await run();
+  return { recordsPerSecond, brokerCpuSeconds: usageOf(pid).cpuSeconds - before };
+}
+
+/** Runs with all of them up together, or one after the other. */
+async function withPeers(
+  starts: readonly StartPeer[],
+  run: (peers: readonly Peer[]) => Promise<void> | void,
+  oneByOne = false,
+): Promise<void> {
+  const groups = oneByOne ? starts.map((start) => [start]) : [starts];
+  for (const group of groups) {
+    const directory = temporaryDirectory();
+    const peers: Peer[] = [];
+    try {
+      for (const [at, start] of group.entries()) peers.push(await start(join(directory.path, String(at))));
+      await run(peers);
+    } finally {
+      for (const peer of peers) await peer.kill('SIGTERM');
+      rmSync(directory.path, { recursive: true, force: true });
+    }
+  }
+}
+
+/** Medians by peer, and how ours stands to Kafka's: above 1 is more of it, which is better for rates and worse for the rest. */
+function summary(what: string, { name: tool }: LoadTool, load: object, rounds: Rounds): Result {
+  const medians = (figures: readonly Figures[]): Figures =>
+    Object.fromEntries(Object.keys(figures[0]).map((name) => [name, rounded(median(figures.map((one) => one[name])))]));
+  const of = Object.fromEntries(Object.entries(rounds).map(([name, figures]) => [name, medians(figures)]));
+  const { streamline, kafka } = of;
+  const ratio =
+    kafka === undefined
+      ? {}
+      : {
+          ratio: Object.fromEntries(
+            Object.keys(streamline).map((name) => [name, rounded(streamline[name] / kafka[name])]),
+          ),
+        };
+  const counts = Object.values(rounds)[0].length;
+  return { bench: 'broker', what, ...load, tool, rounds: counts, ...of, ...ratio };
+}
+
+const rounded = (value: number): number => Number(value.toPrecision(3));

@@ -1,5 +1,6 @@
 import { run } from '../clients/programs.ts';
-import { javaClasspath } from '../support/java.ts';
+import { javaClasspath, prepareJava } from '../support/java.ts';
+import type { FetchLoad, LoadTool, ProduceLoad } from './broker-load.ts';
 
 const TOOLS = 'org.apache.kafka.tools';
 const MINUTES_10_MS = 600_000;
@@ -7,33 +8,47 @@ const MINUTES_10_MS = 600_000;
 const java = (main: string, args: readonly string[]): Promise<string> =>
   run('java', ['-Xmx512M', '-cp', javaClasspath(), `${TOOLS}.${main}`, ...args], '', MINUTES_10_MS);
 
-export interface ProduceLoad {
-  readonly address: string;
-  readonly topic: string;
-  readonly records: number;
-  readonly recordBytes: number;
-  readonly acks: '0' | '1' | 'all';
-  readonly codec: string;
-  /** Records a second; -1 for as fast as it goes. */
-  readonly perSecond: number;
+export interface LatencyMs {
+  readonly p50: number;
+  readonly p99: number;
+  readonly p999: number;
 }
 
-export interface ProduceFigures {
-  readonly recordsPerSecond: number;
-  readonly ms: { readonly p50: number; readonly p99: number; readonly p999: number };
+/** Apache Kafka's perf tools in a JVM of their own: the whole run counts, with the JVM's warming up, for every broker alike. */
+export const javaLoad: LoadTool = {
+  name: "Apache Kafka's perf tools",
+  prepare: prepareJava,
+  produce: async (load) => (await producerPerformance(load, -1)).recordsPerSecond,
+
+  async fetch({ address, topic, records }: FetchLoad) {
+    const out = await java('ConsumerPerformance', [
+      ...['--bootstrap-server', address, '--topic', topic, '--messages', String(records), '--timeout', '60000'],
+    ]);
+    const last = out.trim().split('\n').at(-1)?.split(', ') ?? [];
+    if (last.length < 10) throw new Error(`kafka-consumer-perf-test printed: ${out.slice(-300)}`);
+    // Of the fetching itself, without the group's start.
+    return Math.round(Number(last[9]));
+  },
+};
+
+/** Milliseconds from a record's send to its acknowledgement, at a rate; the producer gathers for linger.ms = 5, its default. */
+export async function latencyByJava(load: ProduceLoad, perSecond: number): Promise<LatencyMs> {
+  return (await producerPerformance(load, perSecond)).ms;
 }
 
-/** kafka-producer-perf-test in a JVM of its own: the whole run counts, with the JVM's warming up, for every broker alike. */
-export async function produceByJava(load: ProduceLoad): Promise<ProduceFigures> {
+async function producerPerformance(
+  { address, topic, records, recordBytes, acks, codec }: ProduceLoad,
+  perSecond: number,
+): Promise<{ recordsPerSecond: number; ms: LatencyMs }> {
   const properties = [
-    `bootstrap.servers=${load.address}`,
-    `acks=${load.acks}`,
-    `compression.type=${load.codec}`,
-    ...(load.acks === 'all' ? [] : ['enable.idempotence=false']),
+    `bootstrap.servers=${address}`,
+    `acks=${acks}`,
+    `compression.type=${codec}`,
+    ...(acks === 'all' ? [] : ['enable.idempotence=false']),
   ];
   const out = await java('ProducerPerformance', [
-    ...['--topic', load.topic, '--num-records', String(load.records), '--record-size', String(load.recordBytes)],
-    ...['--throughput', String(load.perSecond), '--producer-props', ...properties],
+    ...['--topic', topic, '--num-records', String(records), '--record-size', String(recordBytes)],
+    ...['--throughput', String(perSecond), '--producer-props', ...properties],
   ]);
   const last = out.trim().split('\n').at(-1) ?? '';
   const found = /([\d.]+) records\/sec .* ([\d.]+) ms 50th, [\d.]+ ms 95th, ([\d.]+) ms 99th, ([\d.]+) ms 99\.9th/.exec(
@@ -43,19 +58,3 @@ export async function produceByJava(load: ProduceLoad): Promise<ProduceFigures> 
   const [recordsPerSecond, p50, p99, p999] = found.slice(1).map(Number);
   return { recordsPerSecond: Math.round(recordsPerSecond), ms: { p50, p99, p999 } };
 }
-
-/** kafka-consumer-perf-test: records a second of the fetching itself, without the group's start. */
-export async function consumeByJava(address: string, topic: string, records: number): Promise<number> {
-  const out = await java('ConsumerPerformance', [
-    ...['--bootstrap-server', address, '--topic', topic, '--messages', String(records), '--timeout', '60000'],
-  ]);
-  const last = out.trim().split('\n').at(-1)?.split(', ') ?? [];
-  if (last.length < 10) throw new Error(`kafka-consumer-perf-test printed: ${out.slice(-300)}`);
-  return Math.round(Number(last[9]));
-}
-
-export const createTopicByJava = (address: string, topic: string, partitions: number): Promise<string> =>
-  java('TopicCommand', [
-    ...['--bootstrap-server', address, '--create', '--if-not-exists', '--topic', topic],
-    ...['--partitions', String(partitions)],
-  ]);

@@ -1,0 +1,68 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { run } from '../clients/programs.ts';
+import { root } from '../support/root.ts';
+import type { FetchLoad, LoadTool, ProduceLoad } from './broker-load.ts';
+
+/** The npm package that carries librdkafka's sources with its `examples/`. */
+const PACKAGE = 'node-rdkafka@3.6.1';
+const FOLDER = join(root, '.cache/librdkafka-perf');
+const SOURCES = join(FOLDER, 'node_modules/node-rdkafka/deps/librdkafka');
+const PROGRAM = join(SOURCES, 'examples/rdkafka_performance');
+const BUILD = [
+  ['./configure', '--disable-gssapi', '--disable-curl', '--disable-ssl'],
+  ['make', '-j2', '-C', 'src', 'librdkafka.a'],
+  ['make', '-C', 'examples', 'rdkafka_performance'],
+];
+const MINUTES_10_MS = 600_000;
+
+/** librdkafka's rdkafka_performance, built here once: the client that takes least of the machine from the broker. */
+export const rdkafkaLoad: LoadTool = {
+  name: 'rdkafka_performance',
+
+  prepare() {
+    if (existsSync(PROGRAM)) return undefined;
+    mkdirSync(FOLDER, { recursive: true });
+    writeFileSync(join(FOLDER, 'package.json'), '{"private":true}');
+    if (process.getuid?.() === 0) spawnSync('apt-get', ['install', '-y', 'libzstd-dev'], { stdio: 'ignore' });
+    const install = ['npm', 'install', '--ignore-scripts', '--no-audit', '--no-fund', PACKAGE];
+    for (const [at, [program, ...args]] of [install, ...BUILD].entries()) {
+      const done = spawnSync(program, args, {
+        cwd: at === 0 ? FOLDER : SOURCES,
+        stdio: 'ignore',
+        timeout: MINUTES_10_MS,
+      });
+      if (done.status !== 0) return `rdkafka_performance cannot be built: ${program} ${args.join(' ')} failed`;
+    }
+    return undefined;
+  },
+
+  async produce({ address, topic, partitions, records, recordBytes, acks, codec }: ProduceLoad) {
+    const out = await perform(address, topic, records, [
+      ...['-P', '-s', String(recordBytes), '-a', acks === 'all' ? '-1' : acks, '-z', codec],
+      ...(partitions === 1 ? ['-p', '0'] : []),
+    ]);
+    const found = /(\d+) delivered \(offset -?\d+, (\d+) failed\) in \d+ms: (\d+) msgs\/s/.exec(
+      lastLine(out, 'produced'),
+    );
+    if (found === null || Number(found[1]) < records || found[2] !== '0') {
+      throw new Error(`rdkafka_performance printed: ${out.slice(-400)}`);
+    }
+    return Number(found[3]);
+  },
+
+  async fetch({ address, topic, partitions, records }: FetchLoad) {
+    const which = Array.from({ length: partitions }, (_, index) => ['-p', String(index)]).flat();
+    const out = await perform(address, topic, records, ['-C', '-o', 'beginning', ...which]);
+    const found = /consumed in \d+ms: (\d+) msgs\/s/.exec(lastLine(out, 'consumed'));
+    if (found === null) throw new Error(`rdkafka_performance printed: ${out.slice(-400)}`);
+    return Number(found[1]);
+  },
+};
+
+const perform = (address: string, topic: string, records: number, args: readonly string[]): Promise<string> =>
+  run(PROGRAM, ['-b', address, '-t', topic, '-c', String(records), ...args], '', MINUTES_10_MS);
+
+/** It prints a line a second and a last one with the whole. */
+const lastLine = (out: string, word: string): string => out.split('\n').findLast((line) => line.includes(word)) ?? '';
