@@ -5,6 +5,7 @@ import type {
   Join,
   Plan,
   Scan,
+  Session,
   Sort,
   TopN,
   Values,
@@ -81,7 +82,9 @@ class Printer {
       case 'project':
         return `SELECT ${this.#project(plan.exprs)} ${this.#from(plan.input)}`;
       case 'window':
-        return this.#window(plan);
+        return plan.kind === 'cumulate' ? this.#cumulate(plan) : this.#window(plan);
+      case 'session':
+        return this.#session(plan);
       case 'aggregate':
         return this.#aggregate(plan);
       case 'join':
@@ -144,9 +147,41 @@ class Printer {
     const inner =
       `SELECT *, ${micros} - unnest(range(CAST(${rest} AS BIGINT), CAST(${sizeMicros} AS BIGINT), ` +
       `CAST(${slideMicros} AS BIGINT))) AS s ${this.#from(input)} WHERE t.c${timeColumn} IS NOT NULL`;
-    const make = type.kind === 'timestamp' ? 'make_timestamp' : 'make_timestamptz';
+    return this.#withBounds(plan, inner, ['t.s', `t.s + ${sizeMicros}`, `t.s + ${sizeMicros - 1000}`]);
+  }
+
+  /** A row d after the start of the greatest window around it lies in those that end at start + the next step after d, and each step on. */
+  #cumulate(plan: Window): string {
+    const { timeColumn, sizeMicros, slideMicros, offsetMicros, input } = plan;
+    const micros = `epoch_us(t.c${timeColumn})`;
+    const rest = `(((${micros} - ${offsetMicros}) % ${sizeMicros} + ${sizeMicros}) % ${sizeMicros})`;
+    const least = `${rest} - ${rest} % ${slideMicros} + ${slideMicros}`;
+    const inner =
+      `SELECT *, ${micros} - ${rest} AS s, unnest(range(CAST(${least} AS BIGINT), CAST(${sizeMicros + 1} AS BIGINT), ` +
+      `CAST(${slideMicros} AS BIGINT))) AS d ${this.#from(input)} WHERE t.c${timeColumn} IS NOT NULL`;
+    return this.#withBounds(plan, inner, ['t.s', 't.s + t.d', 't.s + t.d - 1000']);
+  }
+
+  /** A session begins where the row before is further away than the gap; the sessions are then numbered and their ends found. */
+  #session(plan: Session): string {
+    const { timeColumn, partitionBy, gapMicros, input } = plan;
+    const micros = `epoch_us(t.c${timeColumn})`;
+    const keys = partitionBy.map((column) => `t.c${column}`);
+    const by = keys.length === 0 ? '' : `PARTITION BY ${keys.join(', ')} `;
+    const before = `lag(${micros}) OVER (${by}ORDER BY ${micros})`;
+    const starts =
+      `SELECT *, CASE WHEN ${micros} - ${before} <= ${gapMicros} THEN 0 ELSE 1 END AS b ` +
+      `${this.#from(input)} WHERE t.c${timeColumn} IS NOT NULL`;
+    const numbered = `SELECT *, sum(t.b) OVER (${by}ORDER BY ${micros} RANGE UNBOUNDED PRECEDING) AS n FROM (${starts}) AS t`;
+    const one = `OVER (PARTITION BY ${[...keys, 't.n'].join(', ')})`;
+    const inner = `SELECT *, min(${micros}) ${one} AS s, max(${micros}) ${one} + ${gapMicros} AS e FROM (${numbered}) AS t`;
+    return this.#withBounds(plan, inner, ['t.s', 't.e', 't.e - 1000']);
+  }
+
+  #withBounds({ input, timeColumn }: Window | Session, inner: string, bounds: readonly string[]): string {
+    const make = input.schema[timeColumn].type.kind === 'timestamp' ? 'make_timestamp' : 'make_timestamptz';
     const width = input.schema.length;
-    const added = [0, sizeMicros, sizeMicros - 1000].map((more, i) => `${make}(t.s + ${more}) AS c${width + i}`);
+    const added = bounds.map((text, i) => `${make}(CAST(${text} AS BIGINT)) AS c${width + i}`);
     return `SELECT ${[...input.schema.map((_, i) => `t.c${i}`), ...added].join(', ')} FROM (${inner}) AS t`;
   }
 

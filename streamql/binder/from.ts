@@ -12,6 +12,8 @@ import { type BindContext, type Commons, findCommon } from './context.ts';
 import { bindBoolean, bindExpr, type ExprScope } from './expressions.ts';
 import { Scope, type ScopeColumn, suggestion } from './scope.ts';
 
+type WindowRef = Extract<TableRef, { kind: 'window' }>;
+
 export interface Bound {
   readonly plan: Plan;
   readonly scope: Scope;
@@ -86,7 +88,7 @@ export class FromBinder {
     return aliased(plan, name.text, alias);
   }
 
-  #window(ref: Extract<TableRef, { kind: 'window' }>): Bound {
+  #window(ref: WindowRef): Bound {
     const input = this.bind(ref.input);
     const { index } = input.scope.resolve([ref.time]);
     const time = input.plan.schema[index];
@@ -100,53 +102,10 @@ export class FromBinder {
         },
       );
     }
-    const isHop = ref.window === 'hop';
-    const most = isHop ? 3 : 2;
-    if (ref.intervals.length < most - 1 || ref.intervals.length > most) {
-      throw new StreamError(
-        'SQL_BIND',
-        `${ref.window.toUpperCase()} takes ${isHop ? 'slide and size' : 'a size'} and maybe an offset`,
-        {
-          at: ref.at,
-          hint: isHop
-            ? "HOP(t, ts, INTERVAL '2 seconds', INTERVAL '10 seconds')"
-            : "TUMBLE(t, ts, INTERVAL '10 seconds')",
-        },
-      );
-    }
-    const micros = ref.intervals.map((interval, i) => this.#interval(interval, i < most - 1));
-    const slideMicros = micros[0];
-    const sizeMicros = isHop ? micros[1] : micros[0];
-    if (sizeMicros / slideMicros > 10_000) {
-      throw new StreamError('SQL_LIMIT', 'each row would be in more than 10000 windows', {
-        at: ref.at,
-        hint: 'take a longer slide',
-      });
-    }
-    const offset = micros[most - 1] ?? 0;
-    const extra = ['window_start', 'window_end', 'window_time'].map((name) => ({
-      name,
-      type: time.type,
-      nullable: false,
-    }));
-    // Rows without a time are in no window.
-    const schema = input.plan.schema.map((column, i) => (i === index ? { ...column, nullable: false } : column));
-    const plan: Plan = {
-      op: 'window',
-      input: input.plan,
-      kind: ref.window as 'tumble' | 'hop',
-      timeColumn: index,
-      sizeMicros,
-      slideMicros,
-      offsetMicros: ((offset % slideMicros) + slideMicros) % slideMicros,
-      schema: [...schema, ...extra],
-    };
+    const partitionBy = ref.partitionBy.map((column) => input.scope.resolve([column]).index);
+    const plan = windowPlan(input.plan, { ...ref, timeColumn: index, partitionBy }, this.#context);
     const table = ref.input.kind === 'join' ? null : (input.scope.columns[0]?.table ?? null);
     return aliased(plan, table, ref.alias);
-  }
-
-  #interval(ast: AstExpr, positive: boolean): number {
-    return intervalMicros(ast, this.#context, positive);
   }
 
   #join(ref: JoinRef): Bound {
@@ -224,6 +183,58 @@ export class FromBinder {
     const scope = Scope.join(left.scope, right.scope, left.plan.schema.length, at);
     return { plan: joinOn(left.plan, right.plan, 'inner', []), scope };
   }
+}
+
+const WINDOW_COLUMNS = ['window_start', 'window_end', 'window_time'];
+/** The most windows that a row may be in. */
+const MAX_WINDOWS = 10_000;
+
+/** Example, and how many intervals before the offset (null: none is taken). */
+const WINDOW_CALLS: Readonly<Record<WindowRef['window'], { readonly intervals: number; readonly example: string }>> = {
+  tumble: { intervals: 1, example: "TUMBLE(t, ts, INTERVAL '10 seconds')" },
+  hop: { intervals: 2, example: "HOP(t, ts, INTERVAL '2 seconds', INTERVAL '10 seconds')" },
+  cumulate: { intervals: 2, example: "CUMULATE(t, ts, INTERVAL '1 minute', INTERVAL '1 hour')" },
+  session: { intervals: 1, example: "SESSION(t PARTITION BY k, ts, INTERVAL '5 minutes')" },
+};
+
+/** Appends the window's columns: for FROM TUMBLE(…) and its like, and for GROUP BY TUMBLE(…). */
+export function windowPlan(
+  input: Plan,
+  call: Pick<WindowRef, 'window' | 'intervals' | 'at'> & {
+    readonly timeColumn: number;
+    readonly partitionBy: readonly number[];
+  },
+  context: BindContext,
+): Plan {
+  const { window, at, timeColumn } = call;
+  const { intervals, example } = WINDOW_CALLS[window];
+  const most = window === 'session' ? intervals : intervals + 1;
+  if (call.intervals.length < intervals || call.intervals.length > most) {
+    const takes = { tumble: 'a size', hop: 'slide and size', cumulate: 'step and size', session: 'a gap' }[window];
+    const offset = window === 'session' ? '' : ' and maybe an offset';
+    throw new StreamError('SQL_BIND', `${window.toUpperCase()} takes ${takes}${offset}`, { at, hint: example });
+  }
+  const micros = call.intervals.map((interval, i) => intervalMicros(interval, context, i < intervals));
+  const { type } = input.schema[timeColumn];
+  // Rows without a time are in no window.
+  const kept = input.schema.map((column, i) => (i === timeColumn ? { ...column, nullable: false } : column));
+  const schema = [...kept, ...WINDOW_COLUMNS.map((name) => ({ name, type, nullable: false }))];
+  if (window === 'session')
+    return { op: 'session', input, timeColumn, partitionBy: call.partitionBy, gapMicros: micros[0], schema };
+  const [slideMicros] = micros;
+  const sizeMicros = micros[intervals - 1];
+  if (window === 'cumulate' && sizeMicros % slideMicros !== 0) {
+    throw new StreamError('SQL_BIND', 'the size of CUMULATE must be a whole number of steps', { at, hint: example });
+  }
+  if (sizeMicros / slideMicros > MAX_WINDOWS) {
+    throw new StreamError('SQL_LIMIT', `each row would be in more than ${MAX_WINDOWS} windows`, {
+      at,
+      hint: window === 'hop' ? 'take a longer slide' : 'take a longer step',
+    });
+  }
+  const period = window === 'cumulate' ? sizeMicros : slideMicros;
+  const offsetMicros = (((micros[intervals] ?? 0) % period) + period) % period;
+  return { op: 'window', input, kind: window, timeColumn, sizeMicros, slideMicros, offsetMicros, schema };
 }
 
 /** A constant interval in microseconds; a day is 24 hours. Refuses months, and when `positive` what is not. */

@@ -19,6 +19,7 @@ import { ExchangeOperator } from './operators/exchange.ts';
 import { JoinOperator } from './operators/join.ts';
 import { residualSelector } from './operators/join-residual.ts';
 import { OverOperator } from './operators/over.ts';
+import { SessionOperator } from './operators/session.ts';
 import { SetOperator } from './operators/set-op.ts';
 import { type Stage, StatelessOperator } from './operators/stateless.ts';
 import { TopNOperator } from './operators/topn.ts';
@@ -252,6 +253,8 @@ function operatorOf(plan: Plan, info: OperatorInfo, context: OperatorContext): O
       return new ValuesOperator(info, context, plan);
     case 'window':
       return new WindowOperator(info, context, plan);
+    case 'session':
+      return new SessionOperator(info, context, plan);
     case 'aggregate':
       return new AggregateOperator(info, context, plan, appends[0]);
     case 'join': {
@@ -352,6 +355,11 @@ function describe(plan: Plan, chain: readonly (Filter | Project)[]): { name: str
         name: plan.kind,
         detail: `${plan.input.schema[plan.timeColumn].name} size ${plan.sizeMicros / 1e6} s slide ${plan.slideMicros / 1e6} s`,
       };
+    case 'session': {
+      const by = plan.partitionBy.length === 0 ? '' : ` per ${names(plan.input.schema, plan.partitionBy)}`;
+      const time = plan.input.schema[plan.timeColumn].name;
+      return { name: 'session', detail: `${time} gap ${plan.gapMicros / 1e6} s${by}` };
+    }
     case 'topn': {
       const by = plan.partitionBy.length === 0 ? '' : ` per ${names(plan.input.schema, plan.partitionBy)}`;
       return { name: 'top-n', detail: `first ${plan.limit}${by}` };

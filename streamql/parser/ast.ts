@@ -227,12 +227,14 @@ export interface TableAlias {
 export type TableRef =
   | ({ readonly kind: 'table'; readonly name: Name; readonly alias: TableAlias | null } & Located)
   | ({ readonly kind: 'subquery'; readonly query: Query; readonly alias: TableAlias | null } & Located)
-  /** TUMBLE and HOP in both call forms. */
+  /** TUMBLE, HOP, CUMULATE and SESSION in all call forms; intervals in the order of the call with positions. */
   | ({
       readonly kind: 'window';
       readonly window: 'tumble' | 'hop' | 'cumulate' | 'session';
       readonly input: TableRef;
       readonly time: Name;
+      /** Of SESSION. */
+      readonly partitionBy: readonly Name[];
       readonly intervals: readonly AstExpr[];
       readonly alias: TableAlias | null;
     } & Located)

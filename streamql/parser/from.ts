@@ -1,14 +1,18 @@
+import { StreamError } from '../../src/lib/errors.ts';
 import type { AstExpr, Name, TableAlias, TableRef } from './ast.ts';
 import type { Cursor } from './cursor.ts';
 import { parseExpr, startsQuery } from './expressions.ts';
 import { NOT_A_BARE_ALIAS, RESERVED, RESERVED_BUT_FUNCTION } from './keywords.ts';
 import { parseNames } from './queries.ts';
 
-const WINDOWS = new Set(['tumble', 'hop']);
-/** Windows that have a grammar but no operator in this release. */
-const OTHER_WINDOWS: Readonly<Record<string, string>> = {
-  cumulate: 'use TUMBLE with the smallest step, and add the steps up in a view over it',
-  session: 'use TUMBLE or HOP',
+type WindowKind = Extract<TableRef, { kind: 'window' }>['window'];
+
+/** The intervals of each window by name, in the order of the call with positions. */
+const WINDOWS: Readonly<Record<WindowKind, readonly string[]>> = {
+  tumble: ['size', 'offset'],
+  hop: ['slide', 'size', 'offset'],
+  cumulate: ['step', 'size', 'offset'],
+  session: ['gap'],
 };
 const NOT_AN_ALIAS = new Set([
   'asof',
@@ -138,36 +142,115 @@ function parseTableName(cursor: Cursor): Name {
 
 type WindowRef = Extract<TableRef, { kind: 'window' }>;
 
-/** TUMBLE(TABLE t, DESCRIPTOR(ts), size [, offset]), HOP(…, slide, size [, offset]), and without TABLE and DESCRIPTOR. */
+/**
+ * TUMBLE(TABLE t, DESCRIPTOR(ts), size [, offset]) and its like, without TABLE and DESCRIPTOR, or with names:
+ * TUMBLE(DATA => TABLE t, TIMECOL => DESCRIPTOR(ts), SIZE => size).
+ */
 function parseWindow(cursor: Cursor): WindowRef {
   const { at, text, kind } = cursor.token;
-  if (kind === 'word' && Object.hasOwn(OTHER_WINDOWS, text))
-    throw cursor.unsupported(text.toUpperCase(), OTHER_WINDOWS[text]);
-  if (kind !== 'word' || !cursor.isSign('(', 1)) throw cursor.expected('TUMBLE or HOP', ['tumble', 'hop']);
-  if (!WINDOWS.has(text))
-    throw cursor.unsupported(`the function "${text}" in FROM`, 'TUMBLE and HOP are the table functions there are');
+  const names = Object.keys(WINDOWS);
+  if (kind !== 'word' || !cursor.isSign('(', 1)) throw cursor.expected('TUMBLE, HOP, CUMULATE or SESSION', names);
+  if (!names.includes(text)) {
+    throw cursor.unsupported(
+      `the function "${text}" in FROM`,
+      'TUMBLE, HOP, CUMULATE and SESSION are the table functions there are',
+    );
+  }
   cursor.next();
-  return cursor.parenthesized(() => {
-    if (cursor.isSign('=>', 1))
-      throw cursor.unsupported('a named argument', 'give table, time column and intervals in order');
-    const input = parseWindowInput(cursor);
-    cursor.expectSign(',', '"," and the time column');
-    const time = parseTimeColumn(cursor);
-    const intervals: AstExpr[] = [];
-    while (cursor.takeSign(',')) intervals.push(parseExpr(cursor));
-    return { kind: 'window', window: text as 'tumble' | 'hop', input, time, intervals, alias: null, at };
-  });
+  const window = text as WindowKind;
+  const parts = cursor.parenthesized(() =>
+    cursor.isSign('=>', 1) ? parseNamedArguments(cursor, window) : parseArguments(cursor, window),
+  );
+  return { kind: 'window', window, ...parts, alias: null, at };
 }
 
-function parseWindowInput(cursor: Cursor): TableRef {
+type WindowParts = Pick<WindowRef, 'input' | 'time' | 'partitionBy' | 'intervals'>;
+
+function parseArguments(cursor: Cursor, window: WindowKind): WindowParts {
+  const { input, partitionBy } = parseWindowInput(cursor, window);
+  cursor.expectSign(',', '"," and the time column');
+  const time = parseTimeColumn(cursor);
+  const intervals: AstExpr[] = [];
+  let keys = partitionBy;
+  while (cursor.takeSign(',')) {
+    // Calcite's SESSION(t, DESCRIPTOR(ts), DESCRIPTOR(key), gap).
+    if (window === 'session' && cursor.isWord('descriptor') && cursor.isSign('(', 1)) {
+      cursor.next();
+      keys = parseNames(cursor);
+    } else intervals.push(parseExpr(cursor));
+  }
+  return { input, time, partitionBy: keys, intervals };
+}
+
+function parseNamedArguments(cursor: Cursor, window: WindowKind): WindowParts {
+  const { at } = cursor;
+  const names = WINDOWS[window];
+  const intervals = new Map<string, AstExpr>();
+  let data: Pick<WindowParts, 'input' | 'partitionBy'> | undefined;
+  let time: Name | undefined;
+  cursor.list(() => {
+    const name = cursor.name('the name of an argument');
+    cursor.expectSign('=>', '"=>" and the argument');
+    if ((name.text === 'data' && data) || (name.text === 'timecol' && time) || intervals.has(name.text)) {
+      throw new StreamError('SQL_SYNTAX', `the argument ${name.text.toUpperCase()} comes twice`, { at: name.at });
+    }
+    if (name.text === 'data') data = parseWindowInput(cursor, window);
+    else if (name.text === 'timecol') time = parseTimeColumn(cursor);
+    else if (names.includes(name.text)) intervals.set(name.text, parseExpr(cursor));
+    else {
+      throw new StreamError('SQL_SYNTAX', `${window.toUpperCase()} has no argument ${name.text.toUpperCase()}`, {
+        at: name.at,
+        hint: `it has ${['data', 'timecol', ...names].map((known) => known.toUpperCase()).join(', ')}`,
+      });
+    }
+    return name;
+  });
+  const missing = ['data', 'timecol', ...names.filter((name) => name !== 'offset')].find((name) =>
+    name === 'data' ? data === undefined : name === 'timecol' ? time === undefined : !intervals.has(name),
+  );
+  if (missing !== undefined || data === undefined || time === undefined) {
+    throw new StreamError('SQL_SYNTAX', `the argument ${missing?.toUpperCase()} is missing`, { at });
+  }
+  const given = names.flatMap((name) => intervals.get(name) ?? []);
+  return { ...data, time, intervals: given };
+}
+
+function parseWindowInput(cursor: Cursor, window: WindowKind): Pick<WindowParts, 'input' | 'partitionBy'> {
+  const input = parseWindowTable(cursor);
+  const { at } = cursor;
+  if (!cursor.takeWord('partition')) return { input, partitionBy: [] };
+  if (window !== 'session') {
+    throw cursor.unsupported(`PARTITION BY in ${window.toUpperCase()}`, 'group by the column', at);
+  }
+  cursor.expectWord('by');
+  if (cursor.isSign('(')) return { input, partitionBy: parseNames(cursor) };
+  const partitionBy = [cursor.name('a column')];
+  while (isColumnAhead(cursor)) {
+    cursor.next();
+    partitionBy.push(cursor.name('a column'));
+  }
+  return { input, partitionBy };
+}
+
+/** Whether a comma is followed by one more column of PARTITION BY: the last name of all is the time column, or the next is an argument. */
+function isColumnAhead(cursor: Cursor): boolean {
+  if (!cursor.isSign(',') || !cursor.isSign(',', 2)) return false;
+  const after = cursor.peek(3);
+  if (after.kind === 'word' && after.text === 'descriptor') return true;
+  return (
+    (after.kind === 'word' || after.kind === 'quoted') &&
+    (cursor.isSign(',', 4) || cursor.isSign('=>', 4)) &&
+    after.text !== 'interval'
+  );
+}
+
+function parseWindowTable(cursor: Cursor): TableRef {
   const { at } = cursor;
   const hasTable = cursor.takeWord('table');
   if (cursor.isSign('(')) return cursor.nested(() => parseTable(cursor));
   if (!hasTable && cursor.token.kind === 'word' && cursor.isSign('(', 1))
     return cursor.nested(() => parseTable(cursor));
-  const name = parseTableName(cursor);
-  if (cursor.isWord('partition')) throw cursor.unsupported('PARTITION BY in a window', 'group by the column');
-  return { kind: 'table', name, alias: null, at };
+  return { kind: 'table', name: parseTableName(cursor), alias: null, at };
 }
 
 function parseTimeColumn(cursor: Cursor): Name {

@@ -54,6 +54,16 @@ export function timeBoundsOf(plan: Plan): TimeBounds {
         .set(start + 1, by(-1))
         .set(start + 2, by(999));
     }
+    // A row may merge sessions and so take back rows of any age, but only of sessions that end no earlier than its time.
+    case 'session': {
+      const time = timeBoundsOf(plan.input).get(plan.timeColumn);
+      if (time === undefined) return NONE;
+      const end = plan.input.schema.length + 1;
+      return new Map([
+        [end, time],
+        [end + 1, { lagMicros: time.lagMicros + 1000, firm: time.firm }],
+      ]);
+    }
     case 'aggregate': {
       const input = timeBoundsOf(plan.input);
       return boundsOf(plan.groupBy.map((column) => input.get(column)));

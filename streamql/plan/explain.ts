@@ -43,9 +43,16 @@ function describe(plan: Plan): string {
     }
     case 'window': {
       const time = plan.input.schema[plan.timeColumn].name;
-      const slide = plan.kind === 'hop' ? `, slide ${duration(plan.slideMicros)}` : '';
+      const step = { tumble: '', hop: ', slide ', cumulate: ', step ' }[plan.kind];
+      const slide = step === '' ? '' : `${step}${duration(plan.slideMicros)}`;
       const offset = plan.offsetMicros === 0 ? '' : `, offset ${duration(plan.offsetMicros)}`;
-      return `${plan.kind === 'hop' ? 'Hop' : 'Tumble'} on ${time}, size ${duration(plan.sizeMicros)}${slide}${offset}`;
+      const name = { tumble: 'Tumble', hop: 'Hop', cumulate: 'Cumulate' }[plan.kind];
+      return `${name} on ${time}, size ${duration(plan.sizeMicros)}${slide}${offset}`;
+    }
+    case 'session': {
+      const by = plan.partitionBy.map((column) => plan.input.schema[column].name).join(', ');
+      const time = plan.input.schema[plan.timeColumn].name;
+      return `Session on ${time}, gap ${duration(plan.gapMicros)}${by === '' ? '' : ` by ${by}`}`;
     }
     case 'aggregate': {
       const name = (column: number): string => plan.input.schema[column].name;

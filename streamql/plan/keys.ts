@@ -25,8 +25,11 @@ export function keyOf(plan: Plan, keyOfScan: (scan: Scan) => readonly number[] |
       const key = of(plan.input);
       const start = plan.input.schema.length;
       if (key === null) return null;
-      return plan.kind === 'tumble' ? key : [...key, start];
+      if (plan.kind === 'tumble') return key;
+      return [...key, plan.kind === 'hop' ? start : start + 1];
     }
+    case 'session':
+      return of(plan.input);
     case 'aggregate':
       return plan.groupBy.map((_, i) => i);
     case 'distinct':

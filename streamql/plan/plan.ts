@@ -12,6 +12,7 @@ export type Plan =
   | Filter
   | Project
   | Window
+  | Session
   | Aggregate
   | Join
   | AsofJoin
@@ -69,18 +70,32 @@ export interface Project extends Node {
 }
 
 /**
- * TUMBLE and HOP: each input row comes once per window that contains it, with window_start, window_end and window_time
+ * TUMBLE, HOP and CUMULATE: each input row comes once per window that contains it, with window_start, window_end and window_time
  * (= end − 1 ms, as Flink) appended, of the time column's type. Rows whose time is NULL are left out.
- * A row at t is in windows [s, s + size) with s ≡ offset mod slide; TUMBLE is slide = size.
+ * A row at t is in windows [s, s + size) with s ≡ offset mod slide; TUMBLE is slide = size. CUMULATE: in windows [s, s + n · slide) with
+ * s ≡ offset mod size, for the n from 1 to size / slide that reach beyond t.
  */
 export interface Window extends Node {
   readonly op: 'window';
   readonly input: Plan;
-  readonly kind: 'tumble' | 'hop';
+  readonly kind: 'tumble' | 'hop' | 'cumulate';
   readonly timeColumn: number;
   readonly sizeMicros: number;
   readonly slideMicros: number;
   readonly offsetMicros: number;
+}
+
+/**
+ * SESSION: rows of a partition that follow one another by no more than the gap are in one session, [first, last + gap), whose bounds and
+ * window_time are appended as for Window. A row exactly a gap after the last still belongs to it, as in Flink. Rows without a time are
+ * left out.
+ */
+export interface Session extends Node {
+  readonly op: 'session';
+  readonly input: Plan;
+  readonly timeColumn: number;
+  readonly partitionBy: readonly number[];
+  readonly gapMicros: number;
 }
 
 /** Output: the group columns (`groupBy`, input positions), then one column per aggregate. No `groupBy` = one row, always. */

@@ -1,4 +1,4 @@
-import type { Aggregate, AsofJoin, Expr, Join, Over, Plan, TopN, Union } from '../plan/plan.ts';
+import type { Aggregate, AsofJoin, Expr, Join, Over, Plan, Session, TopN, Union } from '../plan/plan.ts';
 import { aggregateColumns, columnRef, columnsUsed, moveAggregate, remap } from '../plan/walk.ts';
 
 /** A plan that kept at least the wanted columns, and where each kept column now stands (−1: gone). */
@@ -72,6 +72,8 @@ function prune(plan: Plan, wanted: ReadonlySet<number>): Pruned {
         at: [...input.at, ...own],
       };
     }
+    case 'session':
+      return pruneSession(plan, wanted);
     case 'aggregate':
       return pruneAggregate(plan, wanted);
     case 'join':
@@ -97,6 +99,20 @@ function prune(plan: Plan, wanted: ReadonlySet<number>): Pruned {
       return { plan: { ...plan, input: input.plan, orderBy, schema: input.plan.schema }, at: input.at };
     }
   }
+}
+
+function pruneSession(plan: Session, wanted: ReadonlySet<number>): Pruned {
+  const width = plan.input.schema.length;
+  const used = new Set([plan.timeColumn, ...plan.partitionBy, ...[...wanted].filter((column) => column < width)]);
+  const input = prune(plan.input, used);
+  const own = [0, 1, 2].map((i) => input.plan.schema.length + i);
+  const timeColumn = input.at[plan.timeColumn];
+  const partitionBy = plan.partitionBy.map((column) => input.at[column]);
+  const schema = input.plan.schema.map((column, i) => (i === timeColumn ? { ...column, nullable: false } : column));
+  return {
+    plan: { ...plan, input: input.plan, timeColumn, partitionBy, schema: [...schema, ...plan.schema.slice(width)] },
+    at: [...input.at, ...own],
+  };
 }
 
 const ascending = (columns: Iterable<number>): number[] => [...columns].sort((a, b) => a - b);

@@ -24,6 +24,7 @@ export function pushFilter(plan: Plan): Plan | undefined {
       // Without groups there is a row even when all input is filtered away.
       return pushTerms(plan, (column) => input.groupBy[column] ?? null);
     case 'over':
+    case 'session':
     case 'topn':
       return pushTerms(plan, (column) => (input.partitionBy.includes(column) ? column : null));
     case 'join':

@@ -15,6 +15,7 @@ import type {
   Over,
   OverCall,
   Plan,
+  Session,
   SortKey,
   TopN,
   Window,
@@ -42,6 +43,8 @@ export function runPlan(plan: Plan, tables: Tables): Row[] {
       return run(plan.input).map((row) => plan.exprs.map((expr) => evaluate(expr, row)));
     case 'window':
       return run(plan.input).flatMap((row) => windowsOf(plan, row));
+    case 'session':
+      return runSession(plan, run(plan.input));
     case 'aggregate':
       return runAggregate(plan, run(plan.input));
     case 'join':
@@ -107,12 +110,32 @@ function windowsOf(plan: Window, row: Row): Row[] {
   const t = BigInt(time as number);
   const slide = BigInt(plan.slideMicros);
   const size = BigInt(plan.sizeMicros);
-  const rest = (((t - BigInt(plan.offsetMicros)) % slide) + slide) % slide;
+  const period = plan.kind === 'cumulate' ? size : slide;
+  const rest = (((t - BigInt(plan.offsetMicros)) % period) + period) % period;
   const out: Row[] = [];
-  for (let start = t - rest; start > t - size; start -= slide) {
-    out.push([...row, ...[start, start + size, start + size - 1000n].map(canonicalInteger)]);
-  }
+  const add = (start: bigint, end: bigint) => {
+    if (start <= t && t < end) out.push([...row, ...[start, end, end - 1000n].map(canonicalInteger)]);
+  };
+  if (plan.kind === 'cumulate') for (let end = slide; end <= size; end += slide) add(t - rest, t - rest + end);
+  else for (let start = t - rest; start > t - size; start -= slide) add(start, start + size);
   return out;
+}
+
+function runSession(plan: Session, rows: readonly Row[]): Row[] {
+  const timed = rows.filter((row) => row[plan.timeColumn] !== null);
+  const timeOf = (row: Row): number => row[plan.timeColumn] as number;
+  return [...groupRows(timed, [], plan.partitionBy).values()].flatMap((group) => {
+    const sorted = [...group].sort((a, b) => timeOf(a) - timeOf(b));
+    const sessions: Row[][] = [];
+    sorted.forEach((row, i) => {
+      if (i === 0 || timeOf(row) - timeOf(sorted[i - 1]) > plan.gapMicros) sessions.push([]);
+      sessions[sessions.length - 1].push(row);
+    });
+    return sessions.flatMap((session) => {
+      const end = timeOf(session[session.length - 1]) + plan.gapMicros;
+      return session.map((row) => [...row, timeOf(session[0]), end, end - 1000]);
+    });
+  });
 }
 
 function runAggregate(plan: Aggregate, rows: readonly Row[]): Row[] {

@@ -6,15 +6,16 @@ import type { Window } from '../../plan/plan.ts';
 import { OperatorBase, type OperatorContext, type OperatorInfo } from './base.ts';
 
 /** window_time is the last millisecond of the window, as in Flink. */
-const LAST_MILLISECOND = 1000;
+export const LAST_MILLISECOND = 1000;
 
-/** TUMBLE and HOP: each row once per window that contains its time. Stateless. */
+/** TUMBLE, HOP and CUMULATE: each row once per window that contains its time. Stateless. */
 export class WindowOperator extends OperatorBase {
   readonly #time: number;
   readonly #type: SqlType;
   readonly #size: number;
   readonly #slide: number;
   readonly #offset: number;
+  readonly #cumulates: boolean;
 
   constructor(info: OperatorInfo, context: OperatorContext, plan: Window) {
     super(info, context);
@@ -23,6 +24,7 @@ export class WindowOperator extends OperatorBase {
     this.#size = plan.sizeMicros;
     this.#slide = plan.slideMicros;
     this.#offset = plan.offsetMicros;
+    this.#cumulates = plan.kind === 'cumulate';
     assert(isExact64(this.#type), 'a window needs a timestamp');
     assert(this.#size > 0 && this.#slide > 0, 'a window has a positive size and slide');
   }
@@ -38,30 +40,42 @@ export class WindowOperator extends OperatorBase {
     const most = batch.length * Math.max(1, Math.ceil(this.#size / this.#slide));
     const rows = new Int32Array(most);
     const starts = new Float64Array(most);
+    const ends = new Float64Array(most);
+    const period = this.#cumulates ? this.#size : this.#slide;
     let count = 0;
     for (let row = 0; row < batch.length; row++) {
       if (nulls !== null && nulls[row] === 1) continue;
       const time = values[row];
-      const sinceSlide = (time - this.#offset) % this.#slide;
-      let start = time - (sinceSlide < 0 ? sinceSlide + this.#slide : sinceSlide);
+      const rest = (time - this.#offset) % period;
+      const sinceStart = rest < 0 ? rest + period : rest;
+      let start = time - sinceStart;
       if (!Number.isSafeInteger(start + this.#size) || !Number.isSafeInteger(start - this.#size)) {
         this.#pushExact(batch, column);
         return;
       }
-      for (; start > time - this.#size; start -= this.#slide) {
-        rows[count] = row;
-        starts[count++] = start;
+      if (this.#cumulates) {
+        for (
+          let size = sinceStart - (sinceStart % this.#slide) + this.#slide;
+          size <= this.#size;
+          size += this.#slide
+        ) {
+          rows[count] = row;
+          starts[count] = start;
+          ends[count++] = start + size;
+        }
+      } else {
+        for (; start > time - this.#size; start -= this.#slide) {
+          rows[count] = row;
+          starts[count] = start;
+          ends[count++] = start + this.#size;
+        }
       }
     }
-    const ends = new Float64Array(count);
     const times = new Float64Array(count);
-    for (let i = 0; i < count; i++) {
-      ends[i] = starts[i] + this.#size;
-      times[i] = ends[i] - LAST_MILLISECOND;
-    }
+    for (let i = 0; i < count; i++) times[i] = ends[i] - LAST_MILLISECOND;
     this.#emitRows(batch, rows, count, [
       new PlainColumn(this.#type, count, starts.subarray(0, count), null),
-      new PlainColumn(this.#type, count, ends, null),
+      new PlainColumn(this.#type, count, ends.subarray(0, count), null),
       new PlainColumn(this.#type, count, times, null),
     ]);
   }
@@ -70,16 +84,24 @@ export class WindowOperator extends OperatorBase {
   #pushExact(batch: Batch, column: Column): void {
     const [size, slide, offset] = [BigInt(this.#size), BigInt(this.#slide), BigInt(this.#offset)];
     const rows: number[] = [];
+    const period = this.#cumulates ? size : slide;
     const bounds = [0, 1, 2].map(() => new ColumnBuilder(this.#type, batch.length));
+    const add = (row: number, start: bigint, end: bigint): void => {
+      rows.push(row);
+      bounds[0].push(canonicalInteger(start));
+      bounds[1].push(canonicalInteger(end));
+      bounds[2].push(canonicalInteger(end - BigInt(LAST_MILLISECOND)));
+    };
     for (let row = 0; row < batch.length; row++) {
       if (column.nulls !== null && column.nulls[row] === 1) continue;
       const time = BigInt(column.values[row] as number | bigint);
-      const sinceSlide = (((time - offset) % slide) + slide) % slide;
-      for (let start = time - sinceSlide; start > time - size; start -= slide) {
-        rows.push(row);
-        bounds[0].push(canonicalInteger(start));
-        bounds[1].push(canonicalInteger(start + size));
-        bounds[2].push(canonicalInteger(start + size - BigInt(LAST_MILLISECOND)));
+      const sinceStart = (((time - offset) % period) + period) % period;
+      const start = time - sinceStart;
+      if (this.#cumulates) {
+        const least = sinceStart - (sinceStart % slide) + slide;
+        for (let end = start + least; end <= start + size; end += slide) add(row, start, end);
+      } else {
+        for (let from = start; from > time - size; from -= slide) add(row, from, from + size);
       }
     }
     this.#emitRows(

@@ -111,6 +111,8 @@ describe('statements', () => {
     "SELECT * FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '10' SECOND)) AS w",
     "SELECT * FROM TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '10' SECOND) w",
     "SELECT * FROM TUMBLE(t, ts, INTERVAL '10 seconds') w",
+    "SELECT * FROM TUMBLE(DATA => TABLE t, TIMECOL => DESCRIPTOR(ts), SIZE => INTERVAL '10' SECOND) w",
+    "SELECT * FROM TABLE(TUMBLE(SIZE => INTERVAL '10' SECOND, TIMECOL => ts, DATA => t)) w",
   ])('windows in each call form: %s', (text) => {
     const expr = {
       kind: 'window',
@@ -120,6 +122,28 @@ describe('statements', () => {
       alias: { name: { text: 'w' } },
     };
     expect(parseStatements(text)).toMatchObject([{ query: { body: { from: [expr] } } }]);
+  });
+
+  test.each([
+    ["SESSION(TABLE t PARTITION BY a, b, DESCRIPTOR(ts), INTERVAL '1' MINUTE)", ['a', 'b']],
+    ["SESSION(t PARTITION BY (a, b), ts, INTERVAL '1 minute')", ['a', 'b']],
+    ["SESSION(t PARTITION BY a, b, ts, INTERVAL '1 minute')", ['a', 'b']],
+    ["SESSION(t PARTITION BY a, ts, INTERVAL '1 minute')", ['a']],
+    ["SESSION(t, DESCRIPTOR(ts), DESCRIPTOR(a), INTERVAL '1 minute')", ['a']],
+    ["SESSION(t, ts, INTERVAL '1 minute')", []],
+    ["SESSION(DATA => TABLE t PARTITION BY a, b, TIMECOL => DESCRIPTOR(ts), GAP => INTERVAL '1' MINUTE)", ['a', 'b']],
+  ])('the keys of a session: %s', (call, keys) => {
+    expect(parseStatements(`SELECT * FROM ${call}`)).toMatchObject([
+      {
+        query: {
+          body: {
+            from: [
+              { window: 'session', partitionBy: keys.map((text) => ({ text })), time: { text: 'ts' }, intervals: [{}] },
+            ],
+          },
+        },
+      },
+    ]);
   });
 
   test('windows over a subquery, and HOP', () => {
@@ -151,7 +175,9 @@ describe('what is wrong has a place and a hint', () => {
     ['SELECT a::timestamp(3) FROM t', 'SQL_UNSUPPORTED', '1:11', 'date_trunc'],
     ['SELECT a FROM t EMIT ON WINDOW CLOSE', 'SQL_UNSUPPORTED', '1:17', 'leave it out'],
     ['CREATE MATERIALIZED VIEW v AS SELECT a FROM t EMIT FINAL', 'SQL_UNSUPPORTED', '1:47', 'leave it out'],
-    ["SELECT * FROM CUMULATE(t, ts, INTERVAL '1 s', INTERVAL '2 s')", 'SQL_UNSUPPORTED', '1:15', 'TUMBLE'],
+    ["SELECT * FROM TUMBLE(t PARTITION BY a, ts, INTERVAL '2 s')", 'SQL_UNSUPPORTED', '1:24', 'group by'],
+    ["SELECT * FROM TUMBLE(DATA => TABLE t, SIZE => INTERVAL '1 s')", 'SQL_SYNTAX', '1:22', ''],
+    ["SELECT * FROM TUMBLE(DATA => TABLE t, GAP => INTERVAL '1 s')", 'SQL_SYNTAX', '1:39', 'TIMECOL, SIZE'],
     ['SELECT * FROM t MATCH_RECOGNIZE (x)', 'SQL_UNSUPPORTED', '1:17', ''],
     ['SELECT * FROM a ASOF FULL JOIN b ON true', 'SQL_UNSUPPORTED', '1:22', ''],
     ['SELECT * FROM s.t', 'SQL_UNSUPPORTED', '1:15', 'one schema'],
