@@ -39,6 +39,7 @@ export function partitioningOf(plan: Plan): readonly Spread[] {
       return inputsOf(plan).map(byRow);
     case 'topn':
     case 'over':
+    case 'session':
       return [byKeys(plan.partitionBy)];
   }
 }
@@ -78,6 +79,7 @@ export function spreadOf(plan: Plan, inputs: readonly Spread[]): Spread {
     case 'distinct':
     case 'topn':
     case 'over':
+    case 'session':
     case 'sort':
     case 'asof':
       return inputs[0];

@@ -64,6 +64,15 @@ export function stateGrowth(plan: Plan): StateGrowth | null {
             `for the first rows of a partition filter ROW_NUMBER() <= n; ${BOUND_IT}`,
           )
         : held(plan, 'the rows of all partitions');
+    case 'session': {
+      if (rowsOf(plan.input) !== 'all') return held(plan, 'the rows of all sessions');
+      if (timeBoundsOf(plan.input).get(plan.timeColumn)?.firm)
+        return { bound: 'keys', reason: 'the rows of sessions that the watermark has not passed', fix: '' };
+      return unbounded(
+        `keeps every row of ${leavesText(plan)}: late rows may still change any session`,
+        `declare a WATERMARK, with late = 'drop'; ${BOUND_IT}`,
+      );
+    }
     case 'topn': {
       if (changelogOf(plan.input) !== 'append' && rowsOf(plan.input) === 'all')
         return unbounded(`keeps every row of ${leavesText(plan)}: its input takes rows back`, BOUND_IT);
@@ -189,6 +198,7 @@ function isGrowing(plan: Plan, column: number): boolean {
     case 'values':
       return false;
     case 'window':
+    case 'session':
       return column >= plan.input.schema.length || isGrowing(plan.input, column);
     case 'project':
       return isMoment(plan, column) && columnsOf(plan.exprs[column]).some((inner) => isGrowing(plan.input, inner));
