@@ -108,8 +108,21 @@ const duckdbPad = (name: string, [a, n, fill]: readonly string[]): string =>
 
 function splitPart(value: string, delimiter: string, field: number): string {
   if (field === 0) throw new StreamError('VALUE_DOMAIN', 'split_part: fields count from 1, or from −1 backwards');
-  const parts = delimiter === '' ? [value] : value.split(delimiter);
-  return (field > 0 ? parts[field - 1] : parts[parts.length + field]) ?? '';
+  if (delimiter === '') return field === 1 || field === -1 ? value : '';
+  const { length } = delimiter;
+  if (field > 0) {
+    let from = 0;
+    for (let n = 1; n < field; n++) {
+      const at = value.indexOf(delimiter, from);
+      if (at < 0) return '';
+      from = at + length;
+    }
+    const to = value.indexOf(delimiter, from);
+    return value.slice(from, to < 0 ? undefined : to);
+  }
+  // From the end fields are still those that cutting from the beginning gives.
+  const parts = value.split(delimiter);
+  return parts[parts.length + field] ?? '';
 }
 
 const hash = (algorithm: string) => (value: string) => createHash(algorithm).update(value, 'utf8').digest('hex');

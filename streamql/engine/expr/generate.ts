@@ -33,6 +33,8 @@ export class Generator {
   readonly #columns = new Map<number, Piece>();
   #lines: string[] = [];
   #names = 0;
+  /** What was computed, by the expression's text: one map for each block of the generated code that is open, since a name holds in its block. */
+  readonly #computed: Map<string, Piece>[] = [new Map()];
 
   constructor(forms: readonly ColumnForm[]) {
     this.#forms = forms;
@@ -43,7 +45,30 @@ export class Generator {
     return this.#lines.splice(0).join('\n');
   }
 
+  /** An expression that was computed before, where control has come through, is not computed again. */
   value(expr: Expr): Piece {
+    const key = expr.op === 'column' || expr.op === 'literal' ? undefined : meaningOf(expr);
+    if (key === undefined) return this.#compute(expr);
+    for (const block of this.#computed) {
+      const known = block.get(key);
+      if (known !== undefined) return known;
+    }
+    const piece = this.#compute(expr);
+    this.#computed[this.#computed.length - 1].set(key, piece);
+    return piece;
+  }
+
+  #open(text: string): void {
+    this.#lines.push(`${text} {`);
+    this.#computed.push(new Map());
+  }
+
+  #close(): void {
+    this.#lines.push('}');
+    this.#computed.pop();
+  }
+
+  #compute(expr: Expr): Piece {
     const test = byteTestOf(expr);
     if (test !== undefined && this.#forms[test.column].bytes) return this.#bytes(test);
     switch (expr.op) {
@@ -159,7 +184,7 @@ export class Generator {
     const decided = op === 'and' ? 'false' : 'true';
     const result = this.#variable(op === 'and' ? 'true' : 'false');
     const label = `l${this.#names++}`;
-    this.#lines.push(`${label}: {`);
+    this.#open(`${label}:`);
     let nullable = false;
     for (const arg of args) {
       const piece = this.value(arg);
@@ -167,7 +192,7 @@ export class Generator {
       if (piece.nullable) this.#lines.push(`if (${piece.text} === null) ${result} = null;`);
       nullable ||= piece.nullable;
     }
-    this.#lines.push('}');
+    this.#close();
     return { text: result, nullable };
   }
 
@@ -234,13 +259,16 @@ export class Generator {
     let nullable = false;
     for (const { when, then } of branches) {
       const condition = this.value(when);
-      this.#lines.push(`if (${condition.text} === true) {`);
+      this.#open(`if (${condition.text} === true)`);
       const value = this.value(then);
-      this.#lines.push(`${result} = ${value.text};`, '} else {');
+      this.#lines.push(`${result} = ${value.text};`);
+      this.#close();
+      this.#open('else');
       nullable ||= value.nullable;
     }
     const last = this.value(otherwise);
-    this.#lines.push(`${result} = ${last.text};`, '}'.repeat(branches.length));
+    this.#lines.push(`${result} = ${last.text};`);
+    for (const _ of branches) this.#close();
     return { text: result, nullable: nullable || last.nullable };
   }
 
@@ -253,10 +281,10 @@ export class Generator {
       this.#lines.push(`${result} = ${piece.text};`);
       nullable = piece.nullable;
       if (!nullable) break;
-      this.#lines.push(`if (${result} === null) {`);
+      this.#open(`if (${result} === null)`);
       open++;
     }
-    this.#lines.push('}'.repeat(open));
+    for (; open > 0; open--) this.#close();
     return { text: result, nullable };
   }
 
@@ -285,6 +313,21 @@ export class Generator {
       piece.nullable || ((safe || arg.type.kind === 'jsonb') && free === undefined),
     );
   }
+}
+
+/** Equal for expressions that have one value; undefined for what may have another each time, such as random(). */
+function meaningOf(expr: Expr): string | undefined {
+  let fixed = true;
+  const text = JSON.stringify(expr, (_, part: unknown) => {
+    if (typeof part === 'bigint') return { bigint: part.toString() };
+    if (typeof part === 'number' && (Object.is(part, -0) || !Number.isFinite(part)))
+      return { number: Object.is(part, -0) ? '-0' : `${part}` };
+    if (part instanceof Uint8Array) return { bytes: Buffer.from(part).toString('hex') };
+    if (typeof part === 'object' && part !== null && (part as Expr).op === 'call')
+      fixed &&= FUNCTIONS.get((part as Expr & { op: 'call' }).fn)?.deterministic !== false;
+    return part;
+  });
+  return fixed ? text : undefined;
 }
 
 const INTEGERS = ['smallint', 'integer', 'bigint'];
