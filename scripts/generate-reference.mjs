@@ -1,4 +1,4 @@
-// Writes docs/reference/{errors,settings,http,functions}.md from the tables that the code uses. Run by `npm run docs`.
+// Writes docs/reference/{errors,settings,topics,broker,http,functions}.md from the tables that the code uses. Run by `npm run docs`.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -14,6 +14,8 @@ const [
   { AGGREGATES },
   { exampleOf },
   { WINDOW_FUNCTIONS },
+  { BROKER_CONFIG, GROUP_CONFIG, isFixed },
+  { BROKER_DEFAULTS },
 ] = await Promise.all([
   built('src/lib/errors.js'),
   built('src/config.js'),
@@ -24,6 +26,8 @@ const [
   built('streamql/functions/aggregates.js'),
   built('streamql/functions/examples.js'),
   built('streamql/functions/window-functions.js'),
+  built('src/broker/broker-config-rows.js'),
+  built('src/broker/broker-settings.js'),
 ]);
 
 const cell = (text) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
@@ -64,6 +68,31 @@ write('topics.md', [
   '| --- | --- | --- | --- | --- |',
   ...TOPIC_CONFIG.map(
     (row) => `| \`${row.name}\` | ${row.type} | ${row.default} | ${cell(row.allowed)} | ${cell(row.doc)} |`,
+  ),
+]);
+write('broker.md', [
+  '# Settings of the broker and of groups',
+  '',
+  'As Kafka names and counts them. Those of the broker are changed while it runs by IncrementalAlterConfigs (`kafka-configs --alter --entity-type brokers`), for the',
+  'one broker (`--entity-name 1`) or as the default of all (`--entity-default`): the first goes before the second, that before what the server was started with. A change is',
+  'durable and holds at once. What is not listed, or has one value only, is refused.',
+  '',
+  '| setting | type | default | must be | meaning |',
+  '| --- | --- | --- | --- | --- |',
+  ...BROKER_CONFIG.map(
+    (row) =>
+      `| \`${row.name}\` | ${row.type} | ${row.default} | ${isFixed(row) ? 'cannot be changed' : cell(row.allowed)} | ${cell(row.doc)} |`,
+  ),
+  '',
+  '## Groups of the consumer protocol',
+  '',
+  "Set for a single group (`kafka-configs --alter --entity-type groups --entity-name NAME`), in place of the broker's setting.",
+  '',
+  '| setting | between, unless the broker is told otherwise | meaning |',
+  '| --- | --- | --- |',
+  ...GROUP_CONFIG.map(
+    ({ name, least, most, doc }) =>
+      `| \`${name}\` | ${BROKER_DEFAULTS[least]} and ${BROKER_DEFAULTS[most]} | ${cell(doc)} |`,
   ),
 ]);
 write('http.md', [

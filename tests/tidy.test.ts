@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { BROKER_CONFIG, GROUP_CONFIG } from '../src/broker/broker-config-rows.ts';
 import { SETTINGS } from '../src/config.ts';
 import { ERRORS } from '../src/lib/errors.ts';
 import { ROUTES } from '../src/server/server.ts';
@@ -123,8 +124,17 @@ describe('documentation', () => {
   });
 
   test('docs/reference/topics.md has a row for every topic setting and no other', () => {
-    const documented = [...read('docs/reference/topics.md').matchAll(/^\| `([a-z.]+)` \|/gm)].map((match) => match[1]);
+    const documented = [...read('docs/reference/topics.md').matchAll(/^\| `([a-z0-9.]+)` \|/gm)].map(
+      (match) => match[1],
+    );
     expect(documented).toEqual(TOPIC_CONFIG.map(({ name }) => name));
+  });
+
+  test('docs/reference/broker.md has a row for every setting of the broker and of groups and no other', () => {
+    const documented = [...read('docs/reference/broker.md').matchAll(/^\| `([a-z0-9.]+)` \|/gm)].map(
+      (match) => match[1],
+    );
+    expect(documented).toEqual([...BROKER_CONFIG, ...GROUP_CONFIG].map(({ name }) => name));
   });
 
   test('docs/reference/http.md has a row for every route and no other', () => {

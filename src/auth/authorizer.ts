@@ -27,8 +27,8 @@ const MOST_VERDICTS = 20_000;
  * Verdicts are kept until a binding changes.
  */
 export class Authorizer {
-  readonly #superUsers: ReadonlySet<string>;
-  readonly #allowIfNoAcl: boolean;
+  #superUsers: ReadonlySet<string> = new Set();
+  #allowIfNoAcl = false;
   readonly #bindings = new Map<string, AclBinding>();
   /** By resource type and name, or by resource type and prefix. */
   readonly #literal = new Map<string, Set<AclBinding>>();
@@ -38,8 +38,14 @@ export class Authorizer {
   readonly #verdicts = new Map<string, boolean>();
 
   constructor(settings: AuthorizerSettings) {
-    this.#superUsers = new Set(settings.superUsers);
-    this.#allowIfNoAcl = settings.allowIfNoAcl;
+    this.configure(settings);
+  }
+
+  /** Takes other settings, from the next check on. */
+  configure({ superUsers, allowIfNoAcl }: AuthorizerSettings): void {
+    this.#superUsers = new Set(superUsers);
+    this.#allowIfNoAcl = allowIfNoAcl;
+    this.#verdicts.clear();
   }
 
   bindings(): IterableIterator<AclBinding> {

@@ -3,6 +3,7 @@
  * apis.ts), the group coordinator over `__consumer_offsets`, transactions over `__transaction_state` and producer ids over `__producer_ids`. All records live in
  * Storage; whoever appends there, through Kafka or not, wakes waiting fetches.
  */
+import type { AuthorizerSettings } from '../auth/authorizer.ts';
 import type { BearerSettings } from '../auth/bearer.ts';
 import { SCRAM_NAMES } from '../auth/credentials.ts';
 import { plainMechanism } from '../auth/plain.ts';
@@ -10,6 +11,7 @@ import { principalText } from '../auth/principal.ts';
 import type { SaslMechanism } from '../auth/sasl.ts';
 import { scramMechanism } from '../auth/scram.ts';
 import { GroupCoordinator } from '../consumer/group-coordinator.ts';
+import type { GroupSettings } from '../consumer/group-settings.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { HostPort } from '../lib/config-table.ts';
 import { StreamError } from '../lib/errors.ts';
@@ -31,6 +33,7 @@ import { AclStore } from './acl-store.ts';
 import { HANDLERS } from './apis.ts';
 import { Audit } from './audit.ts';
 import { CHANGES } from './audited-changes.ts';
+import { BrokerConfig } from './broker-config.ts';
 import { BROKER_DEFAULTS, type BrokerSettings } from './broker-settings.ts';
 import type { Connection } from './connection.ts';
 import type { Answer, BrokerContext, Call, Handler } from './context.ts';
@@ -39,7 +42,7 @@ import { FetchWaiters } from './fetch-waiters.ts';
 import type { Guard } from './guards/guard.ts';
 import { GUARDS } from './guards/guards.ts';
 import { apiVersionsAnswer } from './handlers/api-versions.ts';
-import { ConnectionCounts, Listener } from './listener.ts';
+import { ConnectionCounts, Listener, type ListenerOptions } from './listener.ts';
 import { type Network, nodeNetwork } from './network.ts';
 import { OffsetsTopic } from './offsets-topic.ts';
 import { openProducerIds } from './producer-id-topic.ts';
@@ -111,11 +114,13 @@ export class Broker {
   /** Loads groups and producer ids, then accepts clients. OPTION_INVALID when the address cannot be listened on. */
   static async start(options: BrokerOptions): Promise<Broker> {
     const { storage, clock, log } = options;
-    const settings = { ...BROKER_DEFAULTS };
+    const started = { ...BROKER_DEFAULTS };
     for (const key of Object.keys(BROKER_DEFAULTS) as (keyof BrokerSettings)[]) {
       const given = options.settings?.[key];
-      if (given !== undefined) Object.assign(settings, { [key]: given });
+      if (given !== undefined) Object.assign(started, { [key]: given });
     }
+    const config = await BrokerConfig.open(storage, started);
+    const { settings } = config;
     const journal = await OffsetsTopic.open(storage, log);
     const producerIds = await openProducerIds(storage);
     const topics = new TopicsView(storage);
@@ -124,15 +129,9 @@ export class Broker {
       journal,
       topics,
       ...(options.newId === undefined ? {} : { newId: options.newId }),
-      settings: {
-        initialRebalanceDelayMs: settings.groupInitialRebalanceDelayMs,
-        minSessionTimeoutMs: settings.groupMinSessionTimeoutMs,
-        maxSessionTimeoutMs: settings.groupMaxSessionTimeoutMs,
-        offsetsRetentionMs: settings.offsetsRetentionMs,
-        consumerSessionTimeoutMs: settings.groupConsumerSessionTimeoutMs,
-        consumerHeartbeatIntervalMs: settings.groupConsumerHeartbeatIntervalMs,
-      },
+      groupConfig: (groupId) => config.timesOf(groupId),
     });
+    config.follow(() => groups.configure(groupSettings(settings)));
     groups.load(journal.records(), (topic) => storage.describeTopic(topic)?.id);
     const transactionsTopic = await TransactionsTopic.open(storage, log);
     const markers = new PartitionMarkers(storage, groups, log);
@@ -141,18 +140,13 @@ export class Broker {
       journal: transactionsTopic,
       markers,
       producerIds,
-      settings: {
-        maxTimeoutMs: settings.transactionMaxTimeoutMs,
-        idExpirationMs: settings.transactionalIdExpirationMs,
-      },
     });
+    config.follow(({ transactionMaxTimeoutMs: maxTimeoutMs, transactionalIdExpirationMs: idExpirationMs }) =>
+      transactions.configure({ maxTimeoutMs, idExpirationMs }),
+    );
     transactions.load(transactionsTopic.records());
-    const acls = settings.authorizer
-      ? await AclStore.open(storage, {
-          superUsers: settings.superUsers.split(';').map((one) => one.trim()),
-          allowIfNoAcl: settings.allowIfNoAcl,
-        })
-      : undefined;
+    const acls = settings.authorizer ? await AclStore.open(storage, authorizerSettings(settings)) : undefined;
+    config.follow(() => acls?.authorizer.configure(authorizerSettings(settings)));
     const quotas = await Quotas.open(storage, clock);
     const users = await UserStore.open(storage);
     if (options.usersFile !== undefined) {
@@ -171,6 +165,10 @@ export class Broker {
       groups.close();
       transactions.close();
     };
+    const sessions = new FetchSessions(clock, settings.maxFetchSessions);
+    config.follow(({ maxFetchSessions }) => {
+      sessions.most = maxFetchSessions;
+    });
     const requests: Record<string, number> = {};
     const isClosing = (): boolean => closing;
     const context: BrokerContext = {
@@ -182,8 +180,9 @@ export class Broker {
       transactions,
       markers,
       waiters,
-      sessions: new FetchSessions(clock, settings.maxFetchSessions),
+      sessions,
       settings,
+      config,
       acls,
       audit,
       users,
@@ -194,7 +193,10 @@ export class Broker {
     const serve = (frame: Buffer, connection: Connection): Promise<Buffer[] | null> =>
       serveFrame(frame, connection, context, requests);
     const counts = new ConnectionCounts();
-    const queued = { used: 0, most: settings.queuedMaxRequestBytes };
+    const queued = { used: 0, most: 0 };
+    config.follow(({ queuedMaxRequestBytes }) => {
+      queued.most = queuedMaxRequestBytes;
+    });
     const listeners: Listener[] = [];
     const addresses: string[] = [];
     try {
@@ -202,7 +204,7 @@ export class Broker {
         const { listen, network = nodeNetwork, principalOf } = spec;
         // Known when the port is.
         const advertised = { host: '', port: 0 };
-        const { listener, bound } = await Listener.open(network, listen, {
+        const listenerOptions: ListenerOptions = {
           serve,
           log,
           clock,
@@ -214,7 +216,11 @@ export class Broker {
           onRefused: (clientHost, reason) => audit?.unauthenticated(clientHost, reason),
           ...(principalOf === undefined ? {} : { principalOf }),
           ...(spec.sasl === undefined ? {} : { sasl: await saslOptions(spec.sasl, context) }),
+        };
+        config.follow(({ maxConnections, maxConnectionsPerIp, maxRequestBytes, idleConnectionMs }) => {
+          Object.assign(listenerOptions, { maxConnections, maxConnectionsPerIp, maxRequestBytes, idleConnectionMs });
         });
+        const { listener, bound } = await Listener.open(network, listen, listenerOptions);
         listeners.push(listener);
         Object.assign(advertised, spec.advertised ?? { host: reachable(bound.host), port: bound.port });
         addresses.push(addressText(advertised));
@@ -430,3 +436,21 @@ function reachable(host: string): string {
   if (host === '0.0.0.0') return '127.0.0.1';
   return host === '::' ? '::1' : host;
 }
+
+const groupSettings = (settings: BrokerSettings): Partial<GroupSettings> => ({
+  initialRebalanceDelayMs: settings.groupInitialRebalanceDelayMs,
+  minSessionTimeoutMs: settings.groupMinSessionTimeoutMs,
+  maxSessionTimeoutMs: settings.groupMaxSessionTimeoutMs,
+  offsetsRetentionMs: settings.offsetsRetentionMs,
+  offsetMetadataMaxBytes: settings.offsetMetadataMaxBytes,
+  maxSize: settings.groupMaxSize,
+  consumerMaxSize: settings.groupConsumerMaxSize,
+  consumerSessionTimeoutMs: settings.groupConsumerSessionTimeoutMs,
+  consumerHeartbeatIntervalMs: settings.groupConsumerHeartbeatIntervalMs,
+  migrationPolicy: settings.groupConsumerMigrationPolicy,
+});
+
+const authorizerSettings = ({ superUsers, allowIfNoAcl }: BrokerSettings): AuthorizerSettings => ({
+  superUsers: superUsers.split(';').map((one) => one.trim()),
+  allowIfNoAcl,
+});

@@ -9,6 +9,7 @@ import type { ProducerIds } from '../transaction/producer-ids.ts';
 import type { TransactionCoordinator } from '../transaction/transaction-coordinator.ts';
 import type { AclStore } from './acl-store.ts';
 import type { Audit } from './audit.ts';
+import type { BrokerConfig } from './broker-config.ts';
 import type { BrokerSettings } from './broker-settings.ts';
 import type { FetchSessions } from './fetch-sessions.ts';
 import type { FetchWaiters } from './fetch-waiters.ts';
@@ -33,7 +34,9 @@ export interface BrokerContext {
   readonly markers: PartitionMarkers;
   readonly waiters: FetchWaiters;
   readonly sessions: FetchSessions;
+  /** As they are now: fields change while the broker runs. */
   readonly settings: BrokerSettings;
+  readonly config: BrokerConfig;
   /** Undefined: everybody may do everything. */
   readonly acls: AclStore | undefined;
   /** Undefined: none is kept. */

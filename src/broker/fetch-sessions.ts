@@ -46,14 +46,15 @@ export interface FetchPlan {
  */
 export class FetchSessions {
   readonly #clock: Clock;
-  readonly #most: number;
+  /** How many are remembered. */
+  most: number;
   /** The longest unused first. */
   readonly #sessions = new Map<number, Session>();
   #lastId: number;
 
   constructor(clock: Clock, most: number) {
     this.#clock = clock;
-    this.#most = most;
+    this.most = most;
     // Not those of an earlier life, whose clients still name them.
     this.#lastId = Math.floor(clock.nowMs()) % MOST_EPOCH;
   }
@@ -99,7 +100,7 @@ export class FetchSessions {
 
   #begin(topics: readonly WantedTopic[], byId: boolean): Session | undefined {
     const nowMs = this.#clock.monotonicMs();
-    if (this.#sessions.size >= this.#most) {
+    if (this.#sessions.size >= this.most) {
       const [oldest] = this.#sessions.values();
       if (oldest === undefined || nowMs - oldest.usedAtMs < EVICTION_MS) return undefined;
       this.#sessions.delete(oldest.id);

@@ -5,7 +5,7 @@ import type { WritableCodec } from '../protocol/compression.ts';
 import { ERROR_CODES } from '../protocol/error-codes.ts';
 import { type BatchHeader, encodeBatch, readBatchHeader } from '../protocol/records.ts';
 import { Cleaner } from './cleaner.ts';
-import { recompressBatch } from './compaction.ts';
+import { rawRecords, recompressBatch } from './compaction.ts';
 import { type BatchPlace, decryptBatches, isEncrypted } from './encryption.ts';
 import { hashKey } from './key-filter.ts';
 import { type LogIdentity, type OpenedLog, openLog, writeLogStart } from './log-open.ts';
@@ -237,6 +237,8 @@ export class PartitionLog {
       if (isEncrypted(batches, at)) return refused(ERROR_CODES.INVALID_RECORD);
       const error = this.#refuses(header, now, options.origin ?? 'client');
       if (error) return refused(error);
+      if (options.origin !== 'coordinator' && this.#isTooOld(batches.subarray(at), header, now))
+        return refused(ERROR_CODES.INVALID_TIMESTAMP);
       at += header.sizeBytes;
       headers.push(header);
     }
@@ -426,6 +428,19 @@ export class PartitionLog {
       return ERROR_CODES.INVALID_TIMESTAMP;
     }
     return undefined;
+  }
+
+  /** Whether a record lies further in the past than message.timestamp.before.max.ms allows; a batch that cannot be read is not judged here. */
+  #isTooOld(batch: Buffer, header: BatchHeader, now: number): boolean {
+    const { timestampBeforeMaxMs, logAppendTime } = this.settings;
+    if (logAppendTime || timestampBeforeMaxMs === Number.POSITIVE_INFINITY) return false;
+    try {
+      for (const { timestampMs } of rawRecords(batch, header))
+        if (now - timestampMs > timestampBeforeMaxMs) return true;
+    } catch {
+      return false;
+    }
+    return false;
   }
 
   /** Checks sequences and queues the batches, or says where they were stored before. */

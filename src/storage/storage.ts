@@ -74,7 +74,8 @@ export class Storage implements TopicLog {
   readonly #shared: LogShared;
   readonly #metadata: MetadataFile;
   readonly #lock: DataDirLock | undefined;
-  readonly #defaults: Readonly<Record<string, string>>;
+  readonly #startDefaults: Readonly<Record<string, string>>;
+  #defaults: Readonly<Record<string, string>>;
   readonly #topics = new Map<string, Topic>();
   readonly #byId = new Map<string, Topic>();
   readonly #listeners = new Set<(topic: string) => void>();
@@ -131,7 +132,8 @@ export class Storage implements TopicLog {
     this.#metadata = metadata;
     this.#lock = lock;
     this.directory = options.dir ?? undefined;
-    this.#defaults = options.topicDefaults ?? {};
+    this.#startDefaults = options.topicDefaults ?? {};
+    this.#defaults = this.#startDefaults;
     this.#retentionCheckMs = options.retentionCheckMs ?? 300_000;
     this.#compactionCheckMs = options.compactionCheckMs ?? 15_000;
     this.#walFileBytes = options.walFileBytes ?? 32 << 20;
@@ -261,6 +263,16 @@ export class Storage implements TopicLog {
     await this.#changeRow(topic, alter);
     for (const log of topic.logs) log.configure(topicSettings(topic.row.config, this.#defaults));
     this.#noteChange(name);
+  }
+
+  /** Other defaults than those that the server was started with, from now on. OPTION_INVALID; with `dryRun` only checks. */
+  changeDefaults(changes: Readonly<Record<string, string>>, options: { dryRun?: boolean } = {}): void {
+    const defaults = { ...this.#startDefaults, ...changes };
+    checkTopicConfig(changes, this.#startDefaults);
+    if (options.dryRun) return;
+    this.#defaults = defaults;
+    for (const { row, logs } of this.#topics.values())
+      for (const log of logs) log.configure(topicSettings(row.config, defaults));
   }
 
   bounds(topic: string, partition: number): PartitionBounds {

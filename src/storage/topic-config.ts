@@ -12,6 +12,8 @@ export interface TopicSettings {
   readonly maxMessageBytes: number;
   readonly logAppendTime: boolean;
   readonly timestampAfterMaxMs: number;
+  /** Infinite: no limit. */
+  readonly timestampBeforeMaxMs: number;
   readonly fsync: FsyncPolicy;
   readonly flushMs: number;
   /** What batches are stored in; undefined: as the producer sent them. */
@@ -38,12 +40,14 @@ export type FsyncPolicy = 'always' | 'interval' | 'os';
 
 export interface TopicConfigRow {
   readonly name: string;
-  readonly type: 'int' | 'long' | 'double' | 'string' | 'list';
+  readonly type: 'int' | 'long' | 'double' | 'string' | 'list' | 'boolean';
   readonly default: string;
   readonly doc: string;
   /** What the value may be, as an error message goes on after "must be". */
   readonly allowed: string;
   readonly valid: (value: string) => boolean;
+  /** Kafka's name of the broker's setting that is the default of this one. */
+  readonly server?: string;
 }
 
 const LARGEST_LONG = 9223372036854775807n;
@@ -62,24 +66,48 @@ function oneOf(...values: string[]): Pick<TopicConfigRow, 'allowed' | 'valid'> {
   };
 }
 
+/** A setting of Kafka whose subject does not exist here, or cannot be chosen: shown with what holds, and no other value is taken. */
+function fixed(
+  name: string,
+  type: TopicConfigRow['type'],
+  value: string,
+  doc: string,
+  server?: string,
+): TopicConfigRow {
+  const rule = value === '' ? { ...oneOf(''), allowed: 'left empty' } : oneOf(value);
+  return { name, type, default: value, doc, ...rule, ...(server === undefined ? {} : { server }) };
+}
+
 /** Every topic setting there is; names, types and defaults are Kafka's (4.3) unless they begin with `streamline.`. */
 export const TOPIC_CONFIG: readonly TopicConfigRow[] = [
   {
     name: 'cleanup.policy',
+    server: 'log.cleanup.policy',
     type: 'list',
     default: 'delete',
     doc: 'What happens to old records: delete = they go by retention.ms and retention.bytes; compact = of each key the newest stays; or both.',
     ...oneOf('delete', 'compact', 'compact,delete', 'delete,compact'),
   },
+  fixed(
+    'compression.gzip.level',
+    'int',
+    '-1',
+    'Level of compression.type=gzip; the default of zlib.',
+    'compression.gzip.level',
+  ),
+  fixed('compression.lz4.level', 'int', '1', 'Level of compression.type=lz4.', 'compression.lz4.level'),
   {
     name: 'compression.type',
+    server: 'compression.type',
     type: 'string',
     default: 'producer',
     doc: 'What batches are stored in: producer = as the producer chose; another one recompresses those that came otherwise.',
     ...oneOf('producer', 'uncompressed', 'gzip', 'snappy', 'lz4'),
   },
+  fixed('compression.zstd.level', 'int', '3', 'Batches are read in zstd, not written.', 'compression.zstd.level'),
   {
     name: 'delete.retention.ms',
+    server: 'log.cleaner.delete.retention.ms',
     type: 'long',
     default: '86400000',
     doc: 'How long a tombstone stays after compaction first met it, in milliseconds.',
@@ -87,20 +115,53 @@ export const TOPIC_CONFIG: readonly TopicConfigRow[] = [
   },
   {
     name: 'file.delete.delay.ms',
+    server: 'log.segment.delete.delay.ms',
     type: 'long',
     default: '0',
     doc: 'How long the file of a segment that retention or DeleteRecords took out of the log stays on the disk, in milliseconds; a restart removes it at once.',
     ...whole(0n, 86_400_000n),
   },
+  fixed(
+    'flush.messages',
+    'long',
+    '9223372036854775807',
+    'Syncing goes by streamline.fsync, not by a number of records.',
+    'log.flush.interval.messages',
+  ),
   {
     name: 'flush.ms',
+    server: 'log.flush.interval.ms',
     type: 'long',
     default: '1000',
     doc: 'Longest time before appended data is synced under streamline.fsync=interval, in milliseconds.',
     ...whole(1n, 86_400_000n),
   },
+  fixed('follower.replication.throttled.replicas', 'list', '', 'There are no followers to throttle.'),
+  fixed(
+    'index.interval.bytes',
+    'int',
+    '4096',
+    'Bytes of a segment between two entries of its index.',
+    'log.index.interval.bytes',
+  ),
+  fixed('leader.replication.throttled.replicas', 'list', '', 'There are no followers to throttle.'),
+  fixed(
+    'local.retention.bytes',
+    'long',
+    '-2',
+    'There is no tiered storage: -2, as retention.bytes.',
+    'log.local.retention.bytes',
+  ),
+  fixed(
+    'local.retention.ms',
+    'long',
+    '-2',
+    'There is no tiered storage: -2, as retention.ms.',
+    'log.local.retention.ms',
+  ),
   {
     name: 'max.compaction.lag.ms',
+    server: 'log.cleaner.max.compaction.lag.ms',
     type: 'long',
     default: '9223372036854775807',
     doc: 'Records of a compacted topic older than this are compacted however little is dirty, in milliseconds.',
@@ -108,6 +169,7 @@ export const TOPIC_CONFIG: readonly TopicConfigRow[] = [
   },
   {
     name: 'max.message.bytes',
+    server: 'message.max.bytes',
     type: 'int',
     default: '1048588',
     doc: 'Largest record batch accepted, in bytes, as it is stored (compressed).',
@@ -115,13 +177,23 @@ export const TOPIC_CONFIG: readonly TopicConfigRow[] = [
   },
   {
     name: 'message.timestamp.after.max.ms',
+    server: 'log.message.timestamp.after.max.ms',
     type: 'long',
     default: '3600000',
     doc: 'How far in the future a record timestamp may lie under message.timestamp.type=CreateTime, in milliseconds.',
     ...whole(0n, LARGEST_LONG),
   },
   {
+    name: 'message.timestamp.before.max.ms',
+    server: 'log.message.timestamp.before.max.ms',
+    type: 'long',
+    default: '9223372036854775807',
+    doc: 'How far in the past a record timestamp may lie under message.timestamp.type=CreateTime, in milliseconds. Any but the default costs a look at every record.',
+    ...whole(0n, LARGEST_LONG),
+  },
+  {
     name: 'message.timestamp.type',
+    server: 'log.message.timestamp.type',
     type: 'string',
     default: 'CreateTime',
     doc: "Whether records keep the producer's timestamp or get the time they are appended at.",
@@ -129,6 +201,7 @@ export const TOPIC_CONFIG: readonly TopicConfigRow[] = [
   },
   {
     name: 'min.cleanable.dirty.ratio',
+    server: 'log.cleaner.min.cleanable.ratio',
     type: 'double',
     default: '0.5',
     doc: 'Share of a compacted partition that has to be dirty before it is compacted.',
@@ -137,6 +210,7 @@ export const TOPIC_CONFIG: readonly TopicConfigRow[] = [
   },
   {
     name: 'min.compaction.lag.ms',
+    server: 'log.cleaner.min.compaction.lag.ms',
     type: 'long',
     default: '0',
     doc: 'Records of a compacted topic younger than this are not compacted, in milliseconds.',
@@ -144,13 +218,19 @@ export const TOPIC_CONFIG: readonly TopicConfigRow[] = [
   },
   {
     name: 'min.insync.replicas',
+    server: 'min.insync.replicas',
     type: 'int',
     default: '1',
     doc: 'Replicas that must have a record before acks=all is answered; there is one.',
     ...oneOf('1'),
   },
+  fixed('preallocate', 'boolean', 'false', 'Segment files grow as they are written.', 'log.preallocate'),
+  fixed('remote.log.copy.disable', 'boolean', 'false', 'There is no tiered storage.'),
+  fixed('remote.log.delete.on.disable', 'boolean', 'false', 'There is no tiered storage.'),
+  fixed('remote.storage.enable', 'boolean', 'false', 'There is no tiered storage.'),
   {
     name: 'retention.bytes',
+    server: 'log.retention.bytes',
     type: 'long',
     default: '-1',
     doc: 'Largest size of a partition in bytes before its oldest segments are deleted; -1 for no limit.',
@@ -158,6 +238,7 @@ export const TOPIC_CONFIG: readonly TopicConfigRow[] = [
   },
   {
     name: 'retention.ms',
+    server: 'log.retention.ms',
     type: 'long',
     default: '604800000',
     doc: 'How long segments are kept after their newest record timestamp, in milliseconds; -1 for no limit.',
@@ -165,13 +246,23 @@ export const TOPIC_CONFIG: readonly TopicConfigRow[] = [
   },
   {
     name: 'segment.bytes',
+    server: 'log.segment.bytes',
     type: 'int',
     default: '1073741824',
     doc: 'Size at which a segment file is closed and a new one begun, in bytes; retention deletes whole segments.',
     ...whole(1024n, 2147483647n),
   },
+  fixed(
+    'segment.index.bytes',
+    'int',
+    '10485760',
+    'Indexes are part of the sidecar that a segment gets when it is closed.',
+    'log.index.size.max.bytes',
+  ),
+  fixed('segment.jitter.ms', 'long', '0', 'Segments are closed at segment.ms to the moment.', 'log.roll.jitter.ms'),
   {
     name: 'segment.ms',
+    server: 'log.roll.ms',
     type: 'long',
     default: '604800000',
     doc: 'Age at which a segment file is closed and a new one begun, in milliseconds.',
@@ -191,6 +282,13 @@ export const TOPIC_CONFIG: readonly TopicConfigRow[] = [
     doc: 'When appended data is synced: always = before acks=all is answered and before it is readable; interval = every flush.ms; os = when the operating system decides.',
     ...oneOf('always', 'interval', 'os'),
   },
+  fixed(
+    'unclean.leader.election.enable',
+    'boolean',
+    'false',
+    'There is one replica, which leads.',
+    'unclean.leader.election.enable',
+  ),
 ];
 
 const CODEC_OF: Readonly<Record<string, WritableCodec>> = {
@@ -219,11 +317,14 @@ export function checkTopicConfig(
     }
   }
   const { fsync, logAppendTime } = topicSettings(config, defaults);
-  if (config['flush.ms'] !== undefined && fsync !== 'interval') {
+  // The default is taken where it has no effect: some clients write back every setting that they were shown.
+  const isSet = (name: string): boolean => config[name] !== undefined && config[name] !== ROWS.get(name)!.default;
+  if (isSet('flush.ms') && fsync !== 'interval') {
     throw new StreamError('OPTION_INVALID', `topic setting flush.ms has no effect under streamline.fsync=${fsync}`);
   }
-  if (config['message.timestamp.after.max.ms'] !== undefined && logAppendTime) {
-    throw new StreamError('OPTION_INVALID', 'message.timestamp.after.max.ms has no effect under LogAppendTime');
+  for (const name of ['message.timestamp.after.max.ms', 'message.timestamp.before.max.ms']) {
+    if (isSet(name) && logAppendTime)
+      throw new StreamError('OPTION_INVALID', `${name} has no effect under LogAppendTime`);
   }
 }
 
@@ -242,6 +343,10 @@ export function topicSettings(
     maxMessageBytes: number('max.message.bytes'),
     logAppendTime: text('message.timestamp.type') === 'LogAppendTime',
     timestampAfterMaxMs: number('message.timestamp.after.max.ms'),
+    timestampBeforeMaxMs:
+      text('message.timestamp.before.max.ms') === String(LARGEST_LONG)
+        ? Number.POSITIVE_INFINITY
+        : number('message.timestamp.before.max.ms'),
     fsync: text('streamline.fsync') as FsyncPolicy,
     flushMs: number('flush.ms'),
     codec: CODEC_OF[text('compression.type')],

@@ -62,7 +62,7 @@ export class TransactionCoordinator {
   readonly #journal: TransactionJournal;
   readonly #markers: TransactionMarkers;
   readonly #producerIds: { next(): Promise<number> };
-  readonly #settings: TransactionSettings;
+  #settings: TransactionSettings;
   readonly #transactions = new Map<string, Transaction>();
   readonly #timers: { timeouts?: Timer; expiry?: Timer } = {};
   #closed = false;
@@ -73,6 +73,11 @@ export class TransactionCoordinator {
     this.#markers = markers;
     this.#producerIds = producerIds;
     this.#settings = { ...TRANSACTION_DEFAULTS, ...settings };
+  }
+
+  /** Takes other settings, from now on. */
+  configure(settings: Pick<TransactionSettings, 'maxTimeoutMs' | 'idExpirationMs'>): void {
+    this.#settings = { ...this.#settings, ...settings };
   }
 
   /** Takes what the journal kept, the last record of each id, and completes what was decided. Then begins to watch the time. */

@@ -1,5 +1,6 @@
 import { OPERATION, RESOURCE } from '../../auth/acl.ts';
 import type { Timer } from '../../lib/clock.ts';
+import { isSecretTopic } from '../../ports/internal-topics.ts';
 import type { TopicInfo } from '../../ports/topic-log.ts';
 import { ERROR_CODES as E } from '../../protocol/error-codes.ts';
 import type { RequestBody, ResponseInput } from '../../protocol/protocol.ts';
@@ -86,6 +87,7 @@ async function readAll(
 /** Asked at every fetch: a session may be older than a right that was taken away. */
 function mayRead(found: TopicInfo | number, asked: string, { rights }: Call): TopicInfo | number {
   const name = typeof found === 'number' ? asked : found.name;
+  if (isSecretTopic(name)) return E.TOPIC_AUTHORIZATION_FAILED;
   if (rights === undefined || name === '') return found;
   return rights.must(OPERATION.read, RESOURCE.topic, name) ? found : E.TOPIC_AUTHORIZATION_FAILED;
 }

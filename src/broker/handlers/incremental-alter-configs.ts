@@ -1,7 +1,8 @@
 import { isInternalTopic } from '../../ports/internal-topics.ts';
 import { ERROR_CODES as E } from '../../protocol/error-codes.ts';
 import type { RequestBody } from '../../protocol/protocol.ts';
-import type { BrokerContext, Handler } from '../context.ts';
+import { BROKER_CONFIG } from '../broker-config-rows.ts';
+import { type BrokerContext, type Handler, NODE_ID } from '../context.ts';
 import { type KafkaError, kafkaError, NO_ERROR } from '../kafka-error.ts';
 import { SUBSCRIPTION_CONFIG } from '../telemetry.ts';
 import { CONFIG_RESOURCE } from './describe-configs.ts';
@@ -22,7 +23,7 @@ interface Target {
   readonly alter: (changes: Changes, dryRun: boolean) => Promise<void>;
 }
 
-/** Changes topics and subscriptions to client metrics; the broker's own settings are those it was started with. */
+/** Changes topics, the broker, groups and subscriptions to client metrics. */
 export const incrementalAlterConfigs: Handler<'incrementalAlterConfigs'> = async (request, _call, broker) => {
   const responses = [];
   for (const resource of request.resources) {
@@ -68,7 +69,10 @@ export async function alterResource(
 }
 
 /** A string says why there is none. NOT_FOUND for a topic that does not exist. */
-function targetOf({ storage, telemetry }: BrokerContext, { resourceType, resourceName }: Resource): Target | string {
+function targetOf(
+  { storage, telemetry, config }: BrokerContext,
+  { resourceType, resourceName }: Resource,
+): Target | string {
   if (resourceType === CONFIG_RESOURCE.clientMetrics) {
     const own = telemetry.settings(resourceName);
     return {
@@ -77,8 +81,26 @@ function targetOf({ storage, telemetry }: BrokerContext, { resourceType, resourc
       alter: (changes, dryRun) => telemetry.alter(resourceName, changes, dryRun),
     };
   }
-  if (resourceType !== CONFIG_RESOURCE.topic)
-    return 'only settings of topics and client metrics can be changed while the broker runs: the others are set where it is started';
+  if (resourceType === CONFIG_RESOURCE.broker) {
+    if (resourceName !== '' && resourceName !== String(NODE_ID))
+      return `there is no broker ${resourceName}, only ${NODE_ID}`;
+    const scope = resourceName === '' ? 'cluster' : 'broker';
+    const own = config.ofBroker(scope);
+    return {
+      settings: BROKER_CONFIG.map((row) => ({ ...row, value: own[row.name] ?? row.default })),
+      own: Object.keys(own),
+      alter: (changes, dryRun) => config.alterBroker(scope, changes, dryRun),
+    };
+  }
+  if (resourceType === CONFIG_RESOURCE.group) {
+    const own = config.groups.get(resourceName) ?? {};
+    return {
+      settings: [],
+      own: Object.keys(own),
+      alter: (changes, dryRun) => config.alterGroup(resourceName, changes, dryRun),
+    };
+  }
+  if (resourceType !== CONFIG_RESOURCE.topic) return `settings of resource type ${resourceType} are not kept here`;
   if (isInternalTopic(resourceName)) return `${resourceName} is kept for the broker`;
   return {
     settings: storage.topicConfig(resourceName).map(({ row, value }) => ({ name: row.name, type: row.type, value })),

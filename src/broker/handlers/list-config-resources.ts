@@ -6,6 +6,7 @@ import { CONFIG_RESOURCE } from './describe-configs.ts';
 const NAMES: Readonly<Record<number, (broker: BrokerContext) => string[]>> = {
   [CONFIG_RESOURCE.topic]: ({ storage }) => storage.listTopics().map(({ name }) => name),
   [CONFIG_RESOURCE.broker]: () => [String(NODE_ID)],
+  [CONFIG_RESOURCE.group]: ({ config }) => [...config.groups.keys()],
   [CONFIG_RESOURCE.clientMetrics]: ({ telemetry }) => [...telemetry.subscriptions.keys()],
 };
 
