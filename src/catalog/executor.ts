@@ -11,6 +11,7 @@ import { createSink, createSource, createView, drop } from './ddl.ts';
 import { insert, remove, update } from './dml.ts';
 import { explain } from './explain.ts';
 import { runPull } from './pull.ts';
+import { replay } from './replay.ts';
 import { describe, show } from './show.ts';
 import { topicRelation, usersTopics } from './topic-relation.ts';
 
@@ -130,6 +131,8 @@ export class SqlExecutor {
       case 'flush':
         await withTimeout(context.engine.flush(), options.timeoutMs, 'FLUSH');
         return ok('FLUSH');
+      case 'replay':
+        return this.#serial(() => replay(context, statement));
       case 'insert':
         return insert(context, statement, options);
       case 'update':

@@ -120,23 +120,29 @@ const LISTINGS: Readonly<Record<string, Listing>> = {
   pipelines: {
     columns: [
       ['object', VARCHAR],
+      ['state', VARCHAR],
       ['operator', VARCHAR],
       ['detail', VARCHAR],
       ['rows_in', BIGINT],
       ['rows_out', BIGINT],
       ['state_rows', BIGINT],
       ['state_bytes', BIGINT],
+      ['errors', BIGINT],
+      ['cause', VARCHAR],
     ],
     rows: async ({ engine }) =>
       (await engine.stats()).objects.flatMap((object) =>
         object.operators.map((operator) => [
           object.name,
+          object.state,
           operator.name,
           operator.detail,
           operator.rowsIn,
           operator.rowsOut,
           operator.stateRows,
           operator.stateBytes,
+          object.errors,
+          object.error === undefined ? null : `${object.error.code}: ${object.error.detail}`,
         ]),
       ),
   },

@@ -33,6 +33,10 @@ export interface StreamEngine {
    * of `epoch` with `snapshot: true`. A slow consumer is disconnected with OVERLOADED rather than buffered without bound.
    */
   subscribe(id: string, options: { snapshot: boolean }, onChange: (change: ViewChange) => void): Promise<Subscription>;
+  /**
+   * Reads the records behind an object's dead letters again and feeds them through once more: durable, and each exactly once, when this resolves.
+   */
+  replay(id: string): Promise<ReplayCounts>;
   stats(): Promise<EngineStats>;
   /** Makes the present epoch durable now. */
   checkpoint(): Promise<number>;
@@ -98,6 +102,17 @@ export interface SinkSpec {
   readonly sinkKind: string;
   readonly appendOnly: boolean;
   readonly options: Readonly<Record<string, string>>;
+}
+
+export interface ReplayCounts {
+  /** Rows now, or dropped on purpose since then (late). */
+  readonly replayed: number;
+  /** Dead letters again. */
+  readonly failed: number;
+  /** Of the replayed: behind the watermark by now, and treated as the source says. */
+  readonly late: number;
+  /** Letters that are no record of a topic, or whose record is gone from the log. */
+  readonly left: number;
 }
 
 export interface EngineStats {

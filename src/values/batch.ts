@@ -19,6 +19,16 @@ export interface Batch {
   readonly length: number;
   readonly columns: readonly Column[];
   readonly weights: Int32Array | null;
+  /** Set on batches as a source hands them out: the records of the rows. Valid only while the batch is being handed on. */
+  readonly origin?: BatchOrigin;
+}
+
+/** Where the rows of a batch are in the log, row by row. */
+export interface BatchOrigin {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offsets: Float64Array;
+  readonly timestampsMs: Float64Array;
 }
 
 export const weightAt = (batch: Batch, row: number): number => (batch.weights === null ? 1 : batch.weights[row]);

@@ -14,7 +14,7 @@ export const HIDDEN_COLUMNS: readonly ColumnSchema[] = [
   { name: '_headers', type: JSONB, nullable: false, hidden: true },
 ];
 
-/** The columns of `<source>$errors` and `<source>$late`. */
+/** The columns of `<object>$errors` and `<source>$late`. */
 export const DEAD_LETTER_COLUMNS: readonly ColumnSchema[] = [
   { name: 'code', type: VARCHAR, nullable: false },
   { name: 'reason', type: VARCHAR, nullable: false },
@@ -22,6 +22,8 @@ export const DEAD_LETTER_COLUMNS: readonly ColumnSchema[] = [
   { name: 'partition', type: INTEGER, nullable: false },
   { name: 'offset', type: BIGINT, nullable: false },
   { name: 'timestamp', type: TIMESTAMP, nullable: false },
-  /** The record's value read as UTF-8, cut to 8 KiB. */
+  /** The record's value read as UTF-8, of an operator its input row as JSON; cut to 8 KiB. */
   { name: 'value', type: VARCHAR, nullable: true },
+  /** What could not use it: an operator's id and name, as EXPLAIN ANALYZE and the pipeline page call it; `decode` for a source. */
+  { name: 'operator', type: VARCHAR, nullable: false },
 ];

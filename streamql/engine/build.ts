@@ -33,6 +33,8 @@ interface Entry {
   readonly input: PipelineInput;
   readonly enter: Emit;
   readonly edge: Edge;
+  /** Id of the operator that it feeds. */
+  consumer: string | null;
 }
 
 /** One of several shards that a pipeline is built for: exchanges bring rows where the operators want them, and the result where `result` says. */
@@ -106,6 +108,13 @@ class Builder {
         const next = Math.min(...times);
         return Number.isFinite(next) ? next : null;
       },
+      inputTo(operator) {
+        const input = entries.findIndex(({ consumer }) => consumer === operator);
+        return input < 0 ? null : input;
+      },
+      get interrupted() {
+        return clock.current;
+      },
       endEpoch(nowMicros = 0) {
         runAlone(this.meetAndEndEpoch(nowMicros));
       },
@@ -134,7 +143,7 @@ class Builder {
     if (plan.op === 'scan') {
       const enter: Emit = (batch) => emit(admit(batch, plan));
       const edge = new Edge(null, [], timeBoundsOf(plan).size > 0);
-      this.#entries.push({ input: { relation: plan.relation, columns: plan.columns }, enter, edge });
+      this.#entries.push({ input: { relation: plan.relation, columns: plan.columns }, enter, edge, consumer: null });
       return { id: plan.relation, edge, targets: [], spread: spreadOf(plan, []) };
     }
     const meaning = planKey(plan);
@@ -154,8 +163,13 @@ class Builder {
         this.#enter(cell.operator!, port, batch),
       ),
     );
+    const id = `${path}.${plan.op}`;
+    inputs.forEach((input, port) => {
+      const entry = input.op === 'scan' ? this.#entries.find(({ edge }) => edge === built[port].edge) : undefined;
+      if (entry !== undefined) entry.consumer = id;
+    });
     const info: OperatorInfo = {
-      id: `${path}.${plan.op}`,
+      id,
       ...describe(plan, chain?.nodes ?? []),
       inputs: built.map(({ id }) => id),
       changelog: changelogOf(plan),
@@ -164,9 +178,11 @@ class Builder {
     const context: OperatorContext = {
       emit: (batch) => {
         cell.operator!.stats.rowsOut += batch.length;
-        for (const target of targets) target(batch);
+        const out = withoutOrigin(batch);
+        for (const target of targets) target(out);
       },
-      onError: (code, reason, row) => this.#output.onError({ code, reason, operator: info.id, row }),
+      onError: (code, reason, row, origin = null) =>
+        this.#output.onError({ code, reason, operator: `${info.id} ${info.name}`, row, origin }),
     };
     const arranged = built.map(({ spread }) => spread);
     const elsewhere = (this.#shard?.peers.index ?? 0) > 0 && arranged.every(({ to }) => to === 'one');
@@ -232,6 +248,11 @@ function planKey(plan: Plan): string {
     if (value instanceof Uint8Array) return { bytes: Buffer.from(value).toString('hex') };
     return value;
   });
+}
+
+/** Only the first operator is told where rows are in the log: after it they may be others, and come later. */
+function withoutOrigin(batch: Batch): Batch {
+  return batch.origin === undefined ? batch : { length: batch.length, columns: batch.columns, weights: batch.weights };
 }
 
 /** Weights that are all 1 become null, which is what the fast paths look for; to a source no other may come. */
@@ -383,6 +404,11 @@ function describe(plan: Plan, chain: readonly (Filter | Project)[]): { name: str
 class BusyClock {
   #since = 0;
   #current: Operator | null = null;
+
+  /** At rest none, unless one threw. */
+  get current(): Operator | null {
+    return this.#current;
+  }
 
   push(operator: Operator, port: number, batch: Batch): void {
     const outer = this.#switchTo(operator);

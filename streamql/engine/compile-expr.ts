@@ -15,7 +15,12 @@ export interface RowError {
   readonly reason: string;
 }
 
-export type BatchFunction = (batch: Batch) => { readonly batch: Batch; readonly errors: readonly RowError[] | null };
+export type BatchFunction = (batch: Batch) => {
+  readonly batch: Batch;
+  /** Which rows of the input are in the result, `kept[0..length)`; null when all are. */
+  readonly kept: Int32Array | null;
+  readonly errors: readonly RowError[] | null;
+};
 
 /** What one compiled variant yields: the rows that were kept, and the computed columns of these rows. */
 type Variant = (
@@ -44,6 +49,7 @@ export function compileFilterProject(
     if (predicate === null && computed.length === 0) {
       return {
         batch: { ...batch, columns: exprs.map((expr) => columns[(expr as { index: number }).index]) },
+        kept: null,
         errors: null,
       };
     }
@@ -70,7 +76,11 @@ export function compileFilterProject(
       const at = next++;
       return new PlainColumn(expr.type, count, values[at], nulls[at]);
     });
-    return { batch: { length: count, columns: out, weights: gatherWeights(batch.weights, rows, count) }, errors };
+    return {
+      batch: { length: count, columns: out, weights: gatherWeights(batch.weights, rows, count) },
+      kept: count === length ? null : rows,
+      errors,
+    };
   };
 }
 

@@ -3,7 +3,14 @@ import type { Clock } from '../../src/lib/clock.ts';
 import { asStreamError, StreamError } from '../../src/lib/errors.ts';
 import type { Log } from '../../src/lib/log.ts';
 import type { Disk } from '../../src/ports/disk.ts';
-import type { EngineObject, EngineStats, StreamEngine, Subscription, ViewChange } from '../../src/ports/engine.ts';
+import type {
+  EngineObject,
+  EngineStats,
+  ReplayCounts,
+  StreamEngine,
+  Subscription,
+  ViewChange,
+} from '../../src/ports/engine.ts';
 import type { SinkKind } from '../../src/ports/sink.ts';
 import type { SinkLog } from '../../src/ports/sink-log.ts';
 import type { Batch } from '../../src/values/batch.ts';
@@ -17,6 +24,7 @@ import { Objects } from './runtime/objects.ts';
 import { RateSamples } from './runtime/rates.ts';
 import { readSource } from './runtime/read-source.ts';
 import type { Relation, RelationRows, Subscriber } from './runtime/relation.ts';
+import { isCatchingUp, replay } from './runtime/replay.ts';
 import { fingerprintOf } from './runtime/restore.ts';
 import { DEFAULT_ENGINE_SETTINGS, type EngineSettings } from './runtime/settings.ts';
 import type { SourceNode } from './runtime/source-node.ts';
@@ -228,6 +236,27 @@ class LocalEngine implements StreamEngine {
     return { id: ++this.#subscriptions, close: () => void relation.subscribers.delete(subscriber) };
   }
 
+  async replay(id: string): Promise<ReplayCounts> {
+    const node = this.#graph.node(id);
+    if (node === undefined) throw new StreamError('NOT_FOUND', `the engine has no object ${id}`);
+    if (node.error !== null)
+      throw new StreamError('PIPELINE_FAILED', `${node.spec.name} failed: ${node.error.message}`);
+    const counts = await replay(node, {
+      graph: this.#graph,
+      log: this.#log,
+      batchRecords: this.#settings.batchRecords,
+      inEpoch: (run) => this.#loop.inEpoch(run),
+      level: (source) =>
+        this.#waiters.until(
+          () => !isCatchingUp(this.#graph, source),
+          `a query over ${source.spec.name} is catching up, which`,
+          this.#settings.readWaitMs,
+        ),
+    });
+    await this.#checkpointer.now();
+    return counts;
+  }
+
   async stats(): Promise<EngineStats> {
     const nowMs = this.#clock.monotonicMs();
     const stats = engineStats(this.#graph, this.#checkpointer.stats, this.#rates, nowMs);
@@ -325,7 +354,7 @@ class LocalEngine implements StreamEngine {
   }
 }
 
-/** Dead letters of a source are always current; a query is once it follows along and its first epoch has ended. */
+/** Dead letters of a source are always current; a query is once it follows along and its first epoch has ended, or it failed. */
 function isLive(node: GraphNode): boolean {
-  return node.kind === 'source' || (node.catchingUp === null && !node.touched);
+  return node.kind === 'source' || node.error !== null || (node.catchingUp === null && !node.touched);
 }

@@ -104,6 +104,15 @@ export interface PipelineError {
   readonly operator: string;
   /** The row it was about: the operator's input row, or for an aggregate the group's key. */
   readonly row: readonly Datum[];
+  /** The record that the row was decoded from, where that is known. */
+  readonly origin: RecordOrigin | null;
+}
+
+export interface RecordOrigin {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly timestampMs: number;
 }
 
 export interface PipelineOutput {
@@ -136,6 +145,10 @@ export interface Pipeline {
   readonly watermark: number | null;
   /** The earliest time by the clock at which `endEpoch` has something to do without input; null when there is none. */
   readonly wakeAtMicros: number | null;
+  /** The input that feeds this operator alone and directly, if one does. */
+  inputTo(operator: string): number | null;
+  /** The operator at work when something was thrown. */
+  readonly interrupted: Operator | null;
   /** Of a pipeline that has no shards. `nowMicros` is what the clock shows; it matters only to operators with `tick`. */
   endEpoch(nowMicros?: number): void;
   /** The same in step with the other shards. */

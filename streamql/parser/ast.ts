@@ -22,6 +22,7 @@ export type Statement =
   | Describe
   | Explain
   | Flush
+  | Replay
   | QueryStatement
   | Subscribe
   | Insert
@@ -125,6 +126,12 @@ export interface Explain extends Located {
 
 export interface Flush extends Located {
   readonly kind: 'flush';
+}
+
+/** REPLAY FROM v$errors. */
+export interface Replay extends Located {
+  readonly kind: 'replay';
+  readonly from: Name;
 }
 
 export interface QueryStatement extends Located {

@@ -58,6 +58,7 @@ export const STATEMENT_WORDS: readonly string[] = [
   'describe',
   'explain',
   'flush',
+  'replay',
   'subscribe',
   'with',
   'values',

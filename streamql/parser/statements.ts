@@ -24,6 +24,7 @@ const HEADS: Readonly<Record<string, Head>> = {
     return { kind: 'flush', at };
   },
   subscribe: parseSubscribe,
+  replay: parseReplay,
   insert: parseInsert,
   update: parseUpdate,
   delete: parseDelete,
@@ -165,6 +166,12 @@ function parseExplain(cursor: Cursor, at: Position): Statement {
   if (!named) return { kind: 'explain', what, target: cursor.nested(() => parseStatement(cursor)), at };
   const name = cursor.name('a statement, or the name of a view, table, source or sink');
   return { kind: 'explain', what, target: { kind: 'name', name, at: name.at }, at };
+}
+
+function parseReplay(cursor: Cursor, at: Position): Statement {
+  cursor.next();
+  cursor.expectWord('from');
+  return { kind: 'replay', from: cursor.name('the dead letters of a view, sink or source, as v$errors'), at };
 }
 
 /** SUBSCRIBE [TO] name | (query) [WITH (…)]. */

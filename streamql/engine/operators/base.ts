@@ -3,7 +3,7 @@ import type { Batch } from '../../../src/values/batch.ts';
 import type { Datum } from '../../../src/values/types.ts';
 import type { ChangelogKind } from '../../plan/plan.ts';
 import type { StateGrowth } from '../../plan/state-growth.ts';
-import type { Emit, Operator, OperatorCounters, StateTable } from '../operator.ts';
+import type { Emit, Operator, OperatorCounters, RecordOrigin, StateTable } from '../operator.ts';
 
 /** What every operator is told about its place in the plan. */
 export interface OperatorInfo {
@@ -18,7 +18,7 @@ export interface OperatorInfo {
 /** Where an operator's output and its failing rows go. */
 export interface OperatorContext {
   readonly emit: Emit;
-  readonly onError: (code: ErrorCode, reason: string, row: readonly Datum[]) => void;
+  readonly onError: (code: ErrorCode, reason: string, row: readonly Datum[], origin?: RecordOrigin | null) => void;
 }
 
 /** The plain part of the contract; `build.ts` counts rows and time where operators meet. */

@@ -1,6 +1,7 @@
 import { type Batch, batchOfRows } from '../../../src/values/batch.ts';
 import { DEAD_LETTER_COLUMNS } from '../../../src/values/hidden-columns.ts';
 import { BIGINT, canonicalInteger, type Datum } from '../../../src/values/types.ts';
+import { ABSENT } from '../state/key-table.ts';
 import { RowTable } from '../state/row-table.ts';
 
 /** Rows of one dead-letter relation that are kept; older ones go. The count knows all. */
@@ -19,6 +20,17 @@ export interface DeadLetter {
   readonly offset: number;
   readonly timestampMs: number;
   readonly value: string | null;
+  /** What could not use it. */
+  readonly operator: string;
+}
+
+/** Where a letter's record is. */
+export interface LetterPlace {
+  readonly number: number;
+  readonly operator: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
 }
 
 const TYPES = DEAD_LETTER_COLUMNS.map((column) => column.type);
@@ -36,7 +48,7 @@ export class DeadLetters {
   #text = 0;
   #added: Datum[][] = [];
   #removed: Datum[][] = [];
-  /** `partition:offset` of the rows kept, so that a record read twice (by a view that starts later) is told once. */
+  /** Operator and place of the rows kept, so that a record read twice (by a view that starts later) is told once. */
   readonly #known = new Set<string>();
 
   constructor(tableId: string) {
@@ -44,13 +56,13 @@ export class DeadLetters {
   }
 
   get rows(): number {
-    return this.total - this.#oldest;
+    return this.table.rows;
   }
 
   /** Whether the record is new here. */
   add(letter: DeadLetter): boolean {
     if (letter.offset >= 0) {
-      const place = `${letter.partition}:${letter.offset}`;
+      const place = placeOf(letter);
       if (this.#known.has(place)) return false;
       this.#known.add(place);
     }
@@ -62,6 +74,7 @@ export class DeadLetters {
       letter.offset,
       microsOf(letter.timestampMs),
       letter.value,
+      letter.operator,
     ];
     const slots = new Int32Array(1);
     this.table.upsert(batchOfRows([BIGINT], [[this.total]]).columns, 1, slots);
@@ -90,10 +103,31 @@ export class DeadLetters {
   scan(limit = Number.POSITIVE_INFINITY): Batch {
     const rows: Datum[][] = [];
     for (let n = Math.max(this.#oldest, this.total - limit); n < this.total; n++) {
-      const slot = this.table.lookupOne([n]);
-      rows.push(this.table.values.map((column) => column.get(slot)));
+      const row = this.#row(n);
+      if (row !== null) rows.push(row);
     }
     return batchOfRows(TYPES, rows);
+  }
+
+  /** Of the letters kept, those of records of a topic. */
+  places(): LetterPlace[] {
+    const places: LetterPlace[] = [];
+    for (let n = this.#oldest; n < this.total; n++) {
+      const row = this.#row(n);
+      if (row !== null && Number(row[4]) >= 0) places.push(placeIn(row, n));
+    }
+    return places;
+  }
+
+  /** Takes a letter out, if it is still there. */
+  remove(number: number): boolean {
+    const row = this.#row(number);
+    if (row === null) return false;
+    this.table.release(this.table.lookupOne([number]));
+    this.#text -= textOf(row);
+    this.#known.delete(placeOf(placeIn(row, number)));
+    this.#removed.push(row);
+    return true;
   }
 
   /** To be called once all pieces of `table` were loaded. */
@@ -105,21 +139,38 @@ export class DeadLetters {
       const number = this.table.keys.columns[0].get(slot) as number;
       if (number >= this.total) this.total = number + 1;
       if (number < this.#oldest) this.#oldest = number;
-      const [, reason, , partition, offset, , value] = this.table.values.map((column) => column.get(slot));
-      this.#text += (reason as string).length + ((value as string | null)?.length ?? 0);
-      if ((offset as number) >= 0) this.#known.add(`${partition}:${offset}`);
+      const row = this.table.values.map((column) => column.get(slot));
+      this.#text += textOf(row);
+      const place = placeIn(row, number);
+      if (place.offset >= 0) this.#known.add(placeOf(place));
     }
   }
 
   #trim(): void {
-    const slot = this.table.lookupOne([this.#oldest++]);
-    const row = this.table.values.map((column) => column.get(slot));
-    this.table.release(slot);
-    this.#text -= (row[1] as string).length + ((row[6] as string | null)?.length ?? 0);
-    this.#known.delete(`${row[3]}:${row[4]}`);
-    this.#removed.push(row);
+    this.remove(this.#oldest++);
+  }
+
+  #row(number: number): Datum[] | null {
+    const slot = this.table.lookupOne([number]);
+    return slot === ABSENT ? null : this.table.values.map((column) => column.get(slot));
   }
 }
+
+const textOf = (row: readonly Datum[]): number => (row[1] as string).length + ((row[6] as string | null)?.length ?? 0);
+
+const placeOf = ({ operator, partition, offset }: Omit<LetterPlace, 'number' | 'topic'>): string =>
+  `${operator}:${partition}:${offset}`;
+
+const placeIn = (row: readonly Datum[], number: number): LetterPlace => ({
+  number,
+  topic: row[2] as string,
+  partition: row[3] as number,
+  offset: Number(row[4]),
+  operator: row[7] as string,
+});
+
+/** Of letters of one object those are logged: the first ones, and a hint of how many there are. */
+export const isPowerOfTwo = (n: number): boolean => n > 0 && Number.isInteger(Math.log2(n));
 
 export function microsOf(timestampMs: number): number | bigint {
   const micros = timestampMs * 1000;

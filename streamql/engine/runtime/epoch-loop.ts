@@ -29,6 +29,8 @@ export class EpochLoop {
   /** Sources that wait for a query that has nearly caught up. */
   readonly #held = new Set<SourceNode>();
   #lastBeganMs = Number.NEGATIVE_INFINITY;
+  /** What else the next epoch takes in. */
+  #extra: (() => void)[] = [];
   /** The source that comes first in the next slice: the one after the last that had a turn, so that none waits for another's backlog. */
   #turn = 0;
 
@@ -77,6 +79,7 @@ export class EpochLoop {
     let worked = this.#follow();
     const before = graph.epoch;
     graph.epoch = before + 1;
+    if (this.#takeExtra()) worked = true;
     if (this.#takeInput()) worked = true;
     for (const source of graph.sources) source.publishLetters();
     const nowMicros = this.#clock.nowMs() * 1000;
@@ -132,6 +135,28 @@ export class EpochLoop {
       this.#alarm = null;
       this.wake();
     }, wait);
+  }
+
+  /** Runs at the beginning of the next epoch, as part of it. */
+  inEpoch(run: () => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#extra.push(() => {
+        try {
+          run();
+          resolve();
+        } catch (thrown) {
+          reject(asStreamError(thrown));
+        }
+      });
+      this.wake();
+    });
+  }
+
+  #takeExtra(): boolean {
+    const extra = this.#extra;
+    this.#extra = [];
+    for (const run of extra) run();
+    return extra.length > 0;
   }
 
   #follow(): boolean {

@@ -1,6 +1,7 @@
 import { assert } from '../../../src/lib/assert.ts';
 import { StreamError } from '../../../src/lib/errors.ts';
 import type { Log } from '../../../src/lib/log.ts';
+import type { Operator } from '../operator.ts';
 import type { QueryNode } from './query-node.ts';
 import type { Relation } from './relation.ts';
 import type { SourceNode } from './source-node.ts';
@@ -86,17 +87,26 @@ export class Graph {
   /** Stops an object and all that read it; the rest goes on. */
   fail(node: GraphNode, error: StreamError): void {
     if (node.error !== null) return;
-    node.error = error;
+    const operator = node.kind === 'source' ? null : node.pipeline.interrupted;
+    node.error = operator === null ? error : inOperator(operator, error);
     const { code, message: reason, stack } = error;
-    this.#logger.error('object.failed', { id: node.spec.id, name: node.spec.name, code, reason, stack });
+    const positions = node.kind === 'source' ? [node] : node.inputs.flatMap(({ relation }) => this.#sourceOf(relation));
+    const offsets = positions.map(({ spec, cursor }) => [spec.name, cursor.positions.map(({ next }) => next)]);
+    const where = { operator: operator?.id ?? null, offsets: Object.fromEntries(offsets) };
+    this.#logger.error('object.failed', { id: node.spec.id, name: node.spec.name, code, reason, ...where, stack });
     this.#detach(node);
-    for (const relation of node.relations) relation.end(this.epoch, error);
+    for (const relation of node.relations) relation.end(this.epoch, node.error);
     for (const reader of this.readersOf(node)) {
       this.fail(
         reader,
-        new StreamError('PIPELINE_FAILED', `${node.spec.name}, which it reads, failed: ${error.message}`),
+        new StreamError('PIPELINE_FAILED', `${node.spec.name}, which it reads, failed: ${node.error.message}`),
       );
     }
+  }
+
+  #sourceOf(relation: Relation): SourceNode[] {
+    const owner = this.#nodes.get(relation.owner);
+    return owner?.kind === 'source' ? [owner] : [];
   }
 
   #detach(node: GraphNode): void {
@@ -116,4 +126,10 @@ export class Graph {
     this.sources = nodes.filter((node) => node.kind === 'source');
     this.queries = nodes.filter((node) => node.kind !== 'source');
   }
+}
+
+function inOperator({ name, detail }: Operator, error: StreamError): StreamError {
+  return new StreamError(error.code, `in ${detail === '' ? name : `${name} ${detail}`}: ${error.message}`, {
+    cause: error,
+  });
 }

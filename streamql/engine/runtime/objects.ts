@@ -121,6 +121,7 @@ export class Objects {
       writer,
       nowMs: () => this.#clock.nowMs(),
       onFailure: (failed, error) => this.#graph.fail(failed, error),
+      onRowRefused: (fields) => this.#logger.warn('row.refused', { name: spec.name, ...fields }),
     });
     const brokenInput = (): StreamError | undefined => {
       const owners = node.inputs.map(({ relation }) => this.#graph.ownerOf(relation));

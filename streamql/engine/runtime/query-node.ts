@@ -1,12 +1,11 @@
 import type { StreamError } from '../../../src/lib/errors.ts';
 import type { SinkSpec, ViewSpec } from '../../../src/ports/engine.ts';
 import type { Batch } from '../../../src/values/batch.ts';
-import type { Datum } from '../../../src/values/types.ts';
 import { buildPipeline } from '../build.ts';
-import type { Pipeline, StateTable } from '../operator.ts';
+import type { Pipeline, PipelineError, StateTable } from '../operator.ts';
 import { ViewStore } from '../operators/view-store.ts';
 import type { LoadedCheckpoint, ObjectEntry } from './checkpoint-store.ts';
-import { DEAD_LETTER_VALUE_BYTES, DeadLetters } from './dead-letters.ts';
+import { DEAD_LETTER_VALUE_BYTES, DeadLetters, isPowerOfTwo } from './dead-letters.ts';
 import { type Reader, Relation } from './relation.ts';
 import type { SinkWriter } from './sink-writer.ts';
 import type { SourceCursor } from './source-cursor.ts';
@@ -44,6 +43,7 @@ export class QueryNode {
   /** Operators taking in batches: part of the time that whoever published them took. */
   pushMs = 0;
   readonly #nowMs: () => number;
+  readonly #onRowRefused: (fields: Record<string, unknown>) => void;
   #out: Batch[] = [];
 
   constructor(
@@ -53,18 +53,21 @@ export class QueryNode {
       writer: SinkWriter | null;
       nowMs: () => number;
       onFailure: (node: QueryNode, error: StreamError) => void;
+      /** For the log: some of the rows that went to the dead letters. */
+      onRowRefused: (fields: Record<string, unknown>) => void;
     },
   ) {
     this.kind = spec.kind;
     this.spec = spec;
     this.writer = parts.writer;
     this.#nowMs = parts.nowMs;
+    this.#onRowRefused = parts.onRowRefused;
     this.pipeline = buildPipeline(spec.plan, {
       onOutput: (batch) => {
         this.#out.push(batch);
       },
       onError: (error) => {
-        this.#onRowError(error.code, error.reason, error.row);
+        this.#onRowError(error);
       },
     });
     this.inputs = this.pipeline.inputs.map(({ relation, columns }, input) => ({
@@ -163,16 +166,12 @@ export class QueryNode {
     if (errors !== null) this.#errorsRelation.publish(errors, null);
   }
 
-  #onRowError(code: string, reason: string, row: readonly Datum[]): void {
-    const value = JSON.stringify(row, (_, datum) => (typeof datum === 'bigint' ? datum.toString() : datum));
-    this.errors.add({
-      code,
-      reason,
-      topic: '',
-      partition: -1,
-      offset: -1,
-      timestampMs: this.#nowMs(),
-      value: value.slice(0, DEAD_LETTER_VALUE_BYTES),
-    });
+  #onRowError({ code, reason, row, operator, origin }: PipelineError): void {
+    const text = JSON.stringify(row, (_, datum) => (typeof datum === 'bigint' ? datum.toString() : datum));
+    const value = text.slice(0, DEAD_LETTER_VALUE_BYTES);
+    const place = origin ?? { topic: '', partition: -1, offset: -1, timestampMs: this.#nowMs() };
+    if (!this.errors.add({ code, reason, ...place, value, operator })) return;
+    const { total } = this.errors;
+    if (isPowerOfTwo(total)) this.#onRowRefused({ operator, code, reason, row: value, ...place, total });
   }
 }

@@ -34,6 +34,9 @@ export interface RecordDecoder {
 
 export const declaredCount = (spec: SourceSpec): number => spec.columns.length - HIDDEN_COLUMNS.length;
 
+/** What a source's own letters name as their operator. */
+export const DECODE = 'decode';
+
 export function letterOf(
   record: LogRecord,
   topic: string,
@@ -42,7 +45,8 @@ export function letterOf(
   reason: string,
 ): DeadLetter {
   const value = valueText(record, DEAD_LETTER_VALUE_BYTES);
-  return { code, reason, topic, partition, offset: record.offset, timestampMs: record.timestampMs, value };
+  const { offset, timestampMs } = record;
+  return { code, reason, topic, partition, offset, timestampMs, value, operator: DECODE };
 }
 
 /**
@@ -126,7 +130,7 @@ export class AppendDecoder implements RecordDecoder {
     const columns = this.#plan.map((place) =>
       typeof place === 'number' ? decoded[place] : this.#meta.column(place, position.partition),
     );
-    let batch: Batch = { length, columns, weights: null };
+    let batch: Batch = { length, columns, weights: null, origin: this.#meta.origin(position.partition) };
     const { watermark, late: policy } = this.#spec;
     if (watermark !== null) {
       const late = new Uint8Array(length);
@@ -136,9 +140,9 @@ export class AppendDecoder implements RecordDecoder {
         if (policy !== 'update') batch = without(batch, late, length - count);
       }
     }
+    if (batch.length > 0) this.#output.onBatch(batch);
     this.#meta.clear();
     this.#texts.length = 0;
-    if (batch.length > 0) this.#output.onBatch(batch);
   }
 
   #lateLetters(late: Uint8Array, partition: number): DeadLetter[] {
@@ -163,12 +167,15 @@ export function lateLetter(
 ): DeadLetter {
   const reason = `${spec.columns[spec.watermark!.column].name} is below the watermark of partition ${partition}`;
   const place = { topic: spec.topic, partition, offset: meta.offset(row), timestampMs: meta.timestampMs(row) };
-  return { code: 'RECORD_LATE', reason, ...place, value };
+  return { code: 'RECORD_LATE', reason, ...place, value, operator: DECODE };
 }
 
 function without(batch: Batch, dropped: Uint8Array, kept: number): Batch {
   const rows = new Int32Array(kept);
   let at = 0;
   for (let row = 0; row < batch.length; row++) if (dropped[row] === 0) rows[at++] = row;
-  return gatherBatch(batch, rows, kept);
+  const { topic, partition, offsets, timestampsMs } = batch.origin!;
+  const pick = (of: Float64Array): Float64Array => Float64Array.from(rows, (row) => of[row]);
+  const origin = { topic, partition, offsets: pick(offsets), timestampsMs: pick(timestampsMs) };
+  return { ...gatherBatch(batch, rows, kept), origin };
 }

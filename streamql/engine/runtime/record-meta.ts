@@ -1,4 +1,5 @@
 import type { RecordCursor } from '../../../src/protocol/records.ts';
+import type { BatchOrigin } from '../../../src/values/batch.ts';
 import { type Column, ColumnBuilder, PlainColumn } from '../../../src/values/column.ts';
 import { HIDDEN_COLUMNS } from '../../../src/values/hidden-columns.ts';
 import { type Datum, VARCHAR } from '../../../src/values/types.ts';
@@ -35,6 +36,11 @@ export class RecordMeta {
 
   timestampMs(row: number): number {
     return this.#timestamps[row];
+  }
+
+  /** Until `clear`. */
+  origin(partition: number): BatchOrigin {
+    return { topic: this.#topic, partition, offsets: this.#offsets, timestampsMs: this.#timestamps };
   }
 
   push(record: LogRecord): void {

@@ -107,5 +107,6 @@ export class Relation {
 /** The columns `wanted` of a batch that has those of `layout`. */
 export function selectColumns(batch: Batch, layout: readonly number[] | null, wanted: readonly number[]): Batch {
   const columns = wanted.map((column) => batch.columns[layout === null ? column : layout.indexOf(column)]);
-  return { length: batch.length, columns, weights: batch.weights };
+  const { length, weights, origin } = batch;
+  return origin === undefined ? { length, columns, weights } : { length, columns, weights, origin };
 }

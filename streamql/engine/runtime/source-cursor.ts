@@ -5,7 +5,7 @@ import { ProtocolError } from '../../../src/protocol/protocol-error.ts';
 import { RecordCursor } from '../../../src/protocol/records.ts';
 import type { LogReader, TopicState } from './log-reader.ts';
 import { PartitionFeed } from './partition-feed.ts';
-import type { DecodedOutput, PartitionPosition, RecordDecoder } from './record-decoder.ts';
+import { DECODE, type DecodedOutput, type PartitionPosition, type RecordDecoder } from './record-decoder.ts';
 import type { EngineSettings } from './settings.ts';
 
 /** What a checkpoint holds of a cursor. */
@@ -236,6 +236,7 @@ export class SourceCursor {
           offset: Math.max(at.next, records.failedBaseOffset),
           timestampMs: 0,
           value: null,
+          operator: DECODE,
         });
       }
     }

@@ -4,7 +4,7 @@ import type { Batch } from '../../../src/values/batch.ts';
 import { DEAD_LETTER_COLUMNS } from '../../../src/values/hidden-columns.ts';
 import type { StateTable } from '../operator.ts';
 import type { LoadedCheckpoint, ObjectEntry } from './checkpoint-store.ts';
-import { DeadLetters } from './dead-letters.ts';
+import { type DeadLetter, DeadLetters, isPowerOfTwo } from './dead-letters.ts';
 import type { TopicState } from './log-reader.ts';
 import { AppendDecoder, type DecodedOutput, type RecordDecoder } from './record-decoder.ts';
 import { type Reader, Relation, selectColumns } from './relation.ts';
@@ -140,18 +140,38 @@ export class SourceNode {
     return new AppendDecoder(this.spec, this.#layout ?? [], batchRecords, this.#output);
   }
 
+  /** Columns that are decoded now, of a source. */
+  get layout(): readonly number[] {
+    return this.#layout ?? [];
+  }
+
+  publish(batch: Batch): void {
+    if (batch.weights === null) this.rows += batch.length;
+    this.relation.publish(batch, this.#layout);
+  }
+
+  countLate(count: number, letters: readonly DeadLetter[]): void {
+    this.lateRows += count;
+    for (const letter of letters) this.late.add(letter);
+  }
+
   readonly #output: DecodedOutput = {
-    onBatch: (batch) => {
-      if (batch.weights === null) this.rows += batch.length;
-      this.relation.publish(batch, this.#layout);
-    },
+    onBatch: (batch) => this.publish(batch),
     onMalformed: (letter) => {
-      this.errors.add(letter);
+      if (this.errors.add(letter) && isPowerOfTwo(this.errors.total)) {
+        const { code, reason, partition, offset } = letter;
+        const { name } = this.spec;
+        this.#parts.logger.warn('record.refused', {
+          source: name,
+          code,
+          reason,
+          partition,
+          offset,
+          total: this.errors.total,
+        });
+      }
     },
-    onLate: (count, letters) => {
-      this.lateRows += count;
-      for (const letter of letters) this.late.add(letter);
-    },
+    onLate: (count, letters) => this.countLate(count, letters),
   };
 }
 

@@ -7,6 +7,7 @@ import { DEAD_LETTER_VALUE_BYTES, type DeadLetter } from './dead-letters.ts';
 import { DebeziumKeyedRows } from './debezium-rows.ts';
 import { type KeyedRows, NONE, UpsertRows } from './keyed-rows.ts';
 import {
+  DECODE,
   type DecodedOutput,
   declaredCount,
   lateLetter,
@@ -147,7 +148,8 @@ export class TableDecoder implements RecordDecoder {
   #refuse(row: number, partition: number, reason: string): void {
     const place = { topic: this.#spec.topic, partition, offset: this.#meta.offset(row) };
     const timestampMs = this.#meta.timestampMs(row);
-    this.#output.onMalformed({ code: 'RECORD_MALFORMED', reason, ...place, timestampMs, value: this.#texts[row] });
+    const value = this.#texts[row];
+    this.#output.onMalformed({ code: 'RECORD_MALFORMED', reason, ...place, timestampMs, value, operator: DECODE });
   }
 
   #malformed(record: LogRecord, partition: number, reason: string): void {

@@ -49,6 +49,7 @@ export function serveEngine(engine: StreamEngine, rpc: Rpc): RpcHandlers {
     remove: (id: string) => engine.remove(id),
     flush: () => engine.flush(),
     stats: () => engine.stats(),
+    replay: (id: string) => engine.replay(id),
     checkpoint: () => engine.checkpoint(),
     close: () => engine.close(),
     lookup: async (id: string, key: readonly Datum[], limit: number) => {

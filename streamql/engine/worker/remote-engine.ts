@@ -1,5 +1,12 @@
 import { StreamError } from '../../../src/lib/errors.ts';
-import type { EngineObject, EngineStats, StreamEngine, Subscription, ViewChange } from '../../../src/ports/engine.ts';
+import type {
+  EngineObject,
+  EngineStats,
+  ReplayCounts,
+  StreamEngine,
+  Subscription,
+  ViewChange,
+} from '../../../src/ports/engine.ts';
 import type { Batch } from '../../../src/values/batch.ts';
 import type { Datum } from '../../../src/values/types.ts';
 import { unpacked } from './engine-service.ts';
@@ -91,6 +98,10 @@ export class RemoteEngine implements StreamEngine {
         if (this.#feeds.delete(feed)) this.#rpc.note('unsubscribe', [feed]);
       },
     };
+  }
+
+  replay(id: string): Promise<ReplayCounts> {
+    return this.#rpc.call('replay', [id]);
   }
 
   stats(): Promise<EngineStats> {
