@@ -89,6 +89,9 @@ class Printer {
         return this.#aggregate(plan);
       case 'join':
         return this.#join(plan);
+      // A query that is answered once looks up once.
+      case 'lookup':
+        return this.#join({ ...plan, op: 'join' });
       case 'asof':
         return this.#asof(plan);
       case 'union':

@@ -1,10 +1,11 @@
 import { StreamError } from '../lib/errors.ts';
 import type { Disk } from '../ports/disk.ts';
 import type { Relation, RelationCatalog } from '../ports/relations.ts';
-import { type CatalogObject, deadLetterRelation, relationOf } from './objects.ts';
+import { type CatalogObject, deadLetterRelation, historyRelation, relationOf } from './objects.ts';
 
 const FILE = 'catalog.json';
 const FORMAT = 1;
+const HISTORY = '$history';
 
 /**
  * What exists: sources, tables, views and sinks by name, in the order of their creation, so that everything comes after
@@ -98,6 +99,8 @@ export class Catalog implements RelationCatalog {
   relation(name: string): Relation | undefined {
     const object = this.#objects.get(name);
     if (object !== undefined) return object.kind === 'sink' ? undefined : relationOf(object);
+    const table = name.endsWith(HISTORY) ? this.#objects.get(name.slice(0, -HISTORY.length)) : undefined;
+    if (table !== undefined) return historyRelation(table);
     for (const suffix of ['$errors', '$late'] as const) {
       if (!name.endsWith(suffix)) continue;
       const owner = this.#objects.get(name.slice(0, -suffix.length));

@@ -351,7 +351,7 @@ function existing(context: SqlContext, name: Name, ifNotExists: boolean): boolea
   if (name.text.includes('$')) {
     throw new StreamError('SQL_BIND', `a name may not contain $: ${name.text}`, {
       at: name.at,
-      hint: '$ marks dead-letter relations such as bid$errors',
+      hint: '$ marks what belongs to a relation, such as bid$errors and rate$history',
     });
   }
   if (context.catalog.get(name.text) === undefined) return false;

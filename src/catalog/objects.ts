@@ -1,7 +1,7 @@
 import type { ChangelogKind, RelationTime } from '../../streamql/plan/plan.ts';
 import type { Relation } from '../ports/relations.ts';
 import type { ColumnSchema } from '../values/batch.ts';
-import { DEAD_LETTER_COLUMNS } from '../values/hidden-columns.ts';
+import { DEAD_LETTER_COLUMNS, historyColumns } from '../values/hidden-columns.ts';
 
 /** What `CREATE` made. Plain JSON: this is what the catalogue file holds. */
 export interface CatalogObject {
@@ -55,6 +55,24 @@ function timeOf({ kind, key, watermark, late, idleTimeoutMs, time }: CatalogObje
   if (time !== undefined) return { time };
   if (kind !== 'source' || key !== null || watermark === null) return {};
   return { time: { columns: [{ column: watermark.column, lagMicros: 0 }], firm: late !== 'update', idleTimeoutMs } };
+}
+
+/** `rate$history` beside the table `rate`: each version of each row. */
+export function historyRelation(object: CatalogObject): Relation | undefined {
+  const { id, name, key, columns, watermark, late, idleTimeoutMs } = object;
+  if (key === null || object.kind === 'view') return undefined;
+  const own = historyColumns(columns, key);
+  const version = own.findIndex((column) => column.name === '_version');
+  const bounds = [{ column: version, lagMicros: 0 }];
+  return {
+    id: `${id}$history`,
+    name: `${name}$history`,
+    kind: 'source',
+    columns: own,
+    key: null,
+    changelog: 'append',
+    ...(watermark === null ? {} : { time: { columns: bounds, firm: late !== 'update', idleTimeoutMs } }),
+  };
 }
 
 /** `bid$errors` and `bid$late` beside `bid`. */

@@ -147,7 +147,7 @@ function keyWanted(plan: Plan, scan: Scan): string | undefined {
 }
 
 function isFromLog(context: SqlContext, scan: Scan): boolean {
-  if (scan.relation.startsWith(TOPIC_RELATION_PREFIX)) return true;
+  if (scan.relation.startsWith(TOPIC_RELATION_PREFIX) || scan.relation.endsWith('$history')) return true;
   const object = context.catalog.byId(scan.relation);
   return object?.kind === 'source' && object.key === null;
 }
@@ -160,6 +160,7 @@ export function scansOf(plan: Plan): Scan[] {
       return [];
     case 'join':
     case 'asof':
+    case 'lookup':
     case 'setOp':
       return [...scansOf(plan.left), ...scansOf(plan.right)];
     case 'union':

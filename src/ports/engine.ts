@@ -58,7 +58,7 @@ export interface Subscription {
 
 export type EngineObject = SourceSpec | ViewSpec | SinkSpec;
 
-/** A topic as rows. Adds relation `<name>$errors` (always) and `<name>$late` (late = 'dead_letter'), ids `<id>$errors`, `<id>$late`. */
+/** A topic as rows. Adds relation `<name>$errors` (always), `<name>$late` (late = 'dead_letter') and `<name>$history` (with a primary key), ids `<id>$errors`, `<id>$late`. */
 export interface SourceSpec {
   readonly kind: 'source';
   readonly id: string;

@@ -1,5 +1,5 @@
 import type { ColumnSchema } from './batch.ts';
-import { BIGINT, INTEGER, JSONB, TIMESTAMP, VARCHAR } from './types.ts';
+import { BIGINT, BOOLEAN, INTEGER, JSONB, TIMESTAMP, VARCHAR } from './types.ts';
 
 /** Appended to every source's and table's columns, after the declared ones, in this order. */
 export const HIDDEN_COLUMNS: readonly ColumnSchema[] = [
@@ -12,6 +12,20 @@ export const HIDDEN_COLUMNS: readonly ColumnSchema[] = [
   { name: '_key', type: VARCHAR, nullable: true, hidden: true },
   /** `[["name","value"], …]`, values read as UTF-8. */
   { name: '_headers', type: JSONB, nullable: false, hidden: true },
+];
+
+/** After the columns of a table in `<table>$history`, which has a row for each version of each of the table's rows. */
+export const HISTORY_COLUMNS: readonly ColumnSchema[] = [
+  /** From when on it counts. */
+  { name: '_version', type: TIMESTAMP, nullable: false, hidden: true },
+  /** Whether the row was deleted then; only key and hidden columns are there. */
+  { name: '_deleted', type: BOOLEAN, nullable: false, hidden: true },
+];
+
+/** The columns of `<table>$history`: a row that deletes has the key alone. */
+export const historyColumns = (columns: readonly ColumnSchema[], key: readonly number[]): ColumnSchema[] => [
+  ...columns.map((column, i) => (column.hidden || key.includes(i) ? column : { ...column, nullable: true })),
+  ...HISTORY_COLUMNS,
 ];
 
 /** The columns of `<object>$errors` and `<source>$late`. */

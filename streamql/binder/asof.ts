@@ -43,8 +43,24 @@ export function asofJoin(
   if (time === undefined || second !== undefined) {
     throw refused(`takes one comparison of times, there ${times.length === 0 ? 'is none' : `are ${times.length}`}`, at);
   }
+  const visible = right.schema.flatMap((column, i) => (column.hidden ? [] : [i]));
+  return asofBy(left, filterBy(right, rightOnly), kind, keys, time, (columns) =>
+    isKey(columns) ? { ties: [], tiesDecide: true } : { ties: visible, tiesDecide: false },
+  );
+}
+
+/** By pairs of equal expressions, one over each side. Output columns as if none were made for keys and times. */
+export function asofBy(
+  left: Plan,
+  right: Plan,
+  kind: AsofJoin['kind'],
+  keys: readonly (readonly [Expr, Expr])[],
+  time: Times,
+  more: (rightColumns: readonly number[]) => Pick<AsofJoin, 'ties' | 'tiesDecide' | 'temporal'>,
+): Plan {
+  const shift = left.schema.length;
   const l = withKeyColumns(left, [time.left, ...keys.map(([key]) => key)]);
-  const r = withKeyColumns(filterBy(right, rightOnly), [time.right, ...keys.map(([, key]) => key)]);
+  const r = withKeyColumns(right, [time.right, ...keys.map(([, key]) => key)]);
   const schema = joinSchema(kind, l.plan.schema, r.plan.schema);
   const wide = l.plan.schema.length;
   const join: AsofJoin = {
@@ -56,7 +72,7 @@ export function asofJoin(
     cmp: time.cmp,
     leftTime: l.columns[0],
     rightTime: r.columns[0],
-    ties: isKey(r.columns) ? [] : right.schema.flatMap((column, i) => (column.hidden ? [] : [i])),
+    ...more(r.columns),
     schema,
   };
   if (wide === shift && r.plan.schema.length === right.schema.length) return join;
@@ -69,7 +85,7 @@ export function asofJoin(
   };
 }
 
-interface Times {
+export interface Times {
   readonly left: Expr;
   readonly right: Expr;
   readonly cmp: AsofComparison;

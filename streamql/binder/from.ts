@@ -1,5 +1,6 @@
 import { type Position, StreamError } from '../../src/lib/errors.ts';
-import { INTERVAL, type Interval, typeName } from '../../src/values/types.ts';
+import type { Relation } from '../../src/ports/relations.ts';
+import { INTERVAL, type Interval, TIMESTAMP, typeName } from '../../src/values/types.ts';
 import type { Asof, AstExpr, Name, TableRef } from '../parser/ast.ts';
 import { isHalf, joinOn } from '../plan/join.ts';
 import { keyOf } from '../plan/keys.ts';
@@ -11,6 +12,7 @@ import { coerce, unify } from './coerce.ts';
 import { type BindContext, type Commons, findCommon } from './context.ts';
 import { bindBoolean, bindExpr, type ExprScope } from './expressions.ts';
 import { Scope, type ScopeColumn, suggestion } from './scope.ts';
+import { lookupJoin, temporalJoin } from './temporal.ts';
 
 type WindowRef = Extract<TableRef, { kind: 'window' }>;
 
@@ -55,7 +57,13 @@ export class FromBinder {
     }
   }
 
-  #table({ name, alias, at }: Extract<TableRef, { kind: 'table' }>): Bound {
+  #table({ name, alias, at, asOf }: TableName): Bound {
+    if (asOf !== undefined) {
+      throw new StreamError('SQL_UNSUPPORTED', 'FOR SYSTEM_TIME AS OF stands on the right side of JOIN or LEFT JOIN', {
+        at: asOf.at,
+        hint: 'l JOIN t FOR SYSTEM_TIME AS OF l.ts ON l.k = t.k; t$history has all versions of a table',
+      });
+    }
     this.#context.countRelation(at);
     const common = findCommon(this.#commons, name.text);
     if (common !== null) {
@@ -76,16 +84,7 @@ export class FromBinder {
           'SHOW SOURCES, SHOW TABLES and SHOW VIEWS list them',
       });
     }
-    const plan: Plan = {
-      op: 'scan',
-      relation: relation.id,
-      name: relation.name,
-      columns: relation.columns.map((_, i) => i),
-      changelog: relation.changelog,
-      ...(relation.time === undefined ? {} : { time: relation.time }),
-      schema: relation.columns,
-    };
-    return aliased(plan, name.text, alias);
+    return aliased(scanOf(relation), name.text, alias);
   }
 
   #window(ref: WindowRef): Bound {
@@ -111,6 +110,8 @@ export class FromBinder {
   #join(ref: JoinRef): Bound {
     // The left spine of a JOIN b JOIN c … is as long as the parser lets it be; the depth check bounds it.
     const left = this.bind(ref.left);
+    if (ref.right.kind === 'table' && ref.right.asOf !== undefined && (ref.join === 'inner' || ref.join === 'left'))
+      return this.#asOf(ref, left, ref.right, ref.right.asOf, ref.join);
     const right = this.bind(ref.right);
     if (ref.asof !== undefined) return this.#asof(ref, ref.asof, left, right);
     if (ref.join === 'right') return this.#rightJoin(ref, left, right);
@@ -164,6 +165,54 @@ export class FromBinder {
     const inOn: ExprScope = { context: this.#context, scope, schema, clause: 'ON', ...outer };
     if (ref.on !== null) terms.push(...conjuncts(bindBoolean(ref.on, inOn)));
     return { terms, pairs, scope, inOn };
+  }
+
+  /** A join with a table as it was at a time of the left row, or as it is when the row comes. */
+  #asOf(ref: JoinRef, left: Bound, table: TableName, asOf: AstExpr, kind: 'inner' | 'left'): Bound {
+    const { name, alias } = table;
+    const { catalog } = this.#context;
+    const relation = findCommon(this.#commons, name.text) === null ? catalog.relation(name.text) : undefined;
+    if (asOf.kind === 'call' && asOf.name.text === 'proctime' && asOf.args.length === 0) {
+      if (relation?.kind === 'source' || relation?.kind === 'dead_letter')
+        throw new StreamError('SQL_UNSUPPORTED', `rows are looked up in a table or view, "${name.text}" is a stream`, {
+          at: name.at,
+          hint: 'make a view of the last row of each key, or join it without FOR SYSTEM_TIME',
+        });
+      const right = this.#table({ kind: 'table', name, alias, at: table.at });
+      const { terms, pairs, scope } = this.#on(ref, left, right);
+      return { plan: lookupJoin(left.plan, right.plan, kind, terms), scope: usingScope(scope, pairs) };
+    }
+    const history = relation?.key == null ? undefined : catalog.relation(`${name.text}$history`);
+    if (relation?.key == null || history === undefined) {
+      throw new StreamError(
+        'SQL_UNSUPPORTED',
+        `"${name.text}" has no versions: they are those of a TABLE with a PRIMARY KEY`,
+        {
+          at: name.at,
+          hint: 'an ASOF JOIN finds the nearest row of a stream or view',
+        },
+      );
+    }
+    this.#context.countRelation(table.at);
+    const right = aliased(scanOf(history), name.text, alias);
+    const { terms, pairs, scope } = this.#on(ref, left, right);
+    const outer = this.#outer === undefined ? {} : { outer: this.#outer };
+    const clause = 'FOR SYSTEM_TIME AS OF';
+    const bound = bindExpr(asOf, {
+      context: this.#context,
+      scope: left.scope,
+      schema: left.plan.schema,
+      clause,
+      ...outer,
+    });
+    if (bound.type.kind !== 'timestamp' && bound.type.kind !== 'timestamptz') {
+      throw new StreamError('SQL_TYPE', `${clause} takes a timestamp, this is ${typeName(bound.type)}`, {
+        at: asOf.at,
+      });
+    }
+    const time = coerce(bound, TIMESTAMP, asOf.at, 'explicit');
+    const plan = temporalJoin(left.plan, right.plan, kind, terms, time, relation.key, ref.on?.at ?? ref.at);
+    return { plan, scope: usingScope(scope, pairs) };
   }
 
   #asof(ref: JoinRef, { match }: Asof, left: Bound, right: Bound): Bound {
@@ -260,6 +309,17 @@ export function intervalMicros(ast: AstExpr, context: BindContext, positive: boo
   return total;
 }
 
+const scanOf = (relation: Relation): Plan => ({
+  op: 'scan',
+  relation: relation.id,
+  name: relation.name,
+  columns: relation.columns.map((_, i) => i),
+  changelog: relation.changelog,
+  ...(relation.time === undefined ? {} : { time: relation.time }),
+  schema: relation.columns,
+});
+
+type TableName = Extract<TableRef, { kind: 'table' }>;
 type JoinRef = Extract<TableRef, { kind: 'join' }>;
 
 interface Condition {

@@ -5,7 +5,7 @@ import type { SqlType } from '../../src/values/types.ts';
 import { changelogOf } from '../plan/changelog.ts';
 import { timeBoundsOf } from '../plan/event-time.ts';
 import { arrangedAs, partitioningOf, type Spread, sameSpread, spreadOf } from '../plan/partitioning.ts';
-import type { Filter, Join, Plan, Project, Scan } from '../plan/plan.ts';
+import type { Filter, Join, LookupJoin, Plan, Project, Scan } from '../plan/plan.ts';
 import { stateGrowth } from '../plan/state-growth.ts';
 import { inputsOf } from '../plan/walk.ts';
 import { compileFilterProject } from './compile-expr.ts';
@@ -18,6 +18,7 @@ import { DistinctOperator } from './operators/distinct.ts';
 import { ExchangeOperator } from './operators/exchange.ts';
 import { JoinOperator } from './operators/join.ts';
 import { residualSelector } from './operators/join-residual.ts';
+import { LookupOperator } from './operators/lookup.ts';
 import { OverOperator } from './operators/over.ts';
 import { SessionOperator } from './operators/session.ts';
 import { SetOperator } from './operators/set-op.ts';
@@ -61,6 +62,14 @@ interface Built {
   readonly spread: Spread;
 }
 
+/** How a node wants one of its inputs. */
+interface InputForm {
+  readonly want: Spread;
+  /** It is the only one. */
+  readonly alone: boolean;
+  readonly isLookedUp: boolean;
+}
+
 class Builder {
   readonly #output: PipelineOutput;
   readonly #clock = new BusyClock();
@@ -80,7 +89,9 @@ class Builder {
 
   build(plan: Plan): Pipeline {
     const result = this.#shard?.result ?? { to: 'any' };
-    const { edge: output } = this.#input(plan, '0', result, true, (batch) => this.#output.onOutput(batch));
+    const { edge: output } = this.#input(plan, '0', { want: result, alone: true, isLookedUp: false }, (batch) =>
+      this.#output.onOutput(batch),
+    );
     const edges = this.#edges;
     const entries = this.#entries;
     const operators = this.#operators;
@@ -139,14 +150,19 @@ class Builder {
   }
 
   /** Builds the node and what is below it; its rows go to `emit`. */
-  #node(plan: Plan, path: string, emit: Emit): Built {
+  #node(plan: Plan, path: string, emit: Emit, isLookedUp: boolean): Built {
     if (plan.op === 'scan') {
       const enter: Emit = (batch) => emit(admit(batch, plan));
       const edge = new Edge(null, [], timeBoundsOf(plan).size > 0);
-      this.#entries.push({ input: { relation: plan.relation, columns: plan.columns }, enter, edge, consumer: null });
+      this.#entries.push({
+        input: { relation: plan.relation, columns: plan.columns, isLookedUp },
+        enter,
+        edge,
+        consumer: null,
+      });
       return { id: plan.relation, edge, targets: [], spread: spreadOf(plan, []) };
     }
-    const meaning = planKey(plan);
+    const meaning = `${isLookedUp} ${planKey(plan)}`;
     const same = this.#built.get(meaning);
     if (same !== undefined) {
       same.targets.push(emit);
@@ -159,8 +175,15 @@ class Builder {
     // The operator needs to know its inputs' ids, and they need the operator to push to: the latter comes late.
     const cell: { operator: Operator | null } = { operator: null };
     const built = inputs.map((input, port) =>
-      this.#input(input, `${path}.${port}`, wants[port], inputs.length === 1, (batch) =>
-        this.#enter(cell.operator!, port, batch),
+      this.#input(
+        input,
+        `${path}.${port}`,
+        {
+          want: wants[port],
+          alone: inputs.length === 1,
+          isLookedUp: isLookedUp || (plan.op === 'lookup' && port === 1),
+        },
+        (batch) => this.#enter(cell.operator!, port, batch),
       ),
     );
     const id = `${path}.${plan.op}`;
@@ -203,10 +226,10 @@ class Builder {
   }
 
   /** Builds what feeds a node, with an exchange behind it where its rows are not where the node wants them. */
-  #input(plan: Plan, path: string, want: Spread, alone: boolean, emit: Emit): Omit<Built, 'targets'> {
+  #input(plan: Plan, path: string, as: InputForm, emit: Emit): Omit<Built, 'targets'> {
     const cell = { enter: emit };
-    const { id, edge, spread: have } = this.#node(plan, path, (batch) => cell.enter(batch));
-    const spread = arrangedAs(have, want, alone);
+    const { id, edge, spread: have } = this.#node(plan, path, (batch) => cell.enter(batch), as.isLookedUp);
+    const spread = arrangedAs(have, as.want, as.alone);
     if (this.#shard === null || spread.to === 'any' || sameSpread(have, spread)) return { id, edge, spread };
     const names = spread.to === 'keys' ? spread.columns.map((column) => plan.schema[column].name).join(', ') : '';
     const info: OperatorInfo = {
@@ -282,6 +305,10 @@ function operatorOf(plan: Plan, info: OperatorInfo, context: OperatorContext): O
       const residual = plan.residual === null ? null : residualSelector(plan.residual, joinTypes(plan), context);
       return new JoinOperator(info, context, plan, [!appends[0], !appends[1]], residual);
     }
+    case 'lookup': {
+      const residual = plan.residual === null ? null : residualSelector(plan.residual, joinTypes(plan), context);
+      return new LookupOperator(info, context, plan, appends[0], residual);
+    }
     case 'asof':
       return new AsofOperator(info, context, plan);
     case 'union':
@@ -345,7 +372,7 @@ function statelessOf(chain: Chain, info: OperatorInfo, context: OperatorContext)
 const typesOf = (schema: readonly ColumnSchema[]): SqlType[] => schema.map((column) => column.type);
 
 /** Of a pair: left columns, then right ones. */
-const joinTypes = (plan: Join): SqlType[] => [...typesOf(plan.left.schema), ...typesOf(plan.right.schema)];
+const joinTypes = (plan: Join | LookupJoin): SqlType[] => [...typesOf(plan.left.schema), ...typesOf(plan.right.schema)];
 
 /** What EXPLAIN and the console call the operator. */
 function describe(plan: Plan, chain: readonly (Filter | Project)[]): { name: string; detail: string } {
@@ -366,10 +393,16 @@ function describe(plan: Plan, chain: readonly (Filter | Project)[]): { name: str
       if (plan.residual !== null) on.push('condition');
       return { name: on.length === 0 ? 'cross join' : `${plan.kind} join`, detail: on.join(' and ') };
     }
+    case 'lookup': {
+      const on = plan.keys.map(([l, r]) => `${plan.left.schema[l].name} = ${plan.right.schema[r].name}`);
+      if (plan.residual !== null) on.push('condition');
+      return { name: plan.kind === 'left' ? 'left lookup join' : 'lookup join', detail: on.join(' and ') };
+    }
     case 'asof': {
       const on = plan.keys.map(([l, r]) => `${plan.left.schema[l].name} = ${plan.right.schema[r].name}`);
       on.push(`${plan.left.schema[plan.leftTime].name} ${plan.cmp} ${plan.right.schema[plan.rightTime].name}`);
-      return { name: plan.kind === 'left' ? 'left asof join' : 'asof join', detail: on.join(' and ') };
+      const name = plan.temporal === true ? 'temporal join' : 'asof join';
+      return { name: plan.kind === 'left' ? `left ${name}` : name, detail: on.join(' and ') };
     }
     case 'window':
       return {

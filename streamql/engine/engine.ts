@@ -212,9 +212,10 @@ class LocalEngine implements StreamEngine {
   }
 
   async readSource(id: string, columns: readonly number[], onBatch: (batch: Batch) => Promise<boolean>): Promise<void> {
-    const node = this.#graph.node(id);
+    const isHistory = id.endsWith('$history');
+    const node = this.#graph.node(isHistory ? id.slice(0, -'$history'.length) : id);
     if (node?.kind !== 'source') throw new StreamError('NOT_FOUND', `the engine has no source ${id}`);
-    if (node.store !== null) {
+    if (node.store !== null && !isHistory) {
       const rows = node.store.scan(columns);
       if (rows.length > 0) await onBatch(rows);
     } else {

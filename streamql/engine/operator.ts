@@ -124,6 +124,8 @@ export interface PipelineOutput {
 export interface PipelineInput {
   readonly relation: string;
   readonly columns: readonly number[];
+  /** Its rows must be there before those of the other inputs come: a lookup join finds what is there. */
+  readonly isLookedUp: boolean;
 }
 
 /** A built query. */

@@ -232,7 +232,13 @@ export interface TableAlias {
 }
 
 export type TableRef =
-  | ({ readonly kind: 'table'; readonly name: Name; readonly alias: TableAlias | null } & Located)
+  | ({
+      readonly kind: 'table';
+      readonly name: Name;
+      readonly alias: TableAlias | null;
+      /** FOR SYSTEM_TIME AS OF. */
+      readonly asOf?: AstExpr;
+    } & Located)
   | ({ readonly kind: 'subquery'; readonly query: Query; readonly alias: TableAlias | null } & Located)
   /** TUMBLE, HOP, CUMULATE and SESSION in all call forms; intervals in the order of the call with positions. */
   | ({

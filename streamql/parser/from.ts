@@ -123,14 +123,20 @@ function parseTable(cursor: Cursor): TableRef {
     return { ...window, alias: parseAlias(cursor) };
   }
   const name = parseTableName(cursor);
+  const early = parseAsOf(cursor);
   const alias = parseAlias(cursor);
-  if (cursor.isWord('for', 'system_time')) {
-    throw cursor.unsupported('FOR SYSTEM_TIME AS OF', 'join the table itself: the view follows its present rows');
-  }
+  const asOf = early ?? parseAsOf(cursor);
   if (cursor.isWord('match_recognize'))
     throw cursor.unsupported('MATCH_RECOGNIZE', 'join the stream with itself on a time range');
   if (cursor.isWord('tablesample')) throw cursor.unsupported('TABLESAMPLE', 'filter on a column instead');
-  return { kind: 'table', name, alias, at };
+  return { kind: 'table', name, alias, ...(asOf === null ? {} : { asOf }), at };
+}
+
+/** FOR SYSTEM_TIME AS OF, before or after the alias. */
+function parseAsOf(cursor: Cursor): AstExpr | null {
+  if (!cursor.takeWord('for')) return null;
+  for (const word of ['system_time', 'as', 'of']) cursor.expectWord(word);
+  return parseExpr(cursor);
 }
 
 function parseTableName(cursor: Cursor): Name {

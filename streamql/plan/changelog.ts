@@ -3,7 +3,7 @@ import type { ChangelogKind, Plan } from './plan.ts';
 /**
  * What the output of a node may carry (DESIGN D8).
  * - append: no row is ever taken back. Sources, constants; and filter, project, window, distinct, union and inner join while all
- *   their inputs are append; semi join and INTERSECT too.
+ *   their inputs are append; a lookup join over a left side that is; semi join and INTERSECT too.
  * - upsert: rows go and come as replacements of one row by a key. Tables, aggregates (by group) and TopN with a rank or a limit
  *   of 1 (by partition and rank); filter and sort keep it; so does a project (the rows still replace each other one for one).
  * - general: anything else: sessions (they grow and merge), left, full, anti and ASOF joins (a match takes the row without a match back), EXCEPT, joins and unions over changing inputs, TopN.
@@ -36,6 +36,8 @@ export function changelogOf(plan: Plan): ChangelogKind {
     case 'asof':
     case 'session':
       return 'general';
+    case 'lookup':
+      return changelogOf(plan.left) === 'append' ? 'append' : 'general';
     case 'setOp':
       return plan.kind === 'intersect' && changelogOf(plan.left) === 'append' && changelogOf(plan.right) === 'append'
         ? 'append'

@@ -80,6 +80,9 @@ export function timeBoundsOf(plan: Plan): TimeBounds {
       return meet(plan.inputs.map(timeBoundsOf));
     case 'join':
       return joinBounds(plan);
+    // Its rows come and go with those of the left side.
+    case 'lookup':
+      return timeBoundsOf(plan.left);
     case 'asof': {
       // A right row that comes or goes changes left rows after it, where the match lies before; else also rows long past.
       const both = later([timeBoundsOf(plan.left).get(plan.leftTime), timeBoundsOf(plan.right).get(plan.rightTime)]);

@@ -78,11 +78,18 @@ function describe(plan: Plan): string {
       if (on.length === 0) return 'Cross join';
       return `${JOIN_NAMES[plan.kind]} on ${on.join(' AND ')}`;
     }
+    case 'lookup': {
+      const on = plan.keys.map(([l, r]) => `${plan.left.schema[l].name} = ${plan.right.schema[r].name}`);
+      if (plan.residual !== null)
+        on.push(exprText(plan.residual, { schema: [...plan.left.schema, ...plan.right.schema] }));
+      return `${plan.kind === 'left' ? 'Left lookup join' : 'Lookup join'}${on.length === 0 ? '' : ` on ${on.join(' AND ')}`}, as rows arrive`;
+    }
     case 'asof': {
       const [left, right] = [plan.left.schema, plan.right.schema];
       const on = plan.keys.map(([l, r]) => `${left[l].name} = ${right[r].name}`);
       on.push(`${left[plan.leftTime].name} ${plan.cmp} ${right[plan.rightTime].name}`);
-      return `${plan.kind === 'left' ? 'Left ASOF join' : 'ASOF join'} on ${on.join(' AND ')}`;
+      const name = plan.temporal === true ? 'temporal join' : 'ASOF join';
+      return `${plan.kind === 'left' ? `Left ${name}` : name[0].toUpperCase() + name.slice(1)} on ${on.join(' AND ')}`;
     }
     case 'union':
       return 'Union all';

@@ -41,6 +41,11 @@ export function keyOf(plan: Plan, keyOfScan: (scan: Scan) => readonly number[] |
       return null;
     case 'asof':
       return of(plan.left);
+    case 'lookup': {
+      const right = of(plan.right);
+      const isOne = right?.every((column) => plan.keys.some(([, r]) => r === column)) === true;
+      return isOne ? of(plan.left) : null;
+    }
     case 'setOp':
       return of(plan.left) ?? (plan.all ? null : plan.schema.map((_, i) => i));
     case 'join': {

@@ -33,6 +33,7 @@ export function partitioningOf(plan: Plan): readonly Spread[] {
       return [byKeys(plan.groupBy)];
     case 'join':
     case 'asof':
+    case 'lookup':
       return [byKeys(plan.keys.map(([left]) => left)), byKeys(plan.keys.map(([, right]) => right))];
     case 'setOp':
     case 'distinct':
@@ -82,6 +83,7 @@ export function spreadOf(plan: Plan, inputs: readonly Spread[]): Spread {
     case 'session':
     case 'sort':
     case 'asof':
+    case 'lookup':
       return inputs[0];
     case 'project':
       return moved(inputs[0], (column) =>

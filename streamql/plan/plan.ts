@@ -16,6 +16,7 @@ export type Plan =
   | Aggregate
   | Join
   | AsofJoin
+  | LookupJoin
   | Union
   | SetOp
   | Distinct
@@ -157,6 +158,23 @@ export interface AsofJoin extends Node {
   readonly rightTime: number;
   /** Right positions; empty where keys and time name a row. */
   readonly ties: readonly number[];
+  /** No two right rows are the same in keys, time and ties, so that other columns decide nothing. */
+  readonly tiesDecide: boolean;
+  /** FOR SYSTEM_TIME AS OF: the right side has the versions of a table's rows. For EXPLAIN. */
+  readonly temporal?: boolean;
+}
+
+/**
+ * A processing-time join: each left row with the right rows that match it when it arrives, after the changes of the right side that come in the
+ * same epoch. What comes later to the right changes nothing; a left row that is taken back takes back what it was shown with. Output as of Join.
+ */
+export interface LookupJoin extends Node {
+  readonly op: 'lookup';
+  readonly kind: 'inner' | 'left';
+  readonly left: Plan;
+  readonly right: Plan;
+  readonly keys: readonly (readonly [left: number, right: number])[];
+  readonly residual: Expr | null;
 }
 
 export type AsofComparison = '>=' | '>' | '<=' | '<';

@@ -40,6 +40,13 @@ export function stateGrowth(plan: Plan): StateGrowth | null {
       }
       return held(plan, 'both sides');
     }
+    case 'lookup':
+      return changelogOf(plan.left) === 'append' || rowsOf(plan.left) !== 'all'
+        ? held(plan.right, 'the rows to look up')
+        : unbounded(
+            `keeps every row of ${leavesText(plan.left)} with what it was shown with: it may be taken back`,
+            `look up for rows that only come; ${BOUND_IT}`,
+          );
     case 'asof': {
       if (timeBoundsOf(plan).get(plan.leftTime)?.firm)
         return {
@@ -175,6 +182,7 @@ function rowsOf(plan: Plan): Rows {
     case 'topn':
       return plan.partitionBy.length === 0 || rowsOf(plan.input) === 'few' ? 'few' : 'keys';
     case 'asof':
+    case 'lookup':
       return rowsOf(plan.left);
     case 'join':
       return plan.kind === 'semi' || plan.kind === 'anti'
@@ -206,6 +214,7 @@ function isGrowing(plan: Plan, column: number): boolean {
       return column < plan.groupBy.length && isGrowing(plan.input, plan.groupBy[column]);
     case 'join':
     case 'asof':
+    case 'lookup':
       return column < plan.left.schema.length
         ? isGrowing(plan.left, column)
         : isGrowing(plan.right, column - plan.left.schema.length);

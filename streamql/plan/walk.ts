@@ -10,6 +10,7 @@ export function inputsOf(plan: Plan): readonly Plan[] {
       return [];
     case 'join':
     case 'asof':
+    case 'lookup':
     case 'setOp':
       return [plan.left, plan.right];
     case 'union':
@@ -22,7 +23,7 @@ export function inputsOf(plan: Plan): readonly Plan[] {
 /** The same node over other inputs; the very same object when no input changed. */
 export function withInputs(plan: Plan, inputs: readonly Plan[]): Plan {
   if (inputsOf(plan).every((input, i) => input === inputs[i])) return plan;
-  if (plan.op === 'join' || plan.op === 'asof' || plan.op === 'setOp')
+  if (plan.op === 'join' || plan.op === 'asof' || plan.op === 'lookup' || plan.op === 'setOp')
     return { ...plan, left: inputs[0], right: inputs[1] };
   if (plan.op === 'union') return { ...plan, inputs };
   if (plan.op === 'scan' || plan.op === 'values') return plan;
@@ -100,6 +101,7 @@ export function mapExprs(plan: Plan, change: (expr: Expr) => Expr): Plan {
     case 'project':
       return { ...node, exprs: node.exprs.map(change) };
     case 'join':
+    case 'lookup':
       return node.residual === null ? node : { ...node, residual: change(node.residual) };
     default:
       return node;
@@ -114,6 +116,7 @@ export function exprsOf(plan: Plan): readonly Expr[] {
     case 'project':
       return plan.exprs;
     case 'join':
+    case 'lookup':
       return plan.residual === null ? [] : [plan.residual];
     default:
       return [];

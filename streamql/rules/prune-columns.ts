@@ -1,4 +1,4 @@
-import type { Aggregate, AsofJoin, Expr, Join, Over, Plan, Session, TopN, Union } from '../plan/plan.ts';
+import type { Aggregate, AsofJoin, Expr, Join, LookupJoin, Over, Plan, Session, TopN, Union } from '../plan/plan.ts';
 import { aggregateColumns, columnRef, columnsUsed, moveAggregate, remap } from '../plan/walk.ts';
 
 /** A plan that kept at least the wanted columns, and where each kept column now stands (−1: gone). */
@@ -77,6 +77,7 @@ function prune(plan: Plan, wanted: ReadonlySet<number>): Pruned {
     case 'aggregate':
       return pruneAggregate(plan, wanted);
     case 'join':
+    case 'lookup':
       return pruneJoin(plan, wanted);
     case 'asof':
       return pruneAsof(plan, wanted);
@@ -160,7 +161,7 @@ function pruneAggregate(plan: Aggregate, wanted: ReadonlySet<number>): Pruned {
   };
 }
 
-function pruneJoin(plan: Join, wanted: ReadonlySet<number>): Pruned {
+function pruneJoin(plan: Join | LookupJoin, wanted: ReadonlySet<number>): Pruned {
   const width = plan.left.schema.length;
   const used = plan.residual === null ? new Set(wanted) : columnsUsed(plan.residual, new Set(wanted));
   const left = new Set([...used].filter((column) => column < width));
@@ -204,7 +205,7 @@ function pruneAsof(plan: AsofJoin, wanted: ReadonlySet<number>): Pruned {
   for (const column of plan.ties) right.add(column);
   // Rows that are alike so far are told apart by the other columns, and then by all of them, whichever are shown.
   const decided = new Set([...plan.ties, plan.rightTime, ...plan.keys.map(([, r]) => r)]);
-  if (plan.ties.length > 0 && [...right].some((column) => !decided.has(column)))
+  if (!plan.tiesDecide && [...right].some((column) => !decided.has(column)))
     for (const column of allOf(plan.right)) right.add(column);
   const leftKept = ascending(left);
   const rightKept = ascending(right);

@@ -1,5 +1,5 @@
 import { joinOn } from '../plan/join.ts';
-import type { AsofJoin, Expr, Filter, Join, Plan } from '../plan/plan.ts';
+import type { AsofJoin, Expr, Filter, Join, LookupJoin, Plan } from '../plan/plan.ts';
 import { columnRef, columnsUsed, conjuncts, filterBy, remap, withInputs } from '../plan/walk.ts';
 import { substitute } from './merge-projects.ts';
 
@@ -31,6 +31,7 @@ export function pushFilter(plan: Plan): Plan | undefined {
       if (input.kind === 'full') return undefined;
       return input.kind === 'inner' ? intoInner(plan, input) : pushLeft(plan, input);
     case 'asof':
+    case 'lookup':
       return pushLeft(plan, input);
     case 'setOp':
       return withInputs(input, [filterBy(input.left, [plan.predicate]), filterBy(input.right, [plan.predicate])]);
@@ -83,8 +84,8 @@ function intoNullSafe(plan: Filter, join: Join, width: number): Plan | undefined
   return filterBy(withInputs(join, [filterBy(join.left, left), filterBy(join.right, right)]), above);
 }
 
-/** The left side of a left, semi, anti or ASOF join may be filtered before. */
-function pushLeft(plan: Filter, join: Join | AsofJoin): Plan | undefined {
+/** The left side of a left, semi, anti, ASOF or lookup join may be filtered before. */
+function pushLeft(plan: Filter, join: Join | AsofJoin | LookupJoin): Plan | undefined {
   const width = join.left.schema.length;
   const isLeft = (term: Expr): boolean => {
     const used = [...columnsUsed(term)];

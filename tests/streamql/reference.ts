@@ -49,6 +49,8 @@ export function runPlan(plan: Plan, tables: Tables): Row[] {
       return runAggregate(plan, run(plan.input));
     case 'join':
       return runJoin(plan, run(plan.left), run(plan.right));
+    case 'lookup':
+      return runJoin({ ...plan, op: 'join' }, run(plan.left), run(plan.right));
     case 'asof':
       return runAsof(plan, run(plan.left), run(plan.right));
     case 'union':

@@ -1,5 +1,5 @@
 import type { Graph } from './graph.ts';
-import type { QueryNode } from './query-node.ts';
+import type { QueryInput, QueryNode } from './query-node.ts';
 import { selectColumns } from './relation.ts';
 import type { CursorState, SourceCursor } from './source-cursor.ts';
 import type { SourceNode } from './source-node.ts';
@@ -18,7 +18,7 @@ const LAST_RECORDS = 20_000;
 export function beginCatchUp(graph: Graph, query: QueryNode, from: Readonly<Record<string, CursorState>>): void {
   const cursors = new Map<SourceNode, SourceCursor>();
   for (const source of logSources(graph, query)) {
-    const inputs = query.inputs.filter(({ relation }) => relation === source.relation);
+    const inputs = query.inputs.filter(({ relation }) => relation === source.logged);
     const wanted = [...new Set(inputs.flatMap(({ reader }) => reader.columns))].sort((a, b) => a - b);
     const cursor = source.openCursor(
       wanted,
@@ -30,10 +30,38 @@ export function beginCatchUp(graph: Graph, query: QueryNode, from: Readonly<Reco
     cursors.set(source, cursor);
   }
   query.catchingUp = cursors;
+  if (query.followsLookups) for (const { relation, reader } of lookupsOf(query)) relation.readers.add(reader);
+}
+
+/** What the query looks rows up in comes first, as it is once it is current; from there on the query follows it. False: not yet. */
+function followLookups(graph: Graph, query: QueryNode): boolean {
+  if (query.followsLookups) return true;
+  if (!lookupsReady(graph, query)) return false;
+  for (const input of lookupsOf(query)) {
+    pushRows(input);
+    input.relation.readers.add(input.reader);
+  }
+  query.followsLookups = true;
+  return true;
+}
+
+const lookupsOf = (query: QueryNode): QueryInput[] => query.inputs.filter(({ isLookedUp }) => isLookedUp);
+
+const lookupsReady = (graph: Graph, query: QueryNode): boolean =>
+  query.followsLookups ||
+  lookupsOf(query).every(({ relation }) => {
+    const owner = graph.ownerOf(relation);
+    return owner.error === null && (owner.kind === 'source' ? !owner.cursor.behind : owner.catchingUp === null);
+  });
+
+function pushRows({ relation, reader }: QueryInput): void {
+  const rows = relation.rows?.scan(reader.columns, Number.POSITIVE_INFINITY);
+  if (rows !== undefined && rows.length > 0) reader.push(rows);
 }
 
 /** Reads on up to where the shared reader is; false when there was nothing to be had. */
-export function stepCatchUp(query: QueryNode, most: number): boolean {
+export function stepCatchUp(graph: Graph, query: QueryNode, most: number): boolean {
+  if (query.catchingUp !== null && query.catchingUp.size > 0 && !followLookups(graph, query)) return false;
   let progress = false;
   for (const [source, cursor] of query.catchingUp ?? []) {
     if (cursor.step(most, (partition) => source.cursor.position(partition) ?? 0)) progress = true;
@@ -63,11 +91,8 @@ export function wantsHold(graph: Graph, query: QueryNode): boolean {
 /** At the beginning of an epoch: lets the query follow along if it is level. */
 export function tryFollow(graph: Graph, query: QueryNode): boolean {
   if (query.catchingUp === null || !isLevel(graph, query)) return false;
-  for (const { relation, reader } of query.inputs) {
-    if (relation.rows === null) continue;
-    const rows = relation.rows.scan(reader.columns, Number.POSITIVE_INFINITY);
-    if (rows.length > 0) reader.push(rows);
-  }
+  if (!followLookups(graph, query)) return false;
+  for (const input of query.inputs) if (!input.isLookedUp) pushRows(input);
   if (query.error !== null) return false;
   const sources = logSources(graph, query);
   for (const [source, cursor] of query.catchingUp) source.closeCursor(cursor);
@@ -79,7 +104,7 @@ export function tryFollow(graph: Graph, query: QueryNode): boolean {
 
 /** Whether the next epoch would bring the query further; if not, news of the log or of what it reads will. */
 export function canProceed(graph: Graph, query: QueryNode): boolean {
-  if (query.catchingUp === null) return false;
+  if (query.catchingUp === null || !lookupsReady(graph, query)) return false;
   for (const [source, cursor] of query.catchingUp) {
     if (cursor.readyBelow((partition) => source.cursor.position(partition) ?? 0)) return true;
   }
@@ -103,12 +128,12 @@ function inputsLive(graph: Graph, query: QueryNode): boolean {
   });
 }
 
-/** Sources that the query reads as such; tables and dead letters are taken from the rows they hold. */
+/** Sources that the query reads as such; tables (but for their history) and dead letters are taken from the rows they hold. */
 function logSources(graph: Graph, query: QueryNode): SourceNode[] {
   const sources = new Set<SourceNode>();
   for (const { relation } of query.inputs) {
     const owner = graph.ownerOf(relation);
-    if (owner.kind === 'source' && owner.relation === relation && !owner.isTable) sources.add(owner);
+    if (owner.kind === 'source' && owner.logged === relation) sources.add(owner);
   }
   return [...sources];
 }

@@ -244,5 +244,7 @@ function failure(error: StreamError): { code: string; detail: string } {
 }
 
 function cursorStates(node: QueryNode): NonNullable<ObjectEntry['backfill']> {
+  // Nothing was read before what it looks up in was there.
+  if (!node.followsLookups) return {};
   return Object.fromEntries([...node.catchingUp!].map(([source, cursor]) => [source.spec.id, cursor.state()]));
 }

@@ -203,7 +203,7 @@ export class EpochLoop {
       for (const query of catchingUp) {
         if (query.error !== null) continue;
         try {
-          if (stepCatchUp(query, batchRecords)) progress = true;
+          if (stepCatchUp(graph, query, batchRecords)) progress = true;
         } catch (thrown) {
           graph.fail(query, asStreamError(thrown));
         }

@@ -33,7 +33,7 @@ export class Graph {
     return this.#nodes.get(id);
   }
 
-  /** The object that a relation (`id`, `id$errors`, `id$late`) belongs to. */
+  /** The object that a relation (`id`, `id$errors`, `id$late`, `id$history`) belongs to. */
   ownerOf(relation: Relation): GraphNode {
     const node = this.#nodes.get(relation.owner);
     assert(node !== undefined, `relation ${relation.id} has no owner`);
@@ -43,8 +43,11 @@ export class Graph {
   /** How far event time has come in what is read under this name; null for what has none. */
   watermarkOf(relation: Relation): number | null {
     const owner = this.ownerOf(relation);
+    if (owner.kind === 'source') {
+      const isTimed = relation === owner.logged && owner.spec.watermark !== null;
+      return isTimed ? owner.watermark.micros : null;
+    }
     if (relation !== owner.relation) return null;
-    if (owner.kind === 'source') return owner.spec.watermark === null ? null : owner.watermark.micros;
     return owner.pipeline.watermark;
   }
 

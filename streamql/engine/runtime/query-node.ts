@@ -15,6 +15,7 @@ import { deadLetterRelation, guardedReader, loadTables, type SourceNode } from '
 export interface QueryInput {
   readonly relation: Relation;
   readonly reader: Reader;
+  readonly isLookedUp: boolean;
 }
 
 /**
@@ -34,6 +35,8 @@ export class QueryNode {
   readonly #errorsRelation: Relation;
   /** Own readers by source; null once it follows along. */
   catchingUp: Map<SourceNode, SourceCursor> | null = new Map();
+  /** Whether it has the rows that it looks others up in, and follows them: before it reads anything else. */
+  followsLookups = false;
   /** Has input that `endEpoch` has not seen; at first for what comes without any. */
   touched = true;
   error: StreamError | null = null;
@@ -70,7 +73,8 @@ export class QueryNode {
         this.#onRowError(error);
       },
     });
-    this.inputs = this.pipeline.inputs.map(({ relation, columns }, input) => ({
+    this.inputs = this.pipeline.inputs.map(({ relation, columns, isLookedUp }, input) => ({
+      isLookedUp,
       relation: parts.relation(relation),
       reader: guardedReader(
         columns,
@@ -113,11 +117,13 @@ export class QueryNode {
     loadTables(this.tables, entry, checkpoint);
     this.errors.loaded();
     if (entry.backfill === undefined) this.follow();
+    else this.followsLookups = Object.keys(entry.backfill).length > 0;
   }
 
   /** From now on changes of what it reads come to it. */
   follow(): void {
     this.catchingUp = null;
+    this.followsLookups = true;
     for (const { relation, reader } of this.inputs) relation.readers.add(reader);
   }
 

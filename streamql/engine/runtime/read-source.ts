@@ -1,11 +1,11 @@
 import type { StreamError } from '../../../src/lib/errors.ts';
 import type { SourceSpec } from '../../../src/ports/engine.ts';
 import type { Batch } from '../../../src/values/batch.ts';
-import { AppendDecoder } from './record-decoder.ts';
 import { type CursorParts, SourceCursor } from './source-cursor.ts';
+import { logDecoder } from './source-node.ts';
 
 /**
- * The source's rows that are in the log now, decoded, in chunks: the next comes when the last was taken, and none after an answer of false.
+ * The source's rows, or of a table the versions of its rows, that are in the log now, decoded, in chunks: the next comes when the last was taken, and none after an answer of false.
  * Late rows are left out as the source's policy says, so this is what a view over the source would see.
  */
 export async function readSource(
@@ -28,7 +28,7 @@ export async function readSource(
   };
   const cursor = new SourceCursor(
     spec,
-    new AppendDecoder(spec, columns, parts.settings.batchRecords, output),
+    logDecoder(spec, columns, parts.settings.batchRecords, output),
     output,
     {
       ...parts,

@@ -1,7 +1,7 @@
 import { asStreamError, type StreamError } from '../../../src/lib/errors.ts';
 import type { SourceSpec } from '../../../src/ports/engine.ts';
 import type { Batch } from '../../../src/values/batch.ts';
-import { DEAD_LETTER_COLUMNS } from '../../../src/values/hidden-columns.ts';
+import { DEAD_LETTER_COLUMNS, historyColumns } from '../../../src/values/hidden-columns.ts';
 import type { StateTable } from '../operator.ts';
 import type { LoadedCheckpoint, ObjectEntry } from './checkpoint-store.ts';
 import { type DeadLetter, DeadLetters, isPowerOfTwo } from './dead-letters.ts';
@@ -9,7 +9,8 @@ import type { TopicState } from './log-reader.ts';
 import { AppendDecoder, type DecodedOutput, type RecordDecoder } from './record-decoder.ts';
 import { type Reader, Relation, selectColumns } from './relation.ts';
 import { type CursorParts, type CursorState, SourceCursor } from './source-cursor.ts';
-import { TableDecoder } from './table-decoder.ts';
+import { TableDecoder, type WriteChanges } from './table-decoder.ts';
+import { TableHistory } from './table-history.ts';
 import { TableStore } from './table-store.ts';
 import { Watermark } from './watermark.ts';
 
@@ -31,6 +32,8 @@ export class SourceNode {
   readonly errors = new DeadLetters('errors');
   readonly late = new DeadLetters('late');
   readonly store: TableStore | null;
+  /** Of a table: each version of each row, as rows that only come. */
+  readonly history: Relation | null;
   readonly relations: readonly Relation[];
   readonly watermark: Watermark;
   /** Readers of their own that queries have while they catch up. They want the same news of the topic. */
@@ -55,8 +58,11 @@ export class SourceNode {
     this.relation = new Relation(spec.id, spec.id, spec.columns, this.store);
     this.#errorsRelation = deadLetterRelation(`${spec.id}$errors`, spec.id, this.errors);
     this.#lateRelation = deadLetterRelation(`${spec.id}$late`, spec.id, this.late);
+    const columns = historyColumns(spec.columns, spec.primaryKey ?? []);
+    this.history = this.store === null ? null : new Relation(`${spec.id}$history`, spec.id, columns, null);
     this.relations = [
       this.relation,
+      ...(this.history === null ? [] : [this.history]),
       this.#errorsRelation,
       ...(spec.late === 'dead_letter' ? [this.#lateRelation] : []),
     ];
@@ -68,6 +74,11 @@ export class SourceNode {
     );
     this.rows = entry?.counts?.rows ?? 0;
     this.lateRows = entry?.counts?.late ?? 0;
+  }
+
+  /** What queries read from the log's start: the source's rows, or the table's history. */
+  get logged(): Relation {
+    return this.history ?? this.relation;
   }
 
   get isTable(): boolean {
@@ -99,7 +110,7 @@ export class SourceNode {
       // The shared reader was there before and has told them.
       onLate: () => undefined,
     };
-    const decoder = new AppendDecoder(this.spec, wanted, this.#parts.settings.batchRecords, output);
+    const decoder = logDecoder(this.spec, wanted, this.#parts.settings.batchRecords, output);
     const cursor = new SourceCursor(this.spec, decoder, output, this.#parts, from);
     this.followers.add(cursor);
     cursor.update(this.#topic);
@@ -136,7 +147,7 @@ export class SourceNode {
 
   #decoder(): RecordDecoder {
     const { batchRecords } = this.#parts.settings;
-    if (this.store !== null) return new TableDecoder(this.spec, this.store, batchRecords, this.#output);
+    if (this.store !== null) return new TableDecoder(this.spec, batchRecords, this.#writer(this.store), this.#output);
     return new AppendDecoder(this.spec, this.#layout ?? [], batchRecords, this.#output);
   }
 
@@ -153,6 +164,17 @@ export class SourceNode {
   countLate(count: number, letters: readonly DeadLetter[]): void {
     this.lateRows += count;
     for (const letter of letters) this.late.add(letter);
+  }
+
+  #writer(store: TableStore): WriteChanges {
+    const history = new TableHistory(this.spec);
+    return (columns, length, deletes, maxTime) => {
+      if (this.history !== null && this.history.readers.size > 0)
+        this.history.publish(history.versions(columns, length, deletes, maxTime), null);
+      const { old, fresh } = store.write(columns, length, deletes);
+      if (old !== null) this.#output.onBatch(old);
+      if (fresh !== null) this.#output.onBatch(fresh);
+    };
   }
 
   readonly #output: DecodedOutput = {
@@ -173,6 +195,20 @@ export class SourceNode {
     },
     onLate: (count, letters) => this.countLate(count, letters),
   };
+}
+
+/** Decodes the columns `wanted` of `SourceNode.logged`. */
+export function logDecoder(
+  spec: SourceSpec,
+  wanted: readonly number[],
+  batchRecords: number,
+  output: DecodedOutput,
+): RecordDecoder {
+  if (spec.primaryKey === null) return new AppendDecoder(spec, wanted, batchRecords, output);
+  const history = new TableHistory(spec);
+  const write: WriteChanges = (columns, length, deletes, maxTime) =>
+    output.onBatch(selectColumns(history.versions(columns, length, deletes, maxTime), null, wanted));
+  return new TableDecoder(spec, batchRecords, write, output);
 }
 
 export function loadTables(tables: readonly StateTable[], entry: ObjectEntry, checkpoint: LoadedCheckpoint): void {

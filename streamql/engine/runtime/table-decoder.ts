@@ -17,11 +17,16 @@ import {
   type RecordDecoder,
 } from './record-decoder.ts';
 import { type LogRecord, RecordMeta, valueText } from './record-meta.ts';
-import type { TableStore } from './table-store.ts';
 
 const HIDDEN_NAMES = new Set(HIDDEN_COLUMNS.map((column) => column.name));
 /** Changes that one record makes at most: an update may delete one row and put another. */
 const MOST_CHANGES = 2;
+
+/**
+ * Takes changes of one partition in offset order: row i of `columns` (all of the table's; of a delete only key and hidden ones count) is put
+ * unless `deletes[i]`. `maxTime` is the partition's greatest time before them.
+ */
+export type WriteChanges = (columns: readonly Column[], length: number, deletes: Uint8Array, maxTime: number) => void;
 
 /**
  * Each record puts or deletes (null value) the row that its key names. Where key and value both have the primary key they must agree;
@@ -30,8 +35,9 @@ const MOST_CHANGES = 2;
  */
 export class TableDecoder implements RecordDecoder {
   readonly #spec: SourceSpec;
-  readonly #store: TableStore;
-  readonly #output: DecodedOutput;
+  readonly #key: readonly number[];
+  readonly #write: WriteChanges;
+  readonly #output: Omit<DecodedOutput, 'onBatch'>;
   readonly #declared: number;
   readonly #keyNames: readonly string[];
   readonly #rows: KeyedRows;
@@ -39,12 +45,13 @@ export class TableDecoder implements RecordDecoder {
   /** Per change. */
   #texts: (string | null)[] = [];
 
-  constructor(spec: SourceSpec, store: TableStore, batchRecords: number, output: DecodedOutput) {
+  constructor(spec: SourceSpec, batchRecords: number, write: WriteChanges, output: Omit<DecodedOutput, 'onBatch'>) {
     this.#spec = spec;
-    this.#store = store;
+    this.#write = write;
     this.#output = output;
     this.#declared = declaredCount(spec);
-    const key = store.key;
+    const key = spec.primaryKey ?? [];
+    this.#key = key;
     // The value may leave the key to the record key, so NULL is checked here and not by the decoder.
     const columns = spec.columns
       .slice(0, this.#declared)
@@ -72,10 +79,11 @@ export class TableDecoder implements RecordDecoder {
     const length = this.#meta.length;
     const { keyRows, valueRows, keys: keyColumns, values: valueColumns } = this.#rows.finish();
     if (length === 0) return;
+    const { maxTime } = position;
     const refused = new Uint8Array(length);
     const deletes = Uint8Array.from(valueRows, (row) => (row === NONE ? 1 : 0));
 
-    const named = this.#store.key.map((column, k) => {
+    const named = this.#key.map((column, k) => {
       const builder = new ColumnBuilder(this.#spec.columns[column].type, length);
       for (let i = 0; i < length; i++) {
         const byKey = keyRows[i] === NONE ? null : datumAt(keyColumns[k], keyRows[i]);
@@ -104,7 +112,7 @@ export class TableDecoder implements RecordDecoder {
     let count = 0;
     for (let i = 0; i < length; i++) if (refused[i] === 0) rows[count++] = i;
     const columns = this.#spec.columns.map((column, c) => {
-      const k = this.#store.key.indexOf(c);
+      const k = this.#key.indexOf(c);
       if (k >= 0) return named[k].gather(rows, count);
       if (c >= this.#declared) return this.#meta.column(column.name, position.partition).gather(rows, count);
       return spread(valueColumns[c], valueRows, rows, count);
@@ -114,9 +122,7 @@ export class TableDecoder implements RecordDecoder {
     this.#meta.clear();
     this.#texts = [];
     if (count === 0) return;
-    const { old, fresh } = this.#store.write(columns, count, keptDeletes);
-    if (old !== null) this.#output.onBatch(old);
-    if (fresh !== null) this.#output.onBatch(fresh);
+    this.#write(columns, count, keptDeletes, maxTime);
   }
 
   /** Only rows that are put have a time; a delete is never late. */

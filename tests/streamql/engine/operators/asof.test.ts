@@ -31,6 +31,7 @@ function asofPlan(kind: AsofJoin['kind'], cmp: AsofJoin['cmp'], keyed: boolean):
     leftTime: 1,
     rightTime: 0,
     ties: [2],
+    tiesDecide: false,
     schema: schema([...LEFT, ...RIGHT]),
   };
 }
