@@ -270,6 +270,7 @@ export class LogWriter {
     const { topicId, partition } = this.#identity;
     wal.commit({ topicId, partition, batches }).then(
       () => {
+        if (this.#stopped) return;
         // What came before under another policy is in no write-ahead log.
         if (start <= this.#syncedEnd) this.#tookSync(end);
         else void this.#sync();
@@ -364,7 +365,8 @@ export class LogWriter {
     do {
       this.#syncAgain = false;
       await this.#shared.commit(async () => {
-        if (this.#shared.failure) return;
+        // A deleted topic has no files any more, and nobody to promise anything to.
+        if (this.#shared.failure || this.#stopped) return;
         // Earlier segments were synced when their successor was created.
         const segment = this.segments.findLast((known) => known.created);
         const end = this.#writtenEnd;

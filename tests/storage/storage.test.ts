@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { encodeBatch, RecordCursor } from '../../src/protocol/records.ts';
 import { DataDirLock } from '../../src/storage/data-dir-lock.ts';
+import { NodeDisk } from '../../src/storage/disk/node-disk.ts';
 import { Storage, type StorageOptions } from '../../src/storage/storage.ts';
 import { checkTopicConfig, TOPIC_CONFIG } from '../../src/storage/topic-config.ts';
 import { FaultDisk } from '../support/fault-disk.ts';
@@ -173,6 +174,36 @@ describe('a data directory', () => {
     await expect(Storage.open({ dir })).rejects.toThrow('metadata file is missing');
     await writeFile(path, content);
     await (await Storage.open({ dir })).close();
+  });
+
+  test('a topic is deleted while its commits wait for the write-ahead log, and the others go on', async () => {
+    const disk = new NodeDisk(await directory());
+    const { openDurable } = disk;
+    let release = (): void => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    disk.openDurable = async (path) => {
+      const file = await openDurable.call(disk, path);
+      const overwrite = file.overwrite.bind(file);
+      return { close: () => file.close(), overwrite: (buffers, at) => held.then(() => overwrite(buffers, at)) };
+    };
+    const storage = await Storage.open({ disk });
+    await storage.createTopic('gone', { partitions: 1 });
+    await storage.createTopic('stays', { partitions: 1 });
+    const log = storage.partition('gone', 0)!;
+    for (const value of ['a', 'b', 'c']) {
+      const { lastOffset } = log.append(encodeBatch([text(value)]));
+      log.durable(lastOffset).catch(() => {});
+      await log.written(lastOffset);
+    }
+    await storage.deleteTopic('gone');
+    release();
+    expect(await storage.append('stays', 0, [text('d')])).toBe(0);
+    await storage.flush();
+    expect(await storage.append('stays', 0, [text('e')])).toBe(1);
+    expect(await values(storage, 'stays')).toEqual(['d', 'e']);
+    await storage.close();
   });
 
   test('a deletion that a crash interrupted is finished at the next start', async () => {
