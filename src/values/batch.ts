@@ -59,3 +59,35 @@ export function gatherBatch(batch: Batch, rows: Int32Array, count: number): Batc
   }
   return { length: count, columns: batch.columns.map((column) => column.gather(rows, count)), weights };
 }
+
+/** The rows of all batches, which have these types. */
+export function concatBatches(types: readonly SqlType[], batches: readonly Batch[]): Batch {
+  const filled = batches.filter(({ length }) => length > 0);
+  if (filled.length === 1) return filled[0];
+  const length = filled.reduce((sum, batch) => sum + batch.length, 0);
+  let weights: Int32Array | null = null;
+  if (filled.some((batch) => batch.weights !== null)) {
+    weights = new Int32Array(length).fill(1);
+    let at = 0;
+    for (const batch of filled) {
+      if (batch.weights !== null) weights.set(batch.weights.subarray(0, batch.length), at);
+      at += batch.length;
+    }
+  }
+  const columns = types.map((type, c) => {
+    const builder = new ColumnBuilder(type, length);
+    for (const batch of filled)
+      for (let row = 0; row < batch.length; row++) builder.push(datumAt(batch.columns[c], row));
+    return builder.finish();
+  });
+  return { length, columns, weights };
+}
+
+export function firstRows(batch: Batch, limit: number): Batch {
+  if (batch.length <= limit) return batch;
+  return gatherBatch(
+    batch,
+    Int32Array.from({ length: limit }, (_, row) => row),
+    limit,
+  );
+}

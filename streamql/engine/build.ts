@@ -89,7 +89,7 @@ class Builder {
 
   build(plan: Plan): Pipeline {
     const result = this.#shard?.result ?? { to: 'any' };
-    const { edge: output } = this.#input(plan, '0', { want: result, alone: true, isLookedUp: false }, (batch) =>
+    const { edge: output, spread } = this.#input(plan, '0', { want: result, alone: true, isLookedUp: false }, (batch) =>
       this.#output.onOutput(batch),
     );
     const edges = this.#edges;
@@ -103,6 +103,7 @@ class Builder {
       inputs: entries.map((entry) => entry.input),
       operators,
       state,
+      result: spread,
       places: this.#places,
       changelog: changelogOf(plan),
       push(input, batch) {

@@ -6,6 +6,7 @@ import type { Disk } from '../../src/ports/disk.ts';
 import type {
   EngineObject,
   EngineStats,
+  ObjectStats,
   ReplayCounts,
   StreamEngine,
   Subscription,
@@ -13,23 +14,23 @@ import type {
 } from '../../src/ports/engine.ts';
 import type { SinkKind } from '../../src/ports/sink.ts';
 import type { SinkLog } from '../../src/ports/sink-log.ts';
-import type { Batch } from '../../src/values/batch.ts';
-import type { Datum } from '../../src/values/types.ts';
+import { type Batch, type ColumnSchema, concatBatches, firstRows } from '../../src/values/batch.ts';
+import type { Datum, SqlType } from '../../src/values/types.ts';
 import { CheckpointStore, type LoadedCheckpoint } from './runtime/checkpoint-store.ts';
-import { Checkpointer } from './runtime/checkpointer.ts';
+import { Checkpointer, type Drafts } from './runtime/checkpointer.ts';
 import { EpochLoop } from './runtime/epoch-loop.ts';
-import { Graph, type GraphNode } from './runtime/graph.ts';
+import type { Graph, GraphNode } from './runtime/graph.ts';
 import type { LogReader } from './runtime/log-reader.ts';
-import { Objects } from './runtime/objects.ts';
 import { RateSamples } from './runtime/rates.ts';
 import { readSource } from './runtime/read-source.ts';
 import type { Relation, RelationRows, Subscriber } from './runtime/relation.ts';
 import { isCatchingUp, replay } from './runtime/replay.ts';
-import { fingerprintOf } from './runtime/restore.ts';
 import { DEFAULT_ENGINE_SETTINGS, type EngineSettings } from './runtime/settings.ts';
 import type { SourceNode } from './runtime/source-node.ts';
-import { engineStats, objectStats } from './runtime/stats.ts';
 import { Waiters } from './runtime/waiters.ts';
+import { mergeDrafts, mergeStats } from './shards/merge.ts';
+import { runAlone } from './shards/peers.ts';
+import { type Crew, type OtherShard, Shard } from './shards/shard.ts';
 
 /**
  * The incremental engine in this thread; `worker/host.ts` runs it in another. It reads the log through LogReader, keeps its checkpoints
@@ -49,16 +50,28 @@ export interface EngineOptions {
   /** For sinks into topics; without it there are none. */
   readonly sinkLog?: SinkLog;
   readonly settings?: Partial<EngineSettings>;
+  /** The shards beside this one; without it this one does all. They were made with the same checkpoint. */
+  readonly crew?: Crew;
 }
 
 const CHECKPOINT_DIRECTORY = 'engine';
 /** How often FLUSH asks sinks that cannot be reached again. */
 const RETRY_MS = 250;
 
+export interface StoredState {
+  readonly store: CheckpointStore | null;
+  readonly loaded: LoadedCheckpoint | null;
+}
+
 /** STORAGE_FAILED when there are checkpoints and none is whole. */
-export async function createEngine(options: EngineOptions): Promise<StreamEngine> {
-  const store = options.disk === null ? null : new CheckpointStore(options.disk, CHECKPOINT_DIRECTORY, options.logger);
-  return new LocalEngine(options, store, (await store?.load()) ?? null);
+export async function openState({ disk, logger }: Pick<EngineOptions, 'disk' | 'logger'>): Promise<StoredState> {
+  const store = disk === null ? null : new CheckpointStore(disk, CHECKPOINT_DIRECTORY, logger);
+  return { store, loaded: (await store?.load()) ?? null };
+}
+
+export async function createEngine(options: EngineOptions, state?: StoredState): Promise<StreamEngine> {
+  const { store, loaded } = state ?? (await openState(options));
+  return new LocalEngine(options, store, loaded);
 }
 
 class LocalEngine implements StreamEngine {
@@ -70,42 +83,53 @@ class LocalEngine implements StreamEngine {
   readonly #loop: EpochLoop;
   readonly #checkpointer: Checkpointer;
   readonly #waiters: Waiters;
-  readonly #objects: Objects;
-  readonly #fingerprints = new Map<string, string>();
+  readonly #shard: Shard;
+  readonly #crew: Crew | null;
+  readonly #others: readonly OtherShard[];
   readonly #rates = new RateSamples();
   #resumed = false;
   #closed = false;
   /** Adding and removing objects, one at a time. */
   #ddl: Promise<unknown> = Promise.resolve();
   #subscriptions = 0;
+  /** The clock alone has made something of the last epoch old in some shard. */
+  #isDueElsewhere = false;
 
   constructor(options: EngineOptions, store: CheckpointStore | null, loaded: LoadedCheckpoint | null) {
-    this.#log = options.log;
-    this.#clock = options.clock;
-    this.#logger = options.logger;
+    const { log, clock, logger, crew = null } = options;
+    this.#log = log;
+    this.#clock = clock;
+    this.#logger = logger;
     this.#settings = { ...DEFAULT_ENGINE_SETTINGS, ...options.settings };
-    this.#graph = new Graph(this.#logger);
-    this.#graph.epoch = loaded?.manifest.epoch ?? 0;
-    this.#waiters = new Waiters(this.#clock);
-    this.#checkpointer = new Checkpointer(this.#graph, store, {
-      clock: this.#clock,
-      logger: this.#logger,
-      settings: this.#settings,
-      fingerprint: (node) => this.#fingerprints.get(node.spec.id)!,
-    });
-    this.#loop = new EpochLoop(this.#graph, this.#clock, this.#settings, () => {
-      this.#checkpointer.changed();
-      this.#waiters.check();
-      this.#sample();
-    });
-    if (loaded !== null) this.#checkpointer.stats = { ...this.#checkpointer.stats, epoch: loaded.manifest.epoch };
-    const { log, clock, logger, sinks, dataDir, sinkLog } = options;
-    const wake = (): void => {
-      this.#loop.wake();
+    this.#crew = crew;
+    this.#others = crew?.others ?? [];
+    this.#waiters = new Waiters(clock);
+    const wake = (behind = false): void => {
+      this.#loop.wake(behind);
       this.#waiters.check();
     };
-    const parts = { graph: this.#graph, checkpointer: this.#checkpointer, settings: this.#settings };
-    this.#objects = new Objects({ ...parts, log, clock, logger, sinks, dataDir, sinkLog, wake }, loaded);
+    const settings = this.#settings;
+    const peers = crew?.peers ?? null;
+    this.#shard = new Shard({ ...options, peers, settings, isStored: store !== null, wake: () => wake() }, loaded);
+    this.#graph = this.#shard.graph;
+    const { epoch } = this.#shard;
+    this.#checkpointer = new Checkpointer(this.#graph, store, draftsOf([this.#shard, ...this.#others]), {
+      clock,
+      logger,
+      settings,
+    });
+    if (loaded !== null) this.#checkpointer.stats = { ...this.#checkpointer.stats, epoch: loaded.manifest.epoch };
+    this.#loop = new EpochLoop(
+      { epoch, clock, settings },
+      () => (crew === null ? runAlone(epoch.run()) : crew.runEpoch(epoch.run())),
+      (report) => {
+        this.#isDueElsewhere = crew !== null && report.due;
+        if (report.worked) this.#checkpointer.changed();
+        this.#waiters.check();
+        if (report.worked) this.#sample();
+      },
+    );
+    crew?.onWake(wake);
   }
 
   add(object: EngineObject): Promise<void> {
@@ -113,17 +137,39 @@ class LocalEngine implements StreamEngine {
       if (this.#graph.node(object.id) !== undefined) {
         throw new StreamError('ALREADY_EXISTS', `the engine has an object ${object.id} already`);
       }
-      this.#fingerprints.set(object.id, fingerprintOf(object));
-      await this.#objects.add(object);
+      await this.#prepare(object);
+      // From here on without waiting, so that it begins in all shards with the same epoch.
+      try {
+        this.#shard.commit(object.id);
+      } catch (thrown) {
+        for (const other of this.#others) other.abort(object.id);
+        throw thrown;
+      }
+      for (const other of this.#others) other.commit(object.id);
       this.#loop.wake();
     });
+  }
+
+  /** In all shards, with the state of the checkpoint in all or in none. */
+  async #prepare(object: EngineObject): Promise<void> {
+    const shards = [this.#shard, ...this.#others];
+    for (const fresh of [false, true]) {
+      const prepared = await Promise.allSettled(shards.map((shard) => shard.prepare(object, fresh)));
+      const refused = prepared.find((one) => one.status === 'rejected');
+      const loaded = prepared.map((one) => one.status === 'fulfilled' && one.value);
+      if (refused === undefined && (fresh || loaded.every((one) => one === loaded[0]))) return;
+      for (const shard of shards) shard.abort(object.id);
+      if (refused !== undefined) throw refused.reason;
+    }
   }
 
   resume(): Promise<void> {
     return this.#serial(async () => {
       assert(!this.#resumed, 'the engine was resumed already');
       this.#resumed = true;
-      if (this.#objects.resume()) this.#checkpointer.changed();
+      const isAnyLeft = this.#shard.resume();
+      for (const other of this.#others) other.resume();
+      if (isAnyLeft) this.#checkpointer.changed();
       this.#checkpointer.start();
       this.#loop.start();
     });
@@ -131,13 +177,13 @@ class LocalEngine implements StreamEngine {
 
   remove(id: string): Promise<void> {
     return this.#serial(async () => {
-      const node = this.#graph.remove(id);
-      this.#objects.forget(id);
-      this.#fingerprints.delete(id);
-      this.#checkpointer.forget(id);
+      const node = this.#graph.node(id);
+      this.#shard.remove(id);
+      for (const other of this.#others) other.remove(id);
+      this.#checkpointer.changed();
       this.#waiters.check();
       this.#loop.wake();
-      if (node.kind !== 'sink') return;
+      if (node?.kind !== 'sink') return;
       await this.#checkpointer.idle();
       await node.writer?.close();
     });
@@ -161,7 +207,7 @@ class LocalEngine implements StreamEngine {
     for (const source of this.#graph.sources) {
       if (source.error !== null || !topics.has(source.spec.topic)) continue;
       const state = await this.#log.describe(source.spec.topic);
-      if (state?.partitions.some(({ highWatermark }, i) => (source.cursor.position(i) ?? 0) < highWatermark))
+      if (state?.partitions.some(({ highWatermark }, i) => this.#shard.epoch.position(source, i) < highWatermark))
         return true;
     }
     return false;
@@ -178,7 +224,7 @@ class LocalEngine implements StreamEngine {
       }),
     );
     this.#loop.wake();
-    await this.#waiters.until(() => this.#passed(ends) && !this.#loop.isDue, 'FLUSH');
+    await this.#waiters.until(() => this.#passed(ends) && !this.#isDue, 'FLUSH');
     const { epoch } = this.#graph;
     const unsettled = () =>
       this.#graph.queries.some((node) => node.error === null && node.writer !== null && !node.writer.committed(epoch));
@@ -196,7 +242,10 @@ class LocalEngine implements StreamEngine {
         hint: rows.lookup === null ? 'it has no key; use a SELECT' : 'give a value for the first key column at least',
       });
     }
-    return { epoch: this.#graph.epoch, batch: rows.lookup(key, limit) };
+    const { epoch } = this.#graph;
+    if (this.#others.length === 0) return { epoch, batch: rows.lookup(key, limit) };
+    const batches = await Promise.all([this.#shard, ...this.#others].map((shard) => shard.lookup(id, key, limit)));
+    return { epoch, batch: firstRows(concatBatches(typesOf(relation.columns), batches), limit) };
   }
 
   async snapshot(
@@ -204,11 +253,17 @@ class LocalEngine implements StreamEngine {
   ): Promise<{ epoch: number; batches: Batch[] }> {
     for (const { id } of wants) await this.#readable(id);
     // From here on without waiting, so all are of one epoch.
-    const batches = wants.map(({ id, columns, limit }) => {
-      const { rows } = this.#relationRows(id);
-      return rows.scan(columns, limit ?? Number.POSITIVE_INFINITY);
+    for (const { id } of wants) this.#relationRows(id);
+    const { epoch } = this.#graph;
+    const columnsOf = wants.map(({ id }) => this.#graph.relation(id).columns);
+    const [mine, ...theirs] = await Promise.all([this.#shard, ...this.#others].map((shard) => shard.scan(wants)));
+    if (theirs.length === 0) return { epoch, batches: mine };
+    const batches = wants.map(({ columns, limit }, i) => {
+      const types = columns.map((column) => columnsOf[i][column].type);
+      const all = concatBatches(types, [mine[i], ...theirs.map((scans) => scans[i])]);
+      return firstRows(all, limit ?? Number.POSITIVE_INFINITY);
     });
-    return { epoch: this.#graph.epoch, batches };
+    return { epoch, batches };
   }
 
   async readSource(id: string, columns: readonly number[], onBatch: (batch: Batch) => Promise<boolean>): Promise<void> {
@@ -219,7 +274,8 @@ class LocalEngine implements StreamEngine {
       const rows = node.store.scan(columns);
       if (rows.length > 0) await onBatch(rows);
     } else {
-      await readSource(node.spec, columns, this.#objects.cursorParts(node.spec), onBatch);
+      const parts = { ...this.#shard.objects.cursorParts(node.spec), owns: () => true };
+      await readSource(node.spec, columns, parts, onBatch);
     }
   }
 
@@ -233,8 +289,13 @@ class LocalEngine implements StreamEngine {
     const subscriber: Subscriber = { onChange, starting: { snapshot: options.snapshot } };
     relation.subscribers.add(subscriber);
     // One that is still catching up begins when it is there: its first call is the whole view.
-    if (isLive(node)) relation.start(subscriber, this.#graph.epoch);
-    return { id: ++this.#subscriptions, close: () => void relation.subscribers.delete(subscriber) };
+    if (this.#crew !== null) this.#watch(relation);
+    else if (isLive(node)) relation.start(subscriber, this.#graph.epoch);
+    const close = (): void => {
+      relation.subscribers.delete(subscriber);
+      if (this.#crew !== null && relation.subscribers.size === 0) this.#unwatch(relation);
+    };
+    return { id: ++this.#subscriptions, close };
   }
 
   async replay(id: string): Promise<ReplayCounts> {
@@ -246,7 +307,11 @@ class LocalEngine implements StreamEngine {
       graph: this.#graph,
       log: this.#log,
       batchRecords: this.#settings.batchRecords,
-      inEpoch: (run) => this.#loop.inEpoch(run),
+      inEpoch: (run) => {
+        const done = this.#shard.epoch.inEpoch(run);
+        this.#loop.wake();
+        return done;
+      },
       level: (source) =>
         this.#waiters.until(
           () => !isCatchingUp(this.#graph, source),
@@ -260,7 +325,16 @@ class LocalEngine implements StreamEngine {
 
   async stats(): Promise<EngineStats> {
     const nowMs = this.#clock.monotonicMs();
-    const stats = engineStats(this.#graph, this.#checkpointer.stats, this.#rates, nowMs);
+    const { stats: checkpoint } = this.#checkpointer;
+    const { epoch } = this.#graph;
+    const objects = await this.#objectStats();
+    const stats = {
+      epoch,
+      checkpointEpoch: checkpoint.epoch,
+      lastCheckpointMs: checkpoint.durationMs,
+      checkpointBytes: checkpoint.bytes,
+      objects: this.#rates.rated(nowMs, objects),
+    };
     this.#sample();
     return stats;
   }
@@ -282,20 +356,38 @@ class LocalEngine implements StreamEngine {
         });
       }
       this.#checkpointer.close();
-      const closing = new StreamError('CANCELLED', 'the engine is closing');
-      for (const node of this.#graph.nodes) {
-        for (const relation of node.relations) relation.end(this.#graph.epoch, closing);
-        if (node.kind === 'source') node.close();
-        else await node.writer?.close().catch(() => undefined);
-      }
-      this.#objects.close();
+      this.#shard.close();
+      for (const other of this.#others) other.close();
+      for (const { writer } of this.#graph.queries) await writer?.close().catch(() => undefined);
       this.#log.close();
     });
   }
 
   #sample(): void {
     const nowMs = this.#clock.monotonicMs();
-    if (this.#rates.due(nowMs)) this.#rates.add(nowMs, objectStats(this.#graph));
+    if (!this.#rates.due(nowMs)) return;
+    void this.#objectStats().then(
+      (objects) => this.#rates.add(nowMs, objects),
+      () => undefined,
+    );
+  }
+
+  async #objectStats(): Promise<ObjectStats[]> {
+    return mergeStats(await Promise.all([this.#shard, ...this.#others].map((shard) => shard.stats())));
+  }
+
+  /** The rows come from all shards, at the end of an epoch. */
+  #watch(relation: Relation): void {
+    for (const shard of [this.#shard, ...this.#others]) shard.watch(relation.id, true, true);
+    this.#loop.wake();
+  }
+
+  #unwatch(relation: Relation): void {
+    for (const shard of [this.#shard, ...this.#others]) shard.watch(relation.id, false, false);
+  }
+
+  get #isDue(): boolean {
+    return this.#isDueElsewhere || this.#shard.epoch.isDue;
   }
 
   /** Whether the shared readers are past these offsets and every query reflects them. */
@@ -303,7 +395,7 @@ class LocalEngine implements StreamEngine {
     for (const [source, offsets] of ends) {
       if (source.error !== null || this.#graph.node(source.spec.id) !== source) continue;
       for (let partition = 0; partition < offsets.length; partition++) {
-        if ((source.cursor.position(partition) ?? 0) < offsets[partition]) return false;
+        if (this.#shard.epoch.position(source, partition) < offsets[partition]) return false;
       }
     }
     return this.#graph.queries.every((query) => query.error !== null || (query.catchingUp === null && !query.touched));
@@ -358,4 +450,19 @@ class LocalEngine implements StreamEngine {
 /** Dead letters of a source are always current; a query is once it follows along and its first epoch has ended, or it failed. */
 function isLive(node: GraphNode): boolean {
   return node.kind === 'source' || node.error !== null || (node.catchingUp === null && !node.touched);
+}
+
+const typesOf = (columns: readonly ColumnSchema[]): SqlType[] => columns.map((column) => column.type);
+
+function draftsOf(shards: readonly OtherShard[]): Drafts {
+  return {
+    shards: shards.length,
+    take: async () => mergeDrafts(await Promise.all(shards.map((shard) => shard.draft()))),
+    stored: (manifest, crowded) => {
+      for (const shard of shards) shard.drafted(manifest, crowded);
+    },
+    lost: () => {
+      for (const shard of shards) shard.drafted(null, new Set());
+    },
+  };
 }

@@ -73,7 +73,7 @@ export interface StateTable {
    * What the table's rows are about, so that they can move to other shards; absent where they cannot, and then the query starts again
    * from the log when the number of workers changes.
    */
-  readonly holds?: TableRows | undefined;
+  holds?: TableRows | undefined;
   /** Takes over, into an empty or a growing table, what another shard's pieces hold of the rows that `pick` chooses. */
   takeOver?(pieces: readonly Uint8Array[], pick: TablePick): Int32Array;
 }
@@ -83,8 +83,18 @@ export type TableRows =
   | { readonly port: number; readonly columns: readonly number[] }
   | { readonly slotsOf: StateTable };
 
-/** Which rows of a table are taken: those that `mine` marks; with `slots`, those whose first key column leads somewhere there, which it becomes. */
+/** Of a table whose key is the whole input row. */
+export const wholeRows = (port: number, width: number): TableRows => ({
+  port,
+  columns: Array.from({ length: width }, (_, column) => column),
+});
+
+/**
+ * Which rows of a table are taken: those that `mine` marks; with `slots`, those whose first key column leads somewhere there, which it becomes.
+ * A row whose key is there already adds to its first value when `adds`; else that must not be.
+ */
 export interface TablePick {
+  readonly adds: boolean;
   readonly mine: ((keys: readonly Column[], length: number) => Uint8Array) | null;
   /** By old slot of the other table, the new one, −1 for none. */
   readonly slots: Int32Array | null;
@@ -138,6 +148,8 @@ export interface Pipeline {
   readonly state: readonly StateTable[];
   /** What the output may carry. */
   readonly changelog: ChangelogKind;
+  /** How the output is spread over shards. */
+  readonly result: Spread;
   /** By table id. */
   readonly places: ReadonlyMap<string, TablePlace>;
   push(input: number, batch: Batch): void;

@@ -54,6 +54,8 @@ export class AggregateOperator extends OperatorBase {
       [BIGINT, ...this.#parts.accumulators.flatMap((part) => part.types)],
       { rebuilt: () => this.#rebuilt() },
     );
+    this.#table.holds = { port: 0, columns: plan.groupBy };
+    for (const table of this.#parts.tables) table.holds = { slotsOf: this.#table };
     rowCount.column = this.#table.values[0];
     let at = 1;
     for (const part of this.#parts.accumulators) {

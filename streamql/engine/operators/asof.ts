@@ -3,7 +3,7 @@ import { nullColumn } from '../../../src/values/column.ts';
 import type { SqlType } from '../../../src/values/types.ts';
 import { type TimeBound, timeBoundsOf } from '../../plan/event-time.ts';
 import type { AsofJoin } from '../../plan/plan.ts';
-import type { StateTable } from '../operator.ts';
+import { type StateTable, wholeRows } from '../operator.ts';
 import { KeyTable } from '../state/key-table.ts';
 import { EMPTY } from '../state/ordered-set.ts';
 import { totalOrder } from '../state/row-order.ts';
@@ -13,6 +13,7 @@ import { OperatorBase, type OperatorContext, type OperatorInfo } from './base.ts
 import { splitByNullKey } from './join-pairs.ts';
 
 const LEFT = 0;
+const RIGHT = 1;
 /** With fewer rows it is not worth while to look for those that no more can change. */
 const LEAST_SWEPT = 1024;
 
@@ -79,6 +80,8 @@ export class AsofOperator extends OperatorBase {
       this.#keys,
       stale,
     );
+    this.#left.table.holds = wholeRows(LEFT, plan.left.schema.length);
+    this.#right.table.holds = wholeRows(RIGHT, plan.right.schema.length);
   }
 
   override get state(): readonly StateTable[] {

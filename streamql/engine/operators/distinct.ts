@@ -2,7 +2,7 @@ import { assert } from '../../../src/lib/assert.ts';
 import { type Batch, gatherBatch } from '../../../src/values/batch.ts';
 import { BIGINT } from '../../../src/values/types.ts';
 import type { Distinct } from '../../plan/plan.ts';
-import type { StateTable } from '../operator.ts';
+import { type StateTable, wholeRows } from '../operator.ts';
 import { RowTable } from '../state/row-table.ts';
 import { OperatorBase, type OperatorContext, type OperatorInfo } from './base.ts';
 
@@ -17,6 +17,7 @@ export class DistinctOperator extends OperatorBase {
     this.#appendOnly = appendOnly;
     const types = plan.schema.map((column) => column.type);
     this.#table = new RowTable(`${this.id}.rows`, types, appendOnly ? [] : [BIGINT]);
+    this.#table.holds = wholeRows(0, types.length);
   }
 
   override get state(): readonly StateTable[] {

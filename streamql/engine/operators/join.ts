@@ -2,7 +2,7 @@ import { type Batch, gatherBatch } from '../../../src/values/batch.ts';
 import { nullColumn } from '../../../src/values/column.ts';
 import { BIGINT, type SqlType } from '../../../src/values/types.ts';
 import type { Join } from '../../plan/plan.ts';
-import type { StateTable } from '../operator.ts';
+import { type StateTable, wholeRows } from '../operator.ts';
 import { Arrangement } from '../state/arrangement.ts';
 import { NONE } from '../state/chains.ts';
 import { OperatorBase, type OperatorContext, type OperatorInfo } from './base.ts';
@@ -61,6 +61,9 @@ export class JoinOperator extends OperatorBase {
         counted[port] ? [BIGINT] : [],
       );
     this.#sides = [side(LEFT, 'left'), side(RIGHT, 'right')];
+    this.#sides.forEach(({ table }, port) => {
+      table.holds = wholeRows(port, this.#types[port].length);
+    });
     const counts = (port: number): MatchCounts | null =>
       counted[port] ? new MatchCounts(this.#sides[port], plan.kind === 'semi') : null;
     this.#counts = [counts(LEFT), counts(RIGHT)];

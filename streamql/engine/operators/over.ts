@@ -5,7 +5,7 @@ import { ColumnBuilder, datumAt } from '../../../src/values/column.ts';
 import { equalDatums } from '../../../src/values/compare.ts';
 import { BIGINT, type Datum, type SqlType } from '../../../src/values/types.ts';
 import type { Over } from '../../plan/plan.ts';
-import type { StateTable } from '../operator.ts';
+import { type StateTable, wholeRows } from '../operator.ts';
 import { KeyTable } from '../state/key-table.ts';
 import { type RowOrder, sortKeyOrder, totalOrder } from '../state/row-order.ts';
 import { RowTable } from '../state/row-table.ts';
@@ -52,6 +52,7 @@ export class OverOperator extends OperatorBase {
       rebuilt: () => this.#rebuild(),
       derivedBytes: () => this.#derivedBytes(),
     });
+    this.#rows.holds = wholeRows(0, types.length);
     this.#order = totalOrder(types.length, plan.orderBy);
     this.#peers = sortKeyOrder(plan.orderBy);
     this.#keys = this.#newKeys();

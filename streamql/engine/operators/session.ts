@@ -4,7 +4,7 @@ import { type Column, PlainColumn } from '../../../src/values/column.ts';
 import { BIGINT, isExact64, type SqlType } from '../../../src/values/types.ts';
 import { timeBoundsOf } from '../../plan/event-time.ts';
 import type { Session } from '../../plan/plan.ts';
-import type { StateTable } from '../operator.ts';
+import { type StateTable, wholeRows } from '../operator.ts';
 import { KeyTable } from '../state/key-table.ts';
 import { RowTable } from '../state/row-table.ts';
 import { grown } from '../state/state-column.ts';
@@ -71,6 +71,7 @@ export class SessionOperator extends OperatorBase {
       rebuilt: () => this.#rebuild(),
       derivedBytes: () => this.#derivedBytes(),
     });
+    this.#rows.holds = wholeRows(0, types.length);
     this.#keys = this.#newKeys();
   }
 

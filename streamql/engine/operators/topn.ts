@@ -3,7 +3,7 @@ import type { Batch } from '../../../src/values/batch.ts';
 import { PlainColumn } from '../../../src/values/column.ts';
 import { BIGINT } from '../../../src/values/types.ts';
 import type { TopN } from '../../plan/plan.ts';
-import type { StateTable } from '../operator.ts';
+import { type StateTable, wholeRows } from '../operator.ts';
 import { KeyTable } from '../state/key-table.ts';
 import { EMPTY, OrderedSets } from '../state/ordered-set.ts';
 import { type RowOrder, totalOrder } from '../state/row-order.ts';
@@ -54,6 +54,7 @@ export class TopNOperator extends OperatorBase {
       rebuilt: () => this.#rebuild(),
       derivedBytes: () => this.#sets.bytes + this.#partitions.bytes + this.#roots.byteLength + this.#totals.byteLength,
     });
+    this.#rows.holds = wholeRows(0, types.length);
     this.#order = totalOrder(types.length, plan.orderBy);
     const { columns } = this.#rows.keys;
     this.#sets = new OrderedSets((a, b) => this.#order(columns, a, columns, b));

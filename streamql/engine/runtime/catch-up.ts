@@ -34,7 +34,7 @@ export function beginCatchUp(graph: Graph, query: QueryNode, from: Readonly<Reco
 }
 
 /** What the query looks rows up in comes first, as it is once it is current; from there on the query follows it. False: not yet. */
-function followLookups(graph: Graph, query: QueryNode): boolean {
+export function followLookups(graph: Graph, query: QueryNode): boolean {
   if (query.followsLookups) return true;
   if (!lookupsReady(graph, query)) return false;
   for (const input of lookupsOf(query)) {
@@ -47,7 +47,7 @@ function followLookups(graph: Graph, query: QueryNode): boolean {
 
 const lookupsOf = (query: QueryNode): QueryInput[] => query.inputs.filter(({ isLookedUp }) => isLookedUp);
 
-const lookupsReady = (graph: Graph, query: QueryNode): boolean =>
+export const lookupsReady = (graph: Graph, query: QueryNode): boolean =>
   query.followsLookups ||
   lookupsOf(query).every(({ relation }) => {
     const owner = graph.ownerOf(relation);
@@ -81,17 +81,19 @@ export function recordsBehind(query: QueryNode): number {
   return behind;
 }
 
-/** Whether the sources should wait for the query in this epoch. */
-export function wantsHold(graph: Graph, query: QueryNode): boolean {
-  if (query.catchingUp === null || query.error !== null || !inputsLive(graph, query)) return false;
+/** Where a query that catches up is: level with the shared readers, so near that they should wait for it, or not yet; or about to get what it looks rows up in. */
+export type Standing = 'level' | 'near' | 'far' | 'lookups';
+
+export function standingOf(graph: Graph, query: QueryNode): Standing {
+  if (isLevel(graph, query)) return 'level';
+  if (!inputsLive(graph, query)) return 'far';
   const behind = recordsBehind(query);
-  return behind > 0 && behind <= LAST_RECORDS;
+  return behind > 0 && behind <= LAST_RECORDS ? 'near' : 'far';
 }
 
-/** At the beginning of an epoch: lets the query follow along if it is level. */
-export function tryFollow(graph: Graph, query: QueryNode): boolean {
-  if (query.catchingUp === null || !isLevel(graph, query)) return false;
-  if (!followLookups(graph, query)) return false;
+/** At the beginning of an epoch, lets a query that is level follow along. False when it cannot yet, or fails at that. */
+export function follow(graph: Graph, query: QueryNode): boolean {
+  if (query.catchingUp === null || !followLookups(graph, query)) return false;
   for (const input of query.inputs) if (!input.isLookedUp) pushRows(input);
   if (query.error !== null) return false;
   const sources = logSources(graph, query);

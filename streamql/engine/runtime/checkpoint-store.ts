@@ -27,19 +27,25 @@ export interface ObjectEntry {
   readonly sink?: SinkState;
   /** Sinks that stopped for good. */
   readonly failed?: { readonly code: string; readonly detail: string };
-  /** Full piece first, then the changes in their order. */
-  readonly tables: readonly { readonly id: string; readonly pieces: readonly PieceRef[] }[];
+  /** Full piece first, then the changes in their order; one per shard that has some, of shard 0 where none is named. */
+  readonly tables: readonly { readonly id: string; readonly shard?: number; readonly pieces: readonly PieceRef[] }[];
 }
 
 export interface Manifest {
   readonly checkpoint: number;
   readonly epoch: number;
+  /** How many shards had the state; 1 where it is not said. */
+  readonly shards?: number;
   readonly objects: readonly ObjectEntry[];
 }
 
 /** An object to be stored; pieces not yet on disk are still bytes. */
 export interface DraftEntry extends Omit<ObjectEntry, 'tables'> {
-  readonly tables: readonly { readonly id: string; readonly pieces: readonly (PieceRef | Uint8Array)[] }[];
+  readonly tables: readonly {
+    readonly id: string;
+    readonly shard?: number;
+    readonly pieces: readonly (PieceRef | Uint8Array)[];
+  }[];
 }
 
 /** The newest checkpoint that is whole, with the bytes of its pieces. */
@@ -103,15 +109,20 @@ export class CheckpointStore {
   }
 
   /** Makes the draft durable; answers with the manifest, all pieces in place. */
-  async write(epoch: number, objects: readonly DraftEntry[]): Promise<{ manifest: Manifest; bytes: number }> {
+  async write(
+    epoch: number,
+    objects: readonly DraftEntry[],
+    shards = 1,
+  ): Promise<{ manifest: Manifest; bytes: number }> {
     const checkpoint = ++this.#last;
     const file = `${checkpoint}.pieces`;
     const buffers: Uint8Array[] = [];
     let at = 0;
     const entries = objects.map((object) => ({
       ...object,
-      tables: object.tables.map(({ id, pieces }) => ({
+      tables: object.tables.map(({ id, shard, pieces }) => ({
         id,
+        ...(shard === undefined || shard === 0 ? {} : { shard }),
         pieces: pieces.map((piece) => {
           if (!(piece instanceof Uint8Array)) return piece;
           const ref = { file, at, bytes: piece.byteLength, crc: crc32c(piece) };
@@ -121,7 +132,7 @@ export class CheckpointStore {
         }),
       })),
     }));
-    const manifest: Manifest = { checkpoint, epoch, objects: entries };
+    const manifest: Manifest = { checkpoint, epoch, ...(shards === 1 ? {} : { shards }), objects: entries };
     if (at > 0) {
       const opened = await this.#disk.open(this.#path(file), 'create');
       try {

@@ -1,22 +1,27 @@
 import type { Clock, Timer } from '../../../src/lib/clock.ts';
 import { asStreamError, StreamError } from '../../../src/lib/errors.ts';
 import type { Log } from '../../../src/lib/log.ts';
-import type { StateTable } from '../operator.ts';
-import type { CheckpointStore, DraftEntry, Manifest, ObjectEntry, PieceRef } from './checkpoint-store.ts';
-import type { Graph, GraphNode } from './graph.ts';
-import type { QueryNode } from './query-node.ts';
+import type { CheckpointStore, DraftEntry, Manifest } from './checkpoint-store.ts';
+import type { Graph } from './graph.ts';
 import type { EngineSettings } from './settings.ts';
 import type { PreparedSink } from './sink-writer.ts';
-
-/** Changes are saved on top of a full piece until they are as large as it, or this many. */
-const MOST_CHANGES = 64;
-/** Below this, change pieces are never worth merging by size. */
-const SMALL_PIECE_BYTES = 64 << 10;
+import { failure } from './state-drafts.ts';
 
 export interface CheckpointStats {
   readonly epoch: number;
   readonly durationMs: number;
   readonly bytes: number;
+}
+
+/** What all shards have to store. */
+export interface Drafts {
+  readonly shards: number;
+  /** The state of this moment, though it may take a while to come. */
+  take(): Promise<DraftEntry[]>;
+  /** The last one taken is durable. */
+  stored(manifest: Manifest, crowded: ReadonlySet<string>): void;
+  /** It is not, and will not be. */
+  lost(): void;
 }
 
 /**
@@ -30,10 +35,7 @@ export class Checkpointer {
   readonly #clock: Clock;
   readonly #logger: Log;
   readonly #settings: EngineSettings;
-  readonly #fingerprint: (node: GraphNode) => string;
-  /** Durable pieces by object and table; a table without is saved whole. */
-  readonly #chains = new Map<string, Map<string, readonly PieceRef[]>>();
-  #crowded: ReadonlySet<string> = new Set();
+  readonly #drafts: Drafts;
   #running: Promise<number> | null = null;
   #dirty = false;
   #timer: Timer | null = null;
@@ -45,24 +47,15 @@ export class Checkpointer {
   constructor(
     graph: Graph,
     store: CheckpointStore | null,
-    parts: { clock: Clock; logger: Log; settings: EngineSettings; fingerprint: (node: GraphNode) => string },
+    drafts: Drafts,
+    parts: { clock: Clock; logger: Log; settings: EngineSettings },
   ) {
     this.#graph = graph;
     this.#store = store;
     this.#clock = parts.clock;
     this.#logger = parts.logger;
     this.#settings = parts.settings;
-    this.#fingerprint = parts.fingerprint;
-  }
-
-  /** The node's state was loaded from this entry: its pieces can be built upon. */
-  adopt(entry: ObjectEntry): void {
-    this.#chains.set(entry.id, new Map(entry.tables.map(({ id, pieces }) => [id, pieces])));
-  }
-
-  forget(id: string): void {
-    this.#chains.delete(id);
-    this.changed();
+    this.#drafts = drafts;
   }
 
   start(): void {
@@ -131,10 +124,14 @@ export class Checkpointer {
     this.#lastBeganMs = this.#clock.monotonicMs();
     this.#dirty = false;
     const { epoch } = this.#graph;
-    const stored = [...this.#graph.nodes].filter(isStored);
-    const drafts = stored.map((node) => this.#draft(node));
+    const drafting = this.#drafts.take();
     const sinks = this.#writers();
     for (const { writer } of sinks) writer.cut();
+    const drafts = await drafting.catch((thrown: unknown) => {
+      this.#drafts.lost();
+      this.#dirty = true;
+      throw thrown;
+    });
     const prepared = new Map<string, PreparedSink>();
     await Promise.all(
       sinks.map(async ({ node, writer }) => {
@@ -150,11 +147,12 @@ export class Checkpointer {
         const { manifest, bytes } = await this.#store.write(
           epoch,
           drafts.map((draft) => this.#withSink(draft, prepared)),
+          this.#drafts.shards,
         );
-        this.#written(stored, manifest, bytes);
+        this.#drafts.stored(manifest, this.#store.crowdedFiles(manifest));
+        this.stats = { ...this.stats, bytes };
       } catch (thrown) {
-        // Pieces of this attempt are lost and changes do not come twice: everything is saved whole next time.
-        this.#chains.clear();
+        this.#drafts.lost();
         this.#dirty = true;
         throw thrown;
       }
@@ -175,48 +173,12 @@ export class Checkpointer {
     return epoch;
   }
 
-  #written(stored: readonly GraphNode[], manifest: Manifest, bytes: number): void {
-    manifest.objects.forEach((entry, i) => {
-      // Dropped meanwhile, and perhaps there again: the pieces are not of what is there now.
-      if (this.#graph.node(entry.id) === stored[i]) this.adopt(entry);
-    });
-    this.#crowded = this.#store!.crowdedFiles(manifest);
-    this.stats = { ...this.stats, bytes };
-  }
-
   #writers() {
     const writers = [];
     for (const node of this.#graph.queries) {
       if (node.writer !== null && node.error === null) writers.push({ node, writer: node.writer });
     }
     return writers;
-  }
-
-  #draft(node: GraphNode): DraftEntry {
-    const common = { id: node.spec.id, fingerprint: this.#fingerprint(node) };
-    if (node.error !== null) return { ...common, failed: failure(node.error), tables: [] };
-    const tables = this.#saveAll(node.spec.id, node.tables);
-    if (node.kind === 'source') {
-      const counts = { rows: node.rows, late: node.lateRows, watermark: node.watermark.micros };
-      return { ...common, cursor: node.cursor.state(), counts, tables };
-    }
-    const backfill = node.catchingUp === null ? {} : { backfill: cursorStates(node) };
-    return { ...common, ...backfill, tables };
-  }
-
-  #saveAll(objectId: string, tables: readonly StateTable[]): DraftEntry['tables'] {
-    const chains = this.#chains.get(objectId);
-    if (this.#store === null) return [];
-    return tables.map((table) => {
-      const chain = chains?.get(table.id) ?? [];
-      const full =
-        chain.length === 0 ||
-        chain.length > MOST_CHANGES ||
-        table.changeBytes > Math.max(table.fullBytes, SMALL_PIECE_BYTES) ||
-        chain.some((ref) => this.#crowded.has(ref.file));
-      const piece = table.save(full);
-      return { id: table.id, pieces: piece === null ? chain : full ? [piece] : [...chain, piece] };
-    });
   }
 
   #withSink(draft: DraftEntry, prepared: ReadonlyMap<string, PreparedSink>): DraftEntry {
@@ -230,21 +192,4 @@ export class Checkpointer {
     const unsent = sink.unsent === null ? [] : [{ id: 'unsent', pieces: [sink.unsent] }];
     return { ...draft, sink: sink.state, tables: [...draft.tables, ...unsent] };
   }
-}
-
-/** A source or view that failed starts again from the beginning after a restart. A sink must not: it would write its rows twice. */
-function isStored(node: GraphNode): boolean {
-  if (node.kind === 'sink') return true;
-  return node.error === null && (node.kind === 'source' || !node.ephemeral);
-}
-
-function failure(error: StreamError): { code: string; detail: string } {
-  const { code, detail } = error.toJSON();
-  return { code, detail };
-}
-
-function cursorStates(node: QueryNode): NonNullable<ObjectEntry['backfill']> {
-  // Nothing was read before what it looks up in was there.
-  if (!node.followsLookups) return {};
-  return Object.fromEntries([...node.catchingUp!].map(([source, cursor]) => [source.spec.id, cursor.state()]));
 }

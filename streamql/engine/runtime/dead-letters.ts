@@ -1,4 +1,4 @@
-import { type Batch, batchOfRows } from '../../../src/values/batch.ts';
+import { type Batch, batchOfRows, rowAt } from '../../../src/values/batch.ts';
 import { DEAD_LETTER_COLUMNS } from '../../../src/values/hidden-columns.ts';
 import { BIGINT, canonicalInteger, type Datum } from '../../../src/values/types.ts';
 import { ABSENT } from '../state/key-table.ts';
@@ -87,6 +87,31 @@ export class DeadLetters {
     this.#added.push(row);
     while (this.rows > DEAD_LETTERS_KEPT || (this.#text > DEAD_LETTER_TEXT_KEPT && this.rows > 1)) this.#trim();
     return true;
+  }
+
+  /** Letters that other shards had kept, those of the partitions that are chosen. Before anything else comes. */
+  takeOver(shards: readonly (readonly Uint8Array[])[], isOurs: (partition: number) => boolean): void {
+    for (const pieces of shards) {
+      const other = new DeadLetters(this.table.id);
+      for (const piece of pieces) other.table.load(piece);
+      other.loaded();
+      const rows = other.scan();
+      for (let i = 0; i < rows.length; i++) {
+        const [code, reason, topic, partition, offset, micros, value, operator] = rowAt(rows, i);
+        if (!isOurs(partition as number)) continue;
+        this.add({
+          code: code as string,
+          reason: reason as string,
+          topic: topic as string,
+          partition: partition as number,
+          offset: Number(offset),
+          timestampMs: Number(BigInt(micros as number | bigint) / 1000n),
+          value: value as string | null,
+          operator: operator as string,
+        });
+      }
+    }
+    this.takeChanges();
   }
 
   /** What changed since the last call; null when nothing did. */

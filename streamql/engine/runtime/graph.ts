@@ -17,6 +17,7 @@ export class Graph {
   readonly #nodes = new Map<string, GraphNode>();
   readonly #relations = new Map<string, Relation>();
   sources: readonly SourceNode[] = [];
+  relations: readonly Relation[] = [];
   queries: readonly QueryNode[] = [];
   /** The present epoch, for those who are told of an end. */
   epoch = 0;
@@ -126,6 +127,7 @@ export class Graph {
 
   #sort(): void {
     const nodes = [...this.#nodes.values()];
+    this.relations = nodes.flatMap((node) => node.relations);
     this.sources = nodes.filter((node) => node.kind === 'source');
     this.queries = nodes.filter((node) => node.kind !== 'source');
   }

@@ -5,9 +5,11 @@ import type { Log } from '../../../src/lib/log.ts';
 import type { EngineObject, SinkSpec, SourceSpec, ViewSpec } from '../../../src/ports/engine.ts';
 import type { SinkKind } from '../../../src/ports/sink.ts';
 import type { SinkLog } from '../../../src/ports/sink-log.ts';
+import type { Peers } from '../shards/peers.ts';
+import { ownerOfPartition } from '../shards/place.ts';
+import { ownPart, restoreTables } from '../shards/restore-tables.ts';
 import { beginCatchUp } from './catch-up.ts';
 import type { LoadedCheckpoint, ObjectEntry } from './checkpoint-store.ts';
-import type { Checkpointer } from './checkpointer.ts';
 import type { Graph, GraphNode } from './graph.ts';
 import type { LogReader } from './log-reader.ts';
 import { QueryNode } from './query-node.ts';
@@ -16,13 +18,16 @@ import type { EngineSettings } from './settings.ts';
 import { SinkWriter } from './sink-writer.ts';
 import type { CursorParts } from './source-cursor.ts';
 import { SourceNode } from './source-node.ts';
+import type { StateDrafts } from './state-drafts.ts';
 
 /** After the log could not be read it is described, and then read, again that often. */
 const RETRY_MS = 250;
 
 export interface ObjectsParts {
   readonly graph: Graph;
-  readonly checkpointer: Checkpointer;
+  readonly drafts: StateDrafts;
+  /** The other shards; null when there are none. */
+  readonly peers: Peers | null;
   readonly log: LogReader;
   readonly clock: Clock;
   readonly logger: Log;
@@ -34,10 +39,20 @@ export interface ObjectsParts {
   readonly wake: () => void;
 }
 
+/** An object that is ready to run. */
+export interface Prepared {
+  /** It goes on from a checkpoint. */
+  readonly isLoaded: boolean;
+  /** Puts it among what runs. Throws when it is not to be, and nothing is left of it then. */
+  commit(): void;
+  abort(): void | Promise<void>;
+}
+
 /** Starts objects: with the state that a checkpoint has for them, or from the beginning. One call at a time. */
 export class Objects {
   readonly #graph: Graph;
-  readonly #checkpointer: Checkpointer;
+  readonly #drafts: StateDrafts;
+  readonly #peers: Peers | null;
   readonly #log: LogReader;
   readonly #clock: Clock;
   readonly #logger: Log;
@@ -56,7 +71,8 @@ export class Objects {
 
   constructor(parts: ObjectsParts, loaded: LoadedCheckpoint | null) {
     this.#graph = parts.graph;
-    this.#checkpointer = parts.checkpointer;
+    this.#drafts = parts.drafts;
+    this.#peers = parts.peers;
     this.#log = parts.log;
     this.#clock = parts.clock;
     this.#logger = parts.logger;
@@ -69,8 +85,15 @@ export class Objects {
     for (const entry of loaded?.manifest.objects ?? []) this.#saved.set(entry.id, entry);
   }
 
-  add(object: EngineObject): Promise<void> {
-    return object.kind === 'source' ? this.#addSource(object) : this.#addQuery(object);
+  /**
+   * Makes an object ready, with the state that a checkpoint has for it unless `fresh`. What runs is not disturbed before `commit`, which
+   * is one moment and may refuse.
+   */
+  prepare(object: EngineObject, fresh = false): Promise<Prepared> {
+    const saved = this.#saved.get(object.id);
+    // As for a changed definition: a sink that has written stays stopped.
+    if (fresh && saved !== undefined) this.#saved.set(object.id, { ...saved, fingerprint: '' });
+    return object.kind === 'source' ? this.#prepareSource(object) : this.#prepareQuery(object);
   }
 
   /** The object was removed from the graph. */
@@ -94,75 +117,91 @@ export class Objects {
     for (const unwatch of this.#unwatch.values()) unwatch();
   }
 
-  async #addSource(spec: SourceSpec): Promise<void> {
+  async #prepareSource(spec: SourceSpec): Promise<Prepared> {
     const restoration = restorationOf(spec, this.#saved.get(spec.id), true);
     const entry = restoration.how === 'load' ? restoration.entry : null;
     const node = new SourceNode(spec, this.cursorParts(spec), entry);
-    if (entry !== null && !this.#load(node, entry)) return this.#addSource(spec);
+    if (entry !== null && !this.#load(node, entry)) return this.prepare(spec, true);
     const unwatch = this.#log.watch(spec.topic, (state) => {
       node.update(state);
       this.#wake();
     });
+    const abort = (): void => {
+      unwatch();
+      node.close();
+      this.forget(spec.id);
+    };
     try {
       node.update(await this.#log.describe(spec.topic));
     } catch (thrown) {
-      unwatch();
-      node.close();
+      abort();
       throw thrown;
     }
-    this.#unwatch.set(spec.id, unwatch);
-    this.#graph.add(node);
+    const commit = (): void => {
+      this.#unwatch.set(spec.id, unwatch);
+      this.#graph.add(node);
+    };
+    return { isLoaded: entry !== null, commit, abort };
   }
 
-  async #addQuery(spec: ViewSpec | SinkSpec): Promise<void> {
-    const writer = spec.kind === 'sink' ? this.#writer(spec) : null;
+  async #prepareQuery(spec: ViewSpec | SinkSpec): Promise<Prepared> {
+    const writer = spec.kind === 'sink' && (this.#peers?.index ?? 0) === 0 ? this.#writer(spec) : null;
     const node = new QueryNode(spec, {
       relation: (id) => this.#graph.relation(id),
       writer,
       nowMs: () => this.#clock.nowMs(),
+      peers: this.#peers,
       onFailure: (failed, error) => this.#graph.fail(failed, error),
       onRowRefused: (fields) => this.#logger.warn('row.refused', { name: spec.name, ...fields }),
     });
-    const brokenInput = (): StreamError | undefined => {
-      const owners = node.inputs.map(({ relation }) => this.#graph.ownerOf(relation));
-      const broken = owners.find((owner) => owner.error !== null);
-      return broken && new StreamError('PIPELINE_FAILED', `${broken.spec.name}, which it reads, failed`);
-    };
     const inputsRestored = node.inputs.every(({ relation }) => this.#restored.has(relation.owner));
     const restoration = restorationOf(spec, this.#saved.get(spec.id), inputsRestored);
-    const failure = restoration.how === 'failed' ? restoration.error : brokenInput();
-    if (failure) {
-      if (this.#resumed) throw failure;
-      this.#graph.add(node);
-      this.#graph.fail(node, failure);
-      return;
-    }
     const entry = restoration.how === 'load' ? restoration.entry : null;
-    if (entry !== null && !this.#load(node, entry)) return this.#addQuery(spec);
-    if (writer !== null && spec.kind === 'sink') {
-      try {
-        await this.#open(writer, entry, spec);
-        // Epochs went on while the target was opened.
-        const failed = brokenInput();
-        if (failed !== undefined) throw failed;
-      } catch (thrown) {
-        node.unfollow();
-        await writer.close().catch(() => undefined);
-        if (this.#resumed) throw thrown;
-        // One sink's trouble is no reason not to start the rest.
+    if (entry !== null && !this.#load(node, entry)) return this.prepare(spec, true);
+    let failure = restoration.how === 'failed' ? restoration.error : this.#brokenInput(node);
+    if (failure === undefined && writer !== null && spec.kind === 'sink') {
+      failure = await this.#open(writer, entry, spec).then(
+        () => undefined,
+        (thrown: unknown) => asStreamError(thrown),
+      );
+    }
+    const abort = async (): Promise<void> => {
+      node.unfollow();
+      this.forget(spec.id);
+      await writer?.close().catch(() => undefined);
+    };
+    const commit = (): void => {
+      // Epochs went on while the target was opened.
+      const broken = failure ?? this.#brokenInput(node);
+      if (broken === undefined) {
         this.#graph.add(node);
-        this.#graph.fail(node, asStreamError(thrown));
+        this.#begin(node, entry);
         return;
       }
-    }
-    this.#graph.add(node);
+      void abort();
+      if (this.#resumed) throw broken;
+      // One object's trouble is no reason not to start the rest.
+      this.#graph.add(node);
+      this.#graph.fail(node, broken);
+    };
+    return { isLoaded: entry !== null, commit, abort };
+  }
+
+  #brokenInput(node: QueryNode): StreamError | undefined {
+    const owners = node.inputs.map(({ relation }) => this.#graph.ownerOf(relation));
+    const broken = owners.find((owner) => owner.error !== null);
+    return broken && new StreamError('PIPELINE_FAILED', `${broken.spec.name}, which it reads, failed`);
+  }
+
+  /** It catches up, or goes on where it was. */
+  #begin(node: QueryNode, entry: ObjectEntry | null): void {
     if (node.catchingUp !== null) {
       beginCatchUp(this.#graph, node, entry?.backfill ?? {});
-    } else {
-      for (const { relation } of node.inputs) {
-        const owner = this.#graph.ownerOf(relation);
-        if (owner.kind === 'source') owner.readersChanged();
-      }
+      return;
+    }
+    for (const { relation } of node.inputs) {
+      const owner = this.#graph.ownerOf(relation);
+      if (owner.kind === 'source') owner.readersChanged();
     }
   }
 
@@ -170,18 +209,17 @@ export class Objects {
   #load(node: GraphNode, entry: ObjectEntry): boolean {
     assert(this.#loaded !== null, 'state is loaded before the engine resumes');
     try {
-      node.load(entry, this.#loaded);
+      node.load(entry, () => restoreTables(node, entry, this.#loaded!, this.#peers));
     } catch (thrown) {
       const error = asStreamError(thrown);
       if (error.code !== 'STORAGE_FAILED') throw error;
       this.#logger.warn('state.unreadable', { name: node.spec.name, reason: error.message });
-      // As for a changed definition: a sink that has written stays stopped.
-      this.#saved.set(entry.id, { ...entry, fingerprint: '' });
       if (node.kind === 'source') node.close();
       else node.unfollow();
       return false;
     }
-    this.#checkpointer.adopt(entry);
+    const { shards = 1 } = this.#loaded.manifest;
+    if (shards === (this.#peers?.count ?? 1)) this.#drafts.adopt(ownPart(entry, this.#peers?.index ?? 0));
     this.#restored.add(entry.id);
     return true;
   }
@@ -211,8 +249,13 @@ export class Objects {
     }
   }
 
+  /** A table is read by the first shard alone: the last record of a key counts, in whatever partition it is. */
   cursorParts(spec: SourceSpec): CursorParts {
+    const { index, count } = this.#peers ?? { index: 0, count: 1 };
+    const isTable = spec.primaryKey !== null;
     return {
+      isFirst: index === 0,
+      owns: (partition) => (isTable ? 0 : ownerOfPartition(spec.topic, partition, count)) === index,
       log: this.#log,
       logger: this.#logger,
       settings: this.#settings,

@@ -1,15 +1,18 @@
 import type { StreamError } from '../../../src/lib/errors.ts';
 import type { SinkSpec, ViewSpec } from '../../../src/ports/engine.ts';
-import type { Batch } from '../../../src/values/batch.ts';
+import { type Batch, type ColumnSchema, gatherBatch } from '../../../src/values/batch.ts';
+import { resultPartitioning } from '../../plan/partitioning.ts';
 import { buildPipeline } from '../build.ts';
 import type { Pipeline, PipelineError, StateTable } from '../operator.ts';
 import { ViewStore } from '../operators/view-store.ts';
-import type { LoadedCheckpoint, ObjectEntry } from './checkpoint-store.ts';
+import type { Peers, Waiting } from '../shards/peers.ts';
+import type { ObjectEntry } from './checkpoint-store.ts';
+import { consolidate } from './consolidate.ts';
 import { DEAD_LETTER_VALUE_BYTES, DeadLetters, isPowerOfTwo } from './dead-letters.ts';
 import { type Reader, Relation } from './relation.ts';
 import type { SinkWriter } from './sink-writer.ts';
 import type { SourceCursor } from './source-cursor.ts';
-import { deadLetterRelation, guardedReader, loadTables, type SourceNode } from './source-node.ts';
+import { deadLetterRelation, guardedReader, type SourceNode } from './source-node.ts';
 
 /** One leaf of a query: which input of the pipeline follows which relation. */
 export interface QueryInput {
@@ -45,6 +48,8 @@ export class QueryNode {
   endMs = 0;
   /** Operators taking in batches: part of the time that whoever published them took. */
   pushMs = 0;
+  /** A sink to which several shards' changes come. */
+  readonly #gathers: boolean;
   readonly #nowMs: () => number;
   readonly #onRowRefused: (fields: Record<string, unknown>) => void;
   #out: Batch[] = [];
@@ -55,6 +60,7 @@ export class QueryNode {
       relation: (id: string) => Relation;
       writer: SinkWriter | null;
       nowMs: () => number;
+      peers: Peers | null;
       onFailure: (node: QueryNode, error: StreamError) => void;
       /** For the log: some of the rows that went to the dead letters. */
       onRowRefused: (fields: Record<string, unknown>) => void;
@@ -65,14 +71,20 @@ export class QueryNode {
     this.writer = parts.writer;
     this.#nowMs = parts.nowMs;
     this.#onRowRefused = parts.onRowRefused;
-    this.pipeline = buildPipeline(spec.plan, {
-      onOutput: (batch) => {
-        this.#out.push(batch);
+    const result = resultPartitioning(spec.plan, spec.kind, spec.kind === 'view' ? spec.key : null);
+    this.#gathers = parts.peers !== null && spec.kind === 'sink' && !spec.appendOnly;
+    this.pipeline = buildPipeline(
+      spec.plan,
+      {
+        onOutput: (batch) => {
+          this.#out.push(batch);
+        },
+        onError: (error) => {
+          this.#onRowError(error);
+        },
       },
-      onError: (error) => {
-        this.#onRowError(error);
-      },
-    });
+      parts.peers === null ? null : { peers: parts.peers, channel: spec.id, result },
+    );
     this.inputs = this.pipeline.inputs.map(({ relation, columns, isLookedUp }, input) => ({
       isLookedUp,
       relation: parts.relation(relation),
@@ -104,6 +116,10 @@ export class QueryNode {
     }
   }
 
+  get letters(): readonly DeadLetters[] {
+    return [this.errors];
+  }
+
   get ephemeral(): boolean {
     return this.spec.kind === 'view' && this.spec.ephemeral;
   }
@@ -113,8 +129,8 @@ export class QueryNode {
     return [...this.pipeline.state, ...own];
   }
 
-  load(entry: ObjectEntry, checkpoint: LoadedCheckpoint): void {
-    loadTables(this.tables, entry, checkpoint);
+  load(entry: ObjectEntry, restore: () => void): void {
+    restore();
     this.errors.loaded();
     if (entry.backfill === undefined) this.follow();
     else this.followsLookups = Object.keys(entry.backfill).length > 0;
@@ -154,12 +170,13 @@ export class QueryNode {
   }
 
   /** Ends the epoch within: state is current, the view has its rows, its readers have the changes. Throws when in doubt. */
-  endEpoch(): void {
+  *endEpoch(nowMicros: number): Waiting<void> {
+    yield* this.pipeline.meetAndEndEpoch(nowMicros);
     this.touched = false;
-    this.pipeline.endEpoch(this.#nowMs() * 1000);
     const beganMs = performance.now();
-    const out = this.#out;
+    let out = this.#out;
     if (out.length > 0) this.#out = [];
+    if (this.#gathers && out.length > 1) out = takenBackFirst(this.spec.columns, out);
     for (const batch of out) {
       this.rowsOut += batch.length;
       this.store?.apply(batch);
@@ -180,4 +197,16 @@ export class QueryNode {
     const { total } = this.errors;
     if (isPowerOfTwo(total)) this.#onRowRefused({ operator, code, reason, row: value, ...place, total });
   }
+}
+
+/** The sum of changes that came from several shards, what goes before what comes: a target that goes by keys may take them in that order. */
+function takenBackFirst(columns: readonly ColumnSchema[], batches: readonly Batch[]): Batch[] {
+  const types = columns.map((column) => column.type);
+  const sum = consolidate(types, batches);
+  if (sum === null) return [];
+  const { weights, length } = sum;
+  if (weights === null) return [sum];
+  const rows = Int32Array.from({ length }, (_, row) => row);
+  const [gone, come] = [rows.filter((row) => weights[row] < 0), rows.filter((row) => weights[row] > 0)];
+  return [gone, come].filter(({ length: count }) => count > 0).map((some) => gatherBatch(sum, some, some.length));
 }

@@ -1,6 +1,6 @@
 import { asStreamError, type StreamError } from '../../../src/lib/errors.ts';
 import type { ViewChange } from '../../../src/ports/engine.ts';
-import type { Batch, ColumnSchema } from '../../../src/values/batch.ts';
+import { type Batch, type ColumnSchema, concatBatches } from '../../../src/values/batch.ts';
 import type { Datum } from '../../../src/values/types.ts';
 import { consolidate } from './consolidate.ts';
 
@@ -34,6 +34,12 @@ export class Relation {
   readonly rows: RelationRows | null;
   readonly readers = new Set<Reader>();
   readonly subscribers = new Set<Subscriber>();
+  /** Of several shards: the first one has subscribers, and gets what the others have for them. */
+  isWatched = false;
+  /** One of them wants the rows at the end of the next epoch. */
+  isStarting = false;
+  /** Rows that other shards hold, for who starts. */
+  #elsewhere: Batch[] = [];
   /** This epoch's changes, kept only for subscribers. */
   #changes: Batch[] = [];
 
@@ -47,14 +53,34 @@ export class Relation {
   /** `layout`: which of the relation's columns the batch has, in order; null for all. */
   publish(batch: Batch, layout: readonly number[] | null): void {
     for (const reader of this.readers) reader.push(selectColumns(batch, layout, reader.columns));
-    if (this.subscribers.size > 0) this.#changes.push(batch);
+    if (this.subscribers.size > 0 || this.isWatched) this.#changes.push(batch);
+  }
+
+  /** For the first shard: this epoch's changes, and behind them the rows, if somebody starts. */
+  forward(): { batches: Batch[]; withRows: boolean } {
+    const changes = this.#changes;
+    this.#changes = [];
+    const withRows = this.isStarting;
+    this.isStarting = false;
+    return { batches: withRows ? [...changes, this.#scanAll()] : changes, withRows };
+  }
+
+  /** In the first shard: what another one forwarded. */
+  merge(batches: readonly Batch[], withRows: boolean): void {
+    this.#changes.push(...(withRows ? batches.slice(0, -1) : batches));
+    if (withRows) this.#elsewhere.push(batches[batches.length - 1]);
   }
 
   /** At the end of an epoch. A subscriber that is not `live` yet (the view still catches up) waits on. */
   notify(epoch: number, live: boolean): void {
     const changes = this.#changes;
     if (changes.length > 0) this.#changes = [];
-    if (this.subscribers.size === 0 || !live) return;
+    if (!live) return;
+    this.isStarting = false;
+    if (this.subscribers.size === 0) {
+      this.#elsewhere = [];
+      return;
+    }
     let batch: Batch | null | undefined;
     for (const subscriber of [...this.subscribers]) {
       if (subscriber.starting !== null) {
@@ -69,6 +95,7 @@ export class Relation {
         );
       if (batch !== null) this.#tell(subscriber, { epoch, snapshot: false, batch });
     }
+    this.#elsewhere = [];
   }
 
   /** The first call, if a snapshot is wanted; later epochs' changes follow. Only between epochs. */
@@ -76,8 +103,15 @@ export class Relation {
     const snapshot = subscriber.starting?.snapshot ?? false;
     subscriber.starting = null;
     if (!snapshot || this.rows === null) return;
+    const types = this.columns.map((column) => column.type);
+    const batch =
+      this.#elsewhere.length === 0 ? this.#scanAll() : concatBatches(types, [this.#scanAll(), ...this.#elsewhere]);
+    this.#tell(subscriber, { epoch, snapshot: true, batch });
+  }
+
+  #scanAll(): Batch {
     const all = this.columns.map((_, i) => i);
-    this.#tell(subscriber, { epoch, snapshot: true, batch: this.rows.scan(all, Number.POSITIVE_INFINITY) });
+    return this.rows?.scan(all, Number.POSITIVE_INFINITY) ?? { length: 0, columns: [], weights: null };
   }
 
   /** Ends all subscriptions. */

@@ -39,6 +39,9 @@ export interface CursorParts {
   readonly settings: EngineSettings;
   /** Something can be decoded now. */
   readonly onReady: () => void;
+  /** Which partitions are read; the others are another shard's. */
+  readonly owns: (partition: number) => boolean;
+  readonly isFirst: boolean;
   /** The log could not be read. The cursor stays where it is; `update` with a fresh description tries again. */
   readonly onError: (error: StreamError) => void;
 }
@@ -55,6 +58,9 @@ export class SourceCursor {
   #topicId: string | null;
   readonly #restored = new Map<number, { next: number; maxTime: number | null }>();
   #partitions: Partition[] = [];
+  readonly #byNumber = new Map<number, Partition>();
+  /** Of the topic, with those that others read. */
+  partitions = 0;
   #turn = 0;
   /** Records taken, malformed ones included. */
   records = 0;
@@ -71,7 +77,9 @@ export class SourceCursor {
     this.#output = output;
     this.decoder = decoder;
     this.#topicId = from?.topicId ?? null;
-    for (const { partition, next, maxTime } of from?.partitions ?? []) this.#restored.set(partition, { next, maxTime });
+    for (const { partition, next, maxTime } of from?.partitions ?? []) {
+      if (parts.owns(partition)) this.#restored.set(partition, { next, maxTime });
+    }
   }
 
   get positions(): readonly (PartitionPosition & { readonly highWatermark: number })[] {
@@ -80,7 +88,7 @@ export class SourceCursor {
 
   /** Offset of the next record of a partition; undefined before the topic was described with it. */
   position(partition: number): number | undefined {
-    return this.#partitions[partition]?.next ?? this.#restored.get(partition)?.next;
+    return this.#byNumber.get(partition)?.next ?? this.#restored.get(partition)?.next;
   }
 
   /** Whether records below the high watermark are still to be read from the log. */
@@ -110,11 +118,14 @@ export class SourceCursor {
       this.#parts.logger.warn('source.topic_recreated', { source: this.#spec.name, topic: this.#spec.topic });
       for (const partition of this.#partitions) partition.feed.stop();
       this.#partitions = [];
+      this.#byNumber.clear();
       this.#restored.clear();
     }
     this.#topicId = state.id;
+    this.partitions = state.partitions.length;
     state.partitions.forEach(({ logStart, highWatermark }, partition) => {
-      let at = this.#partitions[partition];
+      if (!this.#parts.owns(partition)) return;
+      let at = this.#byNumber.get(partition);
       const fresh = at === undefined;
       if (at === undefined) {
         const from = this.#restored.get(partition);
@@ -129,7 +140,8 @@ export class SourceCursor {
           held: false,
           end: next,
         };
-        this.#partitions[partition] = at;
+        this.#partitions.push(at);
+        this.#byNumber.set(partition, at);
       }
       const exhausted = at.records === null && !at.feed.ready;
       // Beyond the end only after a log lost what was not durable; later news never goes back behind what was read.

@@ -3,7 +3,7 @@ import type { SourceSpec } from '../../../src/ports/engine.ts';
 import type { Batch } from '../../../src/values/batch.ts';
 import { DEAD_LETTER_COLUMNS, historyColumns } from '../../../src/values/hidden-columns.ts';
 import type { StateTable } from '../operator.ts';
-import type { LoadedCheckpoint, ObjectEntry } from './checkpoint-store.ts';
+import type { ObjectEntry } from './checkpoint-store.ts';
 import { type DeadLetter, DeadLetters, isPowerOfTwo } from './dead-letters.ts';
 import type { TopicState } from './log-reader.ts';
 import { AppendDecoder, type DecodedOutput, type RecordDecoder } from './record-decoder.ts';
@@ -72,8 +72,19 @@ export class SourceNode {
       spec.watermark === null ? 0 : spec.idleTimeoutMs,
       entry?.counts?.watermark ?? null,
     );
-    this.rows = entry?.counts?.rows ?? 0;
-    this.lateRows = entry?.counts?.late ?? 0;
+    // Counts of all shards are one sum, which the first one goes on with.
+    if (parts.isFirst) {
+      this.rows = entry?.counts?.rows ?? 0;
+      this.lateRows = entry?.counts?.late ?? 0;
+    }
+  }
+
+  get letters(): readonly DeadLetters[] {
+    return [this.errors, this.late];
+  }
+
+  owns(partition: number): boolean {
+    return this.#parts.owns(partition);
   }
 
   /** What queries read from the log's start: the source's rows, or the table's history. */
@@ -89,8 +100,8 @@ export class SourceNode {
     return [this.errors.table, this.late.table, ...(this.store === null ? [] : [this.store.table])];
   }
 
-  load(entry: ObjectEntry, checkpoint: LoadedCheckpoint): void {
-    loadTables(this.tables, entry, checkpoint);
+  load(_entry: ObjectEntry, restore: () => void): void {
+    restore();
     this.errors.loaded();
     this.late.loaded();
   }
@@ -209,11 +220,6 @@ export function logDecoder(
   const write: WriteChanges = (columns, length, deletes, maxTime) =>
     output.onBatch(selectColumns(history.versions(columns, length, deletes, maxTime), null, wanted));
   return new TableDecoder(spec, batchRecords, write, output);
-}
-
-export function loadTables(tables: readonly StateTable[], entry: ObjectEntry, checkpoint: LoadedCheckpoint): void {
-  const byId = new Map(entry.tables.map((table) => [table.id, table.pieces]));
-  for (const table of tables) for (const ref of byId.get(table.id) ?? []) table.load(checkpoint.piece(ref));
 }
 
 /** A reader whose push may fail without harm to whoever publishes. */

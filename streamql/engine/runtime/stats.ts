@@ -1,26 +1,10 @@
-import type { EngineStats, ObjectStats, OperatorStats } from '../../../src/ports/engine.ts';
+import type { ObjectStats, OperatorStats } from '../../../src/ports/engine.ts';
 import { viewGrowth } from '../../plan/state-growth.ts';
 import { recordsBehind } from './catch-up.ts';
-import type { CheckpointStats } from './checkpointer.ts';
 import type { Graph, GraphNode } from './graph.ts';
 import type { QueryNode } from './query-node.ts';
-import { NO_RATES, type RateSamples } from './rates.ts';
+import { NO_RATES } from './rates.ts';
 import type { SourceNode } from './source-node.ts';
-
-export function engineStats(
-  graph: Graph,
-  checkpoint: CheckpointStats,
-  samples: RateSamples,
-  nowMs: number,
-): EngineStats {
-  return {
-    epoch: graph.epoch,
-    checkpointEpoch: checkpoint.epoch,
-    lastCheckpointMs: checkpoint.durationMs,
-    checkpointBytes: checkpoint.bytes,
-    objects: samples.rated(nowMs, objectStats(graph)),
-  };
-}
 
 /** Without rates. */
 export function objectStats(graph: Graph): ObjectStats[] {

@@ -26,22 +26,30 @@ export class Watermark {
     return this.#nextIdleMs;
   }
 
-  /** After a step, and when a partition may have become idle; `nowMs` is monotonic. */
-  update(partitions: readonly Position[], nowMs: number): void {
+  /**
+   * The least time of the partitions that count, infinite when none does. After a step, and when a partition may have become idle;
+   * `nowMs` is monotonic, and `all` how many partitions there are, with those that other shards read.
+   */
+  least(partitions: readonly Position[], nowMs: number, all: number): number {
     let least = Number.POSITIVE_INFINITY;
     this.#nextIdleMs = Number.POSITIVE_INFINITY;
     for (const { partition, next, maxTime, highWatermark } of partitions) {
       const seen = this.#seen.get(partition);
       if (seen === undefined || seen.next !== next || next < highWatermark) {
         this.#seen.set(partition, { next, atMs: nowMs });
-        this.#expectIdle(nowMs, partitions.length);
+        this.#expectIdle(nowMs, all);
       } else if (this.#idleTimeoutMs > 0 && nowMs - seen.atMs >= this.#idleTimeoutMs) {
         continue;
       } else {
-        this.#expectIdle(seen.atMs, partitions.length);
+        this.#expectIdle(seen.atMs, all);
       }
       if (maxTime < least) least = maxTime;
     }
+    return least;
+  }
+
+  /** Moves on to what the least time of all partitions says; none of these is behind it from then on. */
+  settle(partitions: readonly Position[], least: number): void {
     const micros = least - this.#delayMicros;
     if (Number.isFinite(micros) && (this.micros === null || micros > this.micros)) this.micros = micros;
     if (this.micros === null) return;

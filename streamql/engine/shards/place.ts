@@ -1,10 +1,15 @@
 import type { Batch } from '../../../src/values/batch.ts';
 import type { Column } from '../../../src/values/column.ts';
+import { hashText } from '../../../src/values/hash.ts';
 import type { Spread } from '../../plan/partitioning.ts';
 import { hashRows } from '../state/row-hash.ts';
 
 /** Which of `count` shards has a row: the upper bits of the hash decide, since hash tables go by the lower ones. */
 export const shardOfHash = (hash: number, count: number): number => ((hash >>> 16) * count) >>> 16;
+
+/** Topics begin with different shards, so that those of one partition do not all meet in the first. */
+export const ownerOfPartition = (topic: string, partition: number, count: number): number =>
+  count === 1 ? 0 : ((hashText(topic) >>> 0) + partition) % count;
 
 /** Sets `shards[row]` for the rows of a batch that is spread by these columns. */
 export function shardsOf(columns: readonly Column[], length: number, count: number, shards: Int32Array): void {

@@ -1,10 +1,10 @@
 import { assert } from '../../../src/lib/assert.ts';
-import type { Column } from '../../../src/values/column.ts';
+import { type Column, PlainColumn } from '../../../src/values/column.ts';
 import type { Datum, SqlType } from '../../../src/values/types.ts';
-import type { StateTable } from '../operator.ts';
-import { KeyTable } from './key-table.ts';
+import type { StateTable, TablePick, TableRows } from '../operator.ts';
+import { ABSENT, KeyTable } from './key-table.ts';
 import { decodePiece, encodePiece } from './piece.ts';
-import { grown, StateColumn } from './state-column.ts';
+import { grown, identity, StateColumn } from './state-column.ts';
 
 const NO_COLUMNS: readonly Column[] = [];
 
@@ -21,8 +21,11 @@ export class RowTable implements StateTable {
   fullBytes = 0;
   changeBytes = 0;
   readonly #types: readonly SqlType[];
+  readonly #indexed: boolean;
   readonly #rebuilt: () => void;
   readonly #derivedBytes: () => number;
+  /** Set by whoever makes the table, if its rows can move between shards. */
+  holds: TableRows | undefined;
   #dirty: Uint8Array;
   #dirtySlots = new Int32Array(64);
   #dirtyCount = 0;
@@ -39,6 +42,7 @@ export class RowTable implements StateTable {
     more: { rebuilt?: () => void; indexed?: boolean; derivedBytes?: () => number } = {},
   ) {
     this.id = id;
+    this.#indexed = more.indexed ?? true;
     this.keys = new KeyTable(keyTypes, more.indexed ?? true);
     this.values = valueTypes.map((type) => new StateColumn(type));
     this.#types = [...keyTypes, ...valueTypes];
@@ -170,6 +174,47 @@ export class RowTable implements StateTable {
       column.scatter(piece.columns[c], rows, living, count);
     });
     this.#stale = true;
+  }
+
+  takeOver(pieces: readonly Uint8Array[], { mine, slots, adds }: TablePick): Int32Array {
+    const types = [this.keys.columns, this.values].map((columns) => columns.map((column) => column.type));
+    const other = new RowTable(this.id, types[0], types[1], { indexed: false });
+    for (const piece of pieces) other.load(piece);
+    const all = other.aliveSlots();
+    const keys = other.keys.columns.map((column) => column.gather(all, all.length));
+    const isMine = mine?.(keys, all.length) ?? null;
+    const wanted = Int32Array.from(all.keys()).filter(
+      (row) => (isMine === null || isMine[row] === 1) && (slots === null || slots[keys[0].values[row] as number] >= 0),
+    );
+    const count = wanted.length;
+    const taken = keys.map((column) => column.gather(wanted, count));
+    if (slots !== null) {
+      const leading = Int32Array.from(wanted, (row) => slots[keys[0].values[row] as number]);
+      taken[0] = new PlainColumn(taken[0].type, count, leading, null);
+    }
+    const to = new Int32Array(count);
+    const before = this.rows;
+    if (this.#indexed) this.upsert(taken, count, to);
+    else this.append(taken, count, to);
+    const from = wanted.map((row) => all[row]);
+    if (adds) {
+      for (let i = 0; i < count; i++) {
+        const sum = Number(this.values[0].get(to[i]) ?? 0) + Number(other.values[0].get(from[i]));
+        this.values[0].set(to[i], sum);
+      }
+    } else {
+      assert(this.rows === before + count, `${this.id}: two shards had the same row`);
+      const rows = identity(count);
+      this.values.forEach((column, c) => {
+        column.scatter(other.values[c].gather(from, count), rows, to, count);
+      });
+    }
+    for (let i = 0; i < count; i++) this.touch(to[i]);
+    // What is derived from the rows is made anew before they are used.
+    this.#stale = true;
+    const moved = new Int32Array(other.keys.end).fill(ABSENT);
+    for (let i = 0; i < count; i++) moved[from[i]] = to[i];
+    return moved;
   }
 
   /** Makes index and derived structures current after a load. */

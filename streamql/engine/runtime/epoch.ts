@@ -1,0 +1,386 @@
+import type { Clock } from '../../../src/lib/clock.ts';
+import { asStreamError, StreamError } from '../../../src/lib/errors.ts';
+import { gather, type Peers, plainError, receive, type Waiting } from '../shards/peers.ts';
+import {
+  canProceed,
+  follow,
+  followLookups,
+  lookupsReady,
+  recordsBehind,
+  type Standing,
+  standingOf,
+  stepCatchUp,
+} from './catch-up.ts';
+import type { Graph, GraphNode } from './graph.ts';
+import type { QueryNode } from './query-node.ts';
+import type { Relation } from './relation.ts';
+import type { EngineSettings } from './settings.ts';
+import type { SourceNode } from './source-node.ts';
+
+/** How an epoch went, in all shards together. */
+export interface EpochReport {
+  /** Something happened; else the epoch did not count. */
+  readonly worked: boolean;
+  /** There is input for the next one already. */
+  readonly more: boolean;
+  /** The log is ahead of a source or of a query that catches up. */
+  readonly behind: boolean;
+  /** The clock alone has made something of the epoch old. */
+  readonly due: boolean;
+}
+
+/** An object that one shard found broken: it is then broken in all. */
+type Failure = readonly [id: string, error: ReturnType<typeof plainError>];
+
+/**
+ * One epoch in one shard (DESIGN D11): take in what the log has for about `sliceMs`, let every touched query finish in topological order, tell
+ * subscribers. With other shards it is a round: all take part, agree on what to do, and meet at each exchange; failures become common. Without, nothing waits.
+ */
+export class Epoch {
+  readonly #graph: Graph;
+  readonly #clock: Clock;
+  readonly #settings: EngineSettings;
+  readonly #peers: Peers | null;
+  /** Sources that wait for a query that has nearly caught up. */
+  readonly #held = new Set<SourceNode>();
+  /** The source that comes first in the next slice: the one after the last that had a turn, so that none waits for another's backlog. */
+  #turn = 0;
+  /** What else the next epoch takes in. */
+  #extra: (() => void)[] = [];
+  /** Queries that got what they look up in only now: with other shards it is on its way until the end of the epoch. */
+  readonly #lookedUp = new Set<QueryNode>();
+  /** Failed objects that all shards know of. */
+  readonly #knownFailures = new Set<GraphNode>();
+  /** Where the other shards are in their partitions, by source id. */
+  readonly #elsewhere = new Map<string, Map<number, number>>();
+  readonly #told = new Map<string, number>();
+
+  constructor(graph: Graph, clock: Clock, settings: EngineSettings, peers: Peers | null) {
+    this.#graph = graph;
+    this.#clock = clock;
+    this.#settings = settings;
+    this.#peers = peers;
+  }
+
+  *run(): Waiting<EpochReport> {
+    const graph = this.#graph;
+    const peers = this.#peers;
+    let worked = yield* this.#follow();
+    const before = graph.epoch;
+    graph.epoch = before + 1;
+    if (this.#takeExtra()) worked = true;
+    if (this.#takeInput()) worked = true;
+    for (const source of graph.sources) source.publishLetters();
+    let nowMicros = this.#clock.nowMs() * 1000;
+    if (peers === null) this.#settleWatermarks(worked, null);
+    else [worked, nowMicros] = yield* this.#shareIntake(peers, worked, nowMicros);
+    const running = peers === null ? null : yield* this.#shareTouched(peers, nowMicros);
+    for (const query of graph.queries) {
+      if (running === null) {
+        if (query.error !== null || !(query.advance(this.#watermarkOf, nowMicros) || query.touched)) continue;
+      } else if (!running.has(query)) continue;
+      worked = true;
+      try {
+        if (query.error === null) yield* query.endEpoch(nowMicros);
+      } catch (thrown) {
+        graph.fail(query, asStreamError(thrown));
+      }
+      if (query.error !== null) query.pipeline.giveUp(query.error);
+    }
+    if (!worked) graph.epoch = before;
+    else yield* this.#notify();
+    const report = { worked, more: this.#more(), behind: this.behind, due: this.isDue };
+    if (peers === null) return report;
+    yield* this.#shareFailures(peers, 'end');
+    const all = yield* gather(peers, 'report', report);
+    peers.endRound();
+    const any = (what: keyof EpochReport): boolean => all.some((other) => other[what]);
+    return { worked, more: any('more'), behind: any('behind'), due: any('due') };
+  }
+
+  /** Runs at the beginning of the next epoch, as part of it. */
+  inEpoch(run: () => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#extra.push(() => {
+        try {
+          run();
+          resolve();
+        } catch (thrown) {
+          reject(asStreamError(thrown));
+        }
+      });
+    });
+  }
+
+  #takeExtra(): boolean {
+    const extra = this.#extra;
+    this.#extra = [];
+    for (const run of extra) run();
+    return extra.length > 0;
+  }
+
+  /** Where any shard is in a partition. */
+  position(source: SourceNode, partition: number): number {
+    return source.cursor.position(partition) ?? this.#elsewhere.get(source.spec.id)?.get(partition) ?? 0;
+  }
+
+  forget(id: string): void {
+    this.#elsewhere.delete(id);
+    for (const key of this.#told.keys()) if (key.startsWith(`${id} `)) this.#told.delete(key);
+    for (const node of this.#knownFailures) if (node.spec.id === id) this.#knownFailures.delete(node);
+  }
+
+  /** Whether the clock alone has made something of the present epoch old. */
+  get isDue(): boolean {
+    const { sources, queries } = this.#graph;
+    const [nowMs, nowMicros] = [this.#clock.monotonicMs(), this.#clock.nowMs() * 1000];
+    return (
+      sources.some((source) => source.error === null && source.watermark.nextIdleMs <= nowMs) ||
+      queries.some((query) => query.isDue(nowMicros))
+    );
+  }
+
+  /** Time until the clock alone makes something of the epoch old; infinite when it will not. */
+  get dueInMs(): number {
+    const { sources, queries } = this.#graph;
+    const [nowMs, clockMs] = [this.#clock.monotonicMs(), this.#clock.nowMs()];
+    let waitMs = Number.POSITIVE_INFINITY;
+    for (const source of sources) {
+      if (source.error === null) waitMs = Math.min(waitMs, source.watermark.nextIdleMs - nowMs);
+    }
+    for (const query of queries) {
+      if (query.error !== null || query.catchingUp !== null) continue;
+      const at = query.pipeline.wakeAtMicros;
+      if (at !== null) waitMs = Math.min(waitMs, Math.ceil(at / 1000) - clockMs);
+    }
+    return waitMs;
+  }
+
+  /** Whether the log is ahead of a source or of a query that catches up: then an epoch need not wait for company. */
+  get behind(): boolean {
+    const { sources, queries } = this.#graph;
+    return (
+      sources.some((source) => source.error === null && source.cursor.behind) ||
+      queries.some((query) => query.error === null && recordsBehind(query) > 0)
+    );
+  }
+
+  readonly #watermarkOf = (relation: Relation): number | null => this.#graph.watermarkOf(relation);
+
+  /** Lets queries follow along that are level in all shards; for those that nearly are, their sources are held. */
+  *#follow(): Waiting<boolean> {
+    const graph = this.#graph;
+    this.#held.clear();
+    this.#lookedUp.clear();
+    let any = false;
+    const settle = (query: QueryNode, standing: Standing): void => {
+      if (standing === 'lookups' && followLookups(graph, query)) {
+        this.#lookedUp.add(query);
+        query.touched = true;
+      } else if (standing === 'level' && follow(graph, query)) any = true;
+      else if (standing === 'near' || standing === 'level')
+        for (const source of query.catchingUp?.keys() ?? []) this.#held.add(source);
+    };
+    if (this.#peers === null) {
+      for (const query of graph.queries) {
+        if (query.catchingUp !== null && query.error === null) settle(query, standingOf(graph, query));
+      }
+      return any;
+    }
+    yield* this.#shareFailures(this.#peers, 'begin');
+    const mine: Record<string, Standing> = {};
+    for (const query of graph.queries) {
+      if (query.catchingUp === null || query.error !== null) continue;
+      mine[query.spec.id] = query.followsLookups
+        ? standingOf(graph, query)
+        : lookupsReady(graph, query)
+          ? 'lookups'
+          : 'far';
+    }
+    const all = yield* gather(this.#peers, 'standing', mine);
+    for (const id of Object.keys(mine)) {
+      const standings = all.map((standing) => standing[id]);
+      const common = STANDINGS.find((standing) => standings.includes(standing)) ?? 'far';
+      settle(graph.node(id) as QueryNode, common);
+    }
+    return any;
+  }
+
+  #mayStep(query: QueryNode): boolean {
+    return this.#peers === null || (query.followsLookups && !this.#lookedUp.has(query));
+  }
+
+  /** Sources and queries that catch up take turns until the slice is over or nothing is left. */
+  #takeInput(): boolean {
+    const { batchRecords, sliceMs } = this.#settings;
+    const graph = this.#graph;
+    const catchingUp = graph.queries.filter(
+      (query) => query.catchingUp !== null && query.error === null && this.#mayStep(query),
+    );
+    const active = graph.sources.filter((source) => source.error === null && !this.#held.has(source));
+    let lastMs = this.#clock.monotonicMs();
+    const until = lastMs + sliceMs;
+    let worked = false;
+    let pushed = pushedMs(graph);
+    for (let progress = true; progress; ) {
+      progress = false;
+      for (let i = 0, first = this.#turn; i < active.length; i++) {
+        const source = active[(first + i) % active.length];
+        if (source.error !== null) continue;
+        let stepped = false;
+        try {
+          stepped = source.cursor.step(batchRecords);
+        } catch (thrown) {
+          graph.fail(source, asStreamError(thrown));
+        }
+        if (!stepped) continue;
+        progress = true;
+        this.#turn = (first + i + 1) % active.length;
+        const nowMs = this.#clock.monotonicMs();
+        source.busyMs += nowMs - lastMs - (pushedMs(graph) - pushed);
+        pushed = pushedMs(graph);
+        lastMs = nowMs;
+        if (nowMs >= until) break;
+      }
+      for (const query of catchingUp) {
+        if (query.error !== null) continue;
+        try {
+          if (stepCatchUp(graph, query, batchRecords)) progress = true;
+        } catch (thrown) {
+          graph.fail(query, asStreamError(thrown));
+        }
+      }
+      if (progress) worked = true;
+      lastMs = this.#clock.monotonicMs();
+      if (lastMs >= until) break;
+    }
+    return worked;
+  }
+
+  /** `others`: by source id, how far event time has come in other shards' partitions; null without other shards. */
+  #settleWatermarks(worked: boolean, others: readonly Readonly<Record<string, number>>[] | null): void {
+    const nowMs = this.#clock.monotonicMs();
+    for (const { spec, watermark, cursor } of this.#graph.sources) {
+      if (others !== null) {
+        const all = others.map((least) => least[spec.id] ?? Number.POSITIVE_INFINITY);
+        watermark.settle(cursor.positions, Math.min(...all));
+      } else if (worked || watermark.nextIdleMs <= nowMs) {
+        watermark.settle(cursor.positions, watermark.least(cursor.positions, nowMs, cursor.positions.length));
+      }
+    }
+  }
+
+  /** Tells what this shard took in and hears what others did; the time of the first shard is everybody's. */
+  *#shareIntake(peers: Peers, worked: boolean, nowMicros: number): Waiting<[worked: boolean, nowMicros: number]> {
+    const nowMs = this.#clock.monotonicMs();
+    const least: Record<string, number> = {};
+    const positions: [source: string, partition: number, next: number][] = [];
+    for (const { spec, watermark, cursor } of this.#graph.sources) {
+      least[spec.id] = watermark.least(cursor.positions, nowMs, cursor.partitions);
+      for (const { partition, next } of cursor.positions) {
+        const key = `${spec.id} ${partition}`;
+        if (this.#told.get(key) === next) continue;
+        this.#told.set(key, next);
+        positions.push([spec.id, partition, next]);
+      }
+    }
+    const isWanted = this.#graph.relations.some((relation) => relation.isStarting);
+    const all = yield* gather(peers, 'intake', { worked: worked || isWanted, nowMicros, least, positions });
+    all.forEach((other, shard) => {
+      if (shard === peers.index) return;
+      for (const [id, partition, next] of other.positions) {
+        let known = this.#elsewhere.get(id);
+        if (known === undefined) {
+          known = new Map();
+          this.#elsewhere.set(id, known);
+        }
+        known.set(partition, next);
+      }
+    });
+    this.#settleWatermarks(
+      worked,
+      all.map((other) => other.least),
+    );
+    return [all.some((other) => other.worked), all[0].nowMicros];
+  }
+
+  /** The queries that any shard has something for, and all that read them: these finish the epoch together. */
+  *#shareTouched(peers: Peers, nowMicros: number): Waiting<ReadonlySet<QueryNode>> {
+    yield* this.#shareFailures(peers, 'taken');
+    const graph = this.#graph;
+    const mine = graph.queries.filter((query) => {
+      if (query.error !== null) return false;
+      return query.advance(this.#watermarkOf, nowMicros) || query.touched;
+    });
+    const all = yield* gather(
+      peers,
+      'touched',
+      mine.map((query) => query.spec.id),
+    );
+    const touched = new Set(all.flat());
+    const running = new Set<QueryNode>();
+    for (const query of graph.queries) {
+      if (query.error !== null) continue;
+      const reads = query.catchingUp === null && query.inputs.some(({ relation }) => touched.has(relation.owner));
+      if (!reads && !touched.has(query.spec.id)) continue;
+      touched.add(query.spec.id);
+      running.add(query);
+    }
+    return running;
+  }
+
+  /** What failed in one shard fails in all. */
+  *#shareFailures(peers: Peers, when: string): Waiting<void> {
+    const graph = this.#graph;
+    const mine: Failure[] = [];
+    for (const node of graph.nodes) {
+      if (node.error !== null && !this.#knownFailures.has(node)) mine.push([node.spec.id, plainError(node.error)]);
+    }
+    const all = yield* gather(peers, `failures ${when}`, mine);
+    for (const [id, error] of all.flat()) {
+      const node = graph.node(id);
+      if (node !== undefined) graph.fail(node, StreamError.from(error as Parameters<typeof StreamError.from>[0]));
+    }
+    for (const node of graph.nodes) if (node.error !== null) this.#knownFailures.add(node);
+  }
+
+  *#notify(): Waiting<void> {
+    const { epoch, nodes } = this.#graph;
+    for (const node of nodes) {
+      const live = node.error === null && (node.kind === 'source' || node.catchingUp === null);
+      for (const relation of node.relations) {
+        if (this.#peers !== null && relation.isWatched) yield* this.#collect(this.#peers, relation, live);
+        if (node.error === null) relation.notify(epoch, live);
+      }
+    }
+  }
+
+  /** The first shard, where the subscribers are, gets what the others have for them. */
+  *#collect(peers: Peers, relation: Relation, live: boolean): Waiting<void> {
+    const channel = `changes ${relation.id}`;
+    if (peers.index > 0) {
+      const { batches, withRows } = live ? relation.forward() : { batches: [], withRows: false };
+      peers.send(0, channel, { batches, value: withRows });
+      return;
+    }
+    for (let from = 1; from < peers.count; from++) {
+      const { batches, value } = yield* receive(peers, from, channel);
+      relation.merge(batches ?? [], value === true);
+    }
+  }
+
+  /** Whether the next epoch has input already. */
+  #more(): boolean {
+    const { sources, queries } = this.#graph;
+    return (
+      sources.some((source) => source.error === null && source.cursor.ready && !this.#held.has(source)) ||
+      queries.some((query) => query.error === null && (query.touched || canProceed(this.#graph, query)))
+    );
+  }
+}
+
+/** What is true of all shards is the first of these that is true of one. */
+const STANDINGS: readonly Standing[] = ['far', 'lookups', 'near', 'level'];
+
+/** Time that queries took for what was published to them, which is no time of the publisher. */
+const pushedMs = (graph: Graph): number => graph.queries.reduce((sum, query) => sum + query.pushMs, 0);

@@ -1,0 +1,104 @@
+import type { StreamError } from '../../../src/lib/errors.ts';
+import type { StateTable } from '../operator.ts';
+import type { DraftEntry, ObjectEntry, PieceRef } from './checkpoint-store.ts';
+import type { Graph, GraphNode } from './graph.ts';
+import type { QueryNode } from './query-node.ts';
+
+/** Changes are saved on top of a full piece until they are as large as it, or this many. */
+const MOST_CHANGES = 64;
+/** Below this, change pieces are never worth merging by size. */
+const SMALL_PIECE_BYTES = 64 << 10;
+
+/** What a shard has to store at an epoch boundary: for each object its changed state, or all of it. */
+export class StateDrafts {
+  readonly #graph: Graph;
+  readonly #fingerprint: (node: GraphNode) => string;
+  /** Without a store nothing is saved. */
+  readonly #isStored: boolean;
+  /** Durable pieces by object and table; a table without is saved whole. */
+  readonly #chains = new Map<string, Map<string, readonly PieceRef[]>>();
+  /** What the last draft was of. */
+  #drafted: readonly GraphNode[] = [];
+  #crowded: ReadonlySet<string> = new Set();
+
+  constructor(graph: Graph, isStored: boolean, fingerprint: (node: GraphNode) => string) {
+    this.#graph = graph;
+    this.#isStored = isStored;
+    this.#fingerprint = fingerprint;
+  }
+
+  /** The node's state was loaded from this entry: its pieces can be built upon. */
+  adopt({ id, tables }: Pick<ObjectEntry, 'id' | 'tables'>): void {
+    this.#chains.set(id, new Map(tables.map((table) => [table.id, table.pieces])));
+  }
+
+  forget(id: string): void {
+    this.#chains.delete(id);
+  }
+
+  /** Everything that is stored, in the order of adding. */
+  draft(): DraftEntry[] {
+    this.#drafted = [...this.#graph.nodes].filter(isStored);
+    return this.#drafted.map((node) => this.#draft(node));
+  }
+
+  /** The last draft is durable as these entries; `crowded` are files to move out of. */
+  stored(entries: readonly Pick<ObjectEntry, 'id' | 'tables'>[], crowded: ReadonlySet<string>): void {
+    entries.forEach((entry, i) => {
+      // Dropped meanwhile, and perhaps there again: the pieces are not of what is there now.
+      if (this.#graph.node(entry.id) === this.#drafted[i]) this.adopt(entry);
+    });
+    this.#crowded = crowded;
+    this.#drafted = [];
+  }
+
+  /** The last draft was lost, and changes do not come twice: everything is saved whole next time. */
+  lost(): void {
+    this.#chains.clear();
+    this.#drafted = [];
+  }
+
+  #draft(node: GraphNode): DraftEntry {
+    const common = { id: node.spec.id, fingerprint: this.#fingerprint(node) };
+    if (node.error !== null) return { ...common, failed: failure(node.error), tables: [] };
+    const tables = this.#saveAll(node.spec.id, node.tables);
+    if (node.kind === 'source') {
+      const counts = { rows: node.rows, late: node.lateRows, watermark: node.watermark.micros };
+      return { ...common, cursor: node.cursor.state(), counts, tables };
+    }
+    const backfill = node.catchingUp === null ? {} : { backfill: cursorStates(node) };
+    return { ...common, ...backfill, tables };
+  }
+
+  #saveAll(objectId: string, tables: readonly StateTable[]): DraftEntry['tables'] {
+    const chains = this.#chains.get(objectId);
+    if (!this.#isStored) return [];
+    return tables.map((table) => {
+      const chain = chains?.get(table.id) ?? [];
+      const full =
+        chain.length === 0 ||
+        chain.length > MOST_CHANGES ||
+        table.changeBytes > Math.max(table.fullBytes, SMALL_PIECE_BYTES) ||
+        chain.some((ref) => this.#crowded.has(ref.file));
+      const piece = table.save(full);
+      return { id: table.id, pieces: piece === null ? chain : full ? [piece] : [...chain, piece] };
+    });
+  }
+}
+
+/** A source or view that failed starts again from the beginning after a restart. A sink must not: it would write its rows twice. */
+function isStored(node: GraphNode): boolean {
+  if (node.kind === 'sink') return true;
+  return node.error === null && (node.kind === 'source' || !node.ephemeral);
+}
+
+export function failure(error: StreamError): { code: string; detail: string } {
+  const { code, detail } = error.toJSON();
+  return { code, detail };
+}
+
+function cursorStates(node: QueryNode): NonNullable<ObjectEntry['backfill']> {
+  // Nothing was read before what it looks up in was there.
+  if (!node.followsLookups) return {};
+  return Object.fromEntries([...node.catchingUp!].map(([source, cursor]) => [source.spec.id, cursor.state()]));
+}

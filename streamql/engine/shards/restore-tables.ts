@@ -1,0 +1,113 @@
+import { StreamError } from '../../../src/lib/errors.ts';
+import type { Spread } from '../../plan/partitioning.ts';
+import type { StateTable } from '../operator.ts';
+import type { LoadedCheckpoint, ObjectEntry } from '../runtime/checkpoint-store.ts';
+import type { GraphNode } from '../runtime/graph.ts';
+import type { QueryNode } from '../runtime/query-node.ts';
+import type { Peers } from './peers.ts';
+import { shardsOf } from './place.ts';
+
+/** An entry's tables as one shard saved them. */
+export function ownPart(entry: ObjectEntry, shard: number): Pick<ObjectEntry, 'id' | 'tables'> {
+  return { id: entry.id, tables: entry.tables.filter((table) => (table.shard ?? 0) === shard) };
+}
+
+/**
+ * Loads an object's state into one of `peers.count` shards. Saved by as many, each takes its own. Else every shard looks at what all had and takes the
+ * rows that are its own now; STORAGE_FAILED for state that cannot be spread anew, so that the object starts again from the log.
+ */
+export function restoreTables(
+  node: GraphNode,
+  entry: ObjectEntry,
+  checkpoint: LoadedCheckpoint,
+  peers: Peers | null,
+): void {
+  const { index, count } = peers ?? { index: 0, count: 1 };
+  const before = checkpoint.manifest.shards ?? 1;
+  const piecesOf = (id: string, shard: number): Buffer[] =>
+    ownPart(entry, shard)
+      .tables.filter((table) => table.id === id)
+      .flatMap((table) => table.pieces.map((ref) => checkpoint.piece(ref)));
+  const load = (table: StateTable, shard: number): void => {
+    for (const piece of piecesOf(table.id, shard)) table.load(piece);
+  };
+  if (before === count) {
+    for (const table of node.tables) load(table, index);
+    return;
+  }
+  const shards = Array.from({ length: before }, (_, shard) => shard);
+  for (const letters of node.letters) {
+    letters.takeOver(
+      shards.map((shard) => piecesOf(letters.table.id, shard)),
+      (partition) => (node.kind === 'source' && partition >= 0 ? node.owns(partition) : index === 0),
+    );
+  }
+  // A table is kept by the first shard, whatever their number.
+  if (node.kind === 'source') {
+    if (node.store !== null && index === 0) load(node.store.table, 0);
+    return;
+  }
+  spreadAnew(node, (table, shard) => piecesOf(table.id, shard), shards, { index, count });
+}
+
+interface Place {
+  readonly index: number;
+  readonly count: number;
+}
+
+function spreadAnew(
+  node: QueryNode,
+  piecesOf: (table: StateTable, shard: number) => Buffer[],
+  shards: readonly number[],
+  { index, count }: Place,
+): void {
+  /** New slots by old ones, by table and shard. */
+  const moved = new Map<StateTable, Int32Array[]>();
+  const take = (table: StateTable, columns: readonly number[], adds: boolean): void => {
+    if (table.takeOver === undefined) throw cannotSpread(table);
+    const mine = (keys: Parameters<typeof shardsOf>[0], length: number): Uint8Array => {
+      const owners = new Int32Array(length);
+      shardsOf(
+        columns.map((column) => keys[column]),
+        length,
+        count,
+        owners,
+      );
+      return Uint8Array.from(owners, (owner) => (owner === index ? 1 : 0));
+    };
+    moved.set(
+      table,
+      shards.map((shard) => table.takeOver!(piecesOf(table, shard), { mine, slots: null, adds })),
+    );
+  };
+  const takeBy = (table: StateTable, spread: Spread, holds: readonly number[], adds = false): void => {
+    if (spread.to === 'one') {
+      if (index === 0) for (const piece of piecesOf(table, 0)) table.load(piece);
+      return;
+    }
+    const columns =
+      spread.to === 'keys' ? spread.columns.map((column) => holds.indexOf(column)) : holds.map((_, i) => i);
+    if (columns.includes(-1)) throw cannotSpread(table);
+    take(table, columns, adds);
+  };
+  const following: { table: StateTable; base: StateTable }[] = [];
+  for (const { table, inputs } of node.pipeline.places.values()) {
+    const alone = inputs.every((spread) => spread.to === 'one');
+    if (alone) takeBy(table, { to: 'one' }, []);
+    else if (table.holds === undefined) throw cannotSpread(table);
+    else if ('slotsOf' in table.holds) following.push({ table, base: table.holds.slotsOf });
+    else takeBy(table, inputs[table.holds.port], table.holds.columns);
+  }
+  for (const { table, base } of following) {
+    const slots = moved.get(base);
+    if (slots === undefined || table.takeOver === undefined) throw cannotSpread(table);
+    for (const shard of shards)
+      table.takeOver(piecesOf(table, shard), { mine: null, slots: slots[shard], adds: false });
+  }
+  if (node.store === null) return;
+  const { key, columns, state } = node.store;
+  takeBy(state, node.pipeline.result, key ?? columns.map((_, column) => column), key === null);
+}
+
+const cannotSpread = (table: StateTable): StreamError =>
+  new StreamError('STORAGE_FAILED', `the state ${table.id} cannot be spread over another number of workers`);

@@ -1,0 +1,181 @@
+import { assert } from '../../../src/lib/assert.ts';
+import type { Clock } from '../../../src/lib/clock.ts';
+import { StreamError } from '../../../src/lib/errors.ts';
+import type { Log } from '../../../src/lib/log.ts';
+import type { EngineObject, ObjectStats } from '../../../src/ports/engine.ts';
+import type { SinkKind } from '../../../src/ports/sink.ts';
+import type { SinkLog } from '../../../src/ports/sink-log.ts';
+import type { Batch } from '../../../src/values/batch.ts';
+import type { Datum } from '../../../src/values/types.ts';
+import type { DraftEntry, LoadedCheckpoint, Manifest } from '../runtime/checkpoint-store.ts';
+import { Epoch, type EpochReport } from '../runtime/epoch.ts';
+import { Graph } from '../runtime/graph.ts';
+import type { LogReader } from '../runtime/log-reader.ts';
+import { Objects, type Prepared } from '../runtime/objects.ts';
+import { fingerprintOf } from '../runtime/restore.ts';
+import type { EngineSettings } from '../runtime/settings.ts';
+import { StateDrafts } from '../runtime/state-drafts.ts';
+import { objectStats } from '../runtime/stats.ts';
+import type { Peers, Waiting } from './peers.ts';
+import { ownPart } from './restore-tables.ts';
+
+export interface ShardParts {
+  /** Null when it is the only one. */
+  readonly peers: Peers | null;
+  readonly log: LogReader;
+  readonly clock: Clock;
+  readonly logger: Log;
+  /** Only the first shard has sinks. */
+  readonly sinks: readonly SinkKind[];
+  readonly dataDir: string;
+  readonly sinkLog?: SinkLog | undefined;
+  readonly settings: EngineSettings;
+  /** Whether state is saved. */
+  readonly isStored: boolean;
+  /** There may be something to do. */
+  readonly wake: () => void;
+}
+
+/**
+ * What the first shard asks of the others. Calls come in this order everywhere and between epochs, so that all are at the same one; what is
+ * no promise is done when the next call is made.
+ */
+export interface OtherShard {
+  /** As Objects.prepare; whether state was loaded. */
+  prepare(object: EngineObject, fresh: boolean): Promise<boolean>;
+  commit(id: string): void;
+  abort(id: string): void;
+  remove(id: string): void;
+  resume(): void;
+  lookup(id: string, key: readonly Datum[], limit: number): Promise<Batch>;
+  scan(wants: readonly RelationScan[]): Promise<Batch[]>;
+  /** Changes of a relation are wanted from now on or no more; `starting`: and its rows once. */
+  watch(id: string, isWatched: boolean, starting: boolean): void;
+  draft(): Promise<DraftEntry[]>;
+  /** The last draft is durable, or lost. */
+  drafted(manifest: Manifest | null, crowded: ReadonlySet<string>): void;
+  stats(): Promise<ObjectStats[]>;
+  close(): void;
+}
+
+export interface RelationScan {
+  readonly id: string;
+  readonly columns: readonly number[];
+  readonly limit?: number;
+}
+
+/** The other shards of an engine, as the first one has them. */
+export interface Crew {
+  readonly peers: Peers;
+  readonly others: readonly OtherShard[];
+  /** Runs an epoch everywhere; the first shard's part is given. */
+  runEpoch(first: Waiting<EpochReport>): EpochReport;
+  /** Called when another shard may have something to do; `behind` as of EpochReport. */
+  onWake(listener: (behind: boolean) => void): void;
+}
+
+/**
+ * A share of an engine's work: the same graph of objects everywhere, each shard with its part of the input and of the state. One engine has one shard,
+ * or several in threads of their own (`worker/`), which go through epochs in step.
+ */
+export class Shard implements OtherShard {
+  readonly graph: Graph;
+  readonly epoch: Epoch;
+  readonly objects: Objects;
+  readonly drafts: StateDrafts;
+  readonly #index: number;
+  readonly #fingerprints = new Map<string, string>();
+  readonly #prepared = new Map<string, Prepared>();
+
+  constructor(parts: ShardParts, loaded: LoadedCheckpoint | null) {
+    const { peers, clock, settings, logger } = parts;
+    this.#index = peers?.index ?? 0;
+    this.graph = new Graph(logger);
+    this.graph.epoch = loaded?.manifest.epoch ?? 0;
+    this.epoch = new Epoch(this.graph, clock, settings, peers);
+    const fingerprint = (node: { spec: EngineObject }): string => this.#fingerprints.get(node.spec.id)!;
+    this.drafts = new StateDrafts(this.graph, parts.isStored, fingerprint);
+    this.objects = new Objects({ ...parts, graph: this.graph, drafts: this.drafts }, loaded);
+  }
+
+  async prepare(object: EngineObject, fresh: boolean): Promise<boolean> {
+    const prepared = await this.objects.prepare(object, fresh);
+    this.#fingerprints.set(object.id, fingerprintOf(object));
+    this.#prepared.set(object.id, prepared);
+    return prepared.isLoaded;
+  }
+
+  commit(id: string): void {
+    const prepared = this.#prepared.get(id);
+    assert(prepared !== undefined, `object ${id} was not prepared`);
+    this.#prepared.delete(id);
+    prepared.commit();
+  }
+
+  abort(id: string): void {
+    const prepared = this.#prepared.get(id);
+    this.#prepared.delete(id);
+    this.drafts.forget(id);
+    void prepared?.abort();
+  }
+
+  remove(id: string): void {
+    this.graph.remove(id);
+    this.objects.forget(id);
+    this.drafts.forget(id);
+    this.epoch.forget(id);
+    this.#fingerprints.delete(id);
+  }
+
+  resume(): boolean {
+    return this.objects.resume();
+  }
+
+  async lookup(id: string, key: readonly Datum[], limit: number): Promise<Batch> {
+    const { rows } = this.graph.relation(id);
+    assert(rows !== null && rows.lookup !== null, `${id} has a key`);
+    return rows.lookup(key, limit);
+  }
+
+  async scan(wants: readonly RelationScan[]): Promise<Batch[]> {
+    return wants.map(({ id, columns, limit }) => {
+      const { rows } = this.graph.relation(id);
+      assert(rows !== null, `${id} has rows`);
+      return rows.scan(columns, limit ?? Number.POSITIVE_INFINITY);
+    });
+  }
+
+  watch(id: string, isWatched: boolean, starting: boolean): void {
+    const relation = this.graph.relations.find((one) => one.id === id);
+    if (relation === undefined) return;
+    relation.isWatched = isWatched;
+    if (starting) relation.isStarting = true;
+  }
+
+  async draft(): Promise<DraftEntry[]> {
+    return this.drafts.draft();
+  }
+
+  drafted(manifest: Manifest | null, crowded: ReadonlySet<string>): void {
+    if (manifest === null) this.drafts.lost();
+    else
+      this.drafts.stored(
+        manifest.objects.map((entry) => ownPart(entry, this.#index)),
+        crowded,
+      );
+  }
+
+  async stats(): Promise<ObjectStats[]> {
+    return objectStats(this.graph);
+  }
+
+  close(): void {
+    const closing = new StreamError('CANCELLED', 'the engine is closing');
+    for (const node of this.graph.nodes) {
+      for (const relation of node.relations) relation.end(this.graph.epoch, closing);
+      if (node.kind === 'source') node.close();
+      else node.unfollow();
+    }
+    this.objects.close();
+  }
+}
