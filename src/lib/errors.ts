@@ -14,19 +14,28 @@ export const ERRORS = {
     fault: 'user',
     http: 400,
     retry: false,
+    hint: 'SHOW SOURCES, SHOW TABLES and SHOW VIEWS list what there is, DESCRIBE name its columns',
     doc: 'A name in the statement is unknown, ambiguous or does not fit; the hint names what is close.',
   },
-  SQL_TYPE: { fault: 'user', http: 400, retry: false, doc: 'Types do not go together; cast one side.' },
+  SQL_TYPE: {
+    fault: 'user',
+    http: 400,
+    retry: false,
+    hint: 'CAST(value AS type) converts; DESCRIBE name shows the types of columns',
+    doc: 'Types do not go together; cast one side.',
+  },
   SQL_UNSUPPORTED: {
     fault: 'user',
     http: 400,
     retry: false,
+    hint: 'docs/reference/sql.md says what there is',
     doc: 'The statement is understood but this release cannot run it; the hint says what to do instead.',
   },
   SQL_LIMIT: {
     fault: 'user',
     http: 400,
     retry: false,
+    hint: 'split it: a view may read another view',
     doc: 'The statement is longer or deeper than a bound allows; split it.',
   },
   OPTION_INVALID: {
@@ -148,7 +157,16 @@ export const ERRORS = {
     retry: false,
     doc: 'Streamline contradicts itself; please report it with the log.',
   },
-} as const satisfies Record<string, { fault: Fault; http: number; retry: boolean; doc: string }>;
+} as const satisfies Record<string, ErrorKind>;
+
+interface ErrorKind {
+  readonly fault: Fault;
+  readonly http: number;
+  readonly retry: boolean;
+  readonly doc: string;
+  /** The next step where whoever throws knows no better one. */
+  readonly hint?: string;
+}
 
 export type ErrorCode = keyof typeof ERRORS;
 
@@ -175,7 +193,7 @@ export class StreamError extends Error {
     this.name = 'StreamError';
     this.code = code;
     this.at = more.at;
-    this.hint = more.hint;
+    this.hint = more.hint ?? (ERRORS[code] as ErrorKind).hint;
     this.sqlState = more.sqlState;
   }
 

@@ -2,6 +2,7 @@ import type { AstExpr, Statement } from './ast.ts';
 import { Cursor } from './cursor.ts';
 import { checkDepth } from './depth.ts';
 import { parseExpr } from './expressions.ts';
+import { withForm } from './forms.ts';
 import { parseQuery as parseQueryAt } from './queries.ts';
 import { expectEnd, parseStatement } from './statements.ts';
 
@@ -16,17 +17,21 @@ export function parseStatements(text: string): Statement[] {
 
 /** Each statement with its own text, without the semicolon and comments around it. */
 export function parseScript(text: string): { readonly statement: Statement; readonly text: string }[] {
-  const cursor = new Cursor(text, parseQueryAt);
+  const cursor = withForm(null, () => new Cursor(text, parseQueryAt));
   const found: { statement: Statement; text: string }[] = [];
   for (;;) {
     while (cursor.takeSign(';'));
     if (cursor.token.kind === 'end') return found;
-    const first = cursor.pos;
-    const statement = parseStatement(cursor);
-    const own = cursor.textSince(first);
-    expectEnd(cursor);
-    checkDepth(statement);
-    found.push({ statement, text: own });
+    found.push(
+      withForm(cursor, () => {
+        const first = cursor.pos;
+        const statement = parseStatement(cursor);
+        const own = cursor.textSince(first);
+        expectEnd(cursor);
+        checkDepth(statement);
+        return { statement, text: own };
+      }),
+    );
   }
 }
 

@@ -1,0 +1,133 @@
+import { loadModule, parseSync } from 'libpg-query';
+import { beforeAll, expect, test } from 'vitest';
+import { StreamError } from '../../../src/lib/errors.ts';
+import { FORMS } from '../../../streamql/parser/forms.ts';
+import { parseStatements } from '../../../streamql/parser/parser.ts';
+import { generateQuery, type Random, randomFrom } from '../../differential/query-generator.ts';
+
+const STATEMENTS = [
+  "CREATE SOURCE s (a BIGINT, ts TIMESTAMP, WATERMARK FOR ts AS ts - INTERVAL '5 seconds') WITH (topic = 't', format = 'json')",
+  'CREATE TABLE t (id BIGINT PRIMARY KEY, name VARCHAR)',
+  "INSERT INTO t (id, name) VALUES (1, 'x'), (2, NULL)",
+  "UPDATE t SET name = upper(name) WHERE id = 2; DELETE FROM t WHERE name LIKE 'a%'",
+  "CREATE SINK k AS SELECT a FROM s INTO ICEBERG ns.tbl WITH (mode = 'append')",
+  'DROP MATERIALIZED VIEW IF EXISTS v CASCADE; SHOW VIEWS; DESCRIBE v; EXPLAIN SELECT 1; FLUSH',
+];
+const PIECES = [
+  'SELECT',
+  ')',
+  '(',
+  ',',
+  ';',
+  'FROM',
+  '$',
+  '"x',
+  '::',
+  'AS',
+  '1e',
+  '\u0000',
+  "'",
+  'OVER',
+  'x.y',
+  '$1',
+  '/*',
+  '--',
+];
+
+beforeAll(() => loadModule());
+
+/** What Postgres has not. */
+const EXTENSIONS = /\b(ASOF|MATCH_CONDITION|SEMI|ANTI|QUALIFY|MATCH_RECOGNIZE|PIVOT|EMIT)\b/;
+
+/** Deletes, doubles, swaps and inserts tokens. */
+function mutate(random: Random, text: string, ways = 4): string {
+  const tokens = text.match(/\s+|[A-Za-z_]+|\d+|'[^']*'|./g) ?? [];
+  for (let n = 1 + random.below(2); n > 0; n--) {
+    const at = random.below(tokens.length);
+    const other = random.below(tokens.length);
+    switch (random.below(ways)) {
+      case 0:
+        tokens.splice(at, 1);
+        break;
+      case 1:
+        tokens.splice(at, 0, ' ', tokens[other], ' ');
+        break;
+      case 2:
+        [tokens[at], tokens[other]] = [tokens[other], tokens[at]];
+        break;
+      default:
+        tokens.splice(at, 0, ` ${random.pick(PIECES)} `);
+    }
+  }
+  return tokens.join('');
+}
+
+test('whatever is typed is parsed, or refused with a place and a next step', () => {
+  let refused = 0;
+  for (let seed = 1; seed <= 4000; seed++) {
+    const random = randomFrom(seed);
+    const text = mutate(random, random.chance(0.6) ? generateQuery(random) : random.pick(STATEMENTS));
+    try {
+      parseStatements(text);
+    } catch (thrown) {
+      refused++;
+      const error = thrown as StreamError;
+      expect(error, text).toBeInstanceOf(StreamError);
+      expect([error.at !== undefined, error.hint !== undefined], `${error.message}\n${text}`).toEqual([true, true]);
+      expect(error.code, text).toMatch(/^SQL_/);
+    }
+  }
+  expect(refused).toBeGreaterThan(2000);
+});
+
+test('a syntax error shows the form of its statement', () => {
+  const hint = (text: string): string | undefined => {
+    try {
+      parseStatements(text);
+    } catch (thrown) {
+      return (thrown as StreamError).hint;
+    }
+    return undefined;
+  };
+  expect(hint('CREATE SOURCE s (a BIGINT) s')).toContain('WATERMARK FOR');
+  expect(hint('DELETE t')).toBe(`the form is: ${FORMS['delete']}`);
+});
+
+test('text after a statement is never passed over', () => {
+  for (let seed = 1; seed <= 300; seed++) {
+    const text = `${generateQuery(randomFrom(seed))} ) SELECT 1`;
+    expect(() => parseStatements(text), text).toThrow(StreamError);
+  }
+});
+
+test('statements of the shared grammar are taken and refused as by Postgres', () => {
+  const takes = (parse: () => unknown): boolean => {
+    try {
+      parse();
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  let both = 0;
+  let neither = 0;
+  let less = 0;
+  for (let seed = 1; seed <= 3000; seed++) {
+    const random = randomFrom(seed);
+    const query = generateQuery(random);
+    if (EXTENSIONS.test(query)) continue;
+    const text = mutate(random, query, 3);
+    const ours = takes(() => parseStatements(text));
+    if (takes(() => parseSync(text)) === ours) {
+      if (ours) both++;
+      else neither++;
+    } else if (ours) {
+      // Postgres has no call by the name of a type with a precision.
+      expect(text).toMatch(/TIMESTAMP\s*\(/);
+    } else less++;
+  }
+  // What Postgres's grammar also takes: any name as a type or a schema, rows as values, a select list without columns.
+  expect(less / (both + neither)).toBeLessThan(0.03);
+  expect(both).toBeGreaterThan(200);
+  expect(neither).toBeGreaterThan(1000);
+});
