@@ -55,16 +55,17 @@ export const RELATIONS: Readonly<Record<string, readonly (readonly [name: string
 };
 
 export function generateQuery(random: Random): string {
-  return random.chance(0.15) ? unionAll(random) : random.chance(0.12) ? withCte(random) : select(random, 2).sql;
+  return random.chance(0.15) ? setOperation(random) : random.chance(0.12) ? withCte(random) : select(random, 2).sql;
 }
 
-function unionAll(random: Random): string {
+function setOperation(random: Random): string {
   const [relation, other] = [random.pick(['a', 'g']), random.pick(['a', 'g'])];
+  const columns = random.pick(['k, s, ts', 'k, s', 'k']);
   const side = (name: string): string =>
-    `SELECT k, s, ts FROM ${name}${random.chance(0.5) ? ` WHERE ${predicate(random, columnsOf(name), 1)}` : ''}`;
-  const all = random.chance(0.7) ? 'UNION ALL' : 'UNION';
-  const inner = `${side(relation)} ${all} ${side(other)}`;
-  return random.chance(0.5) ? inner : `SELECT k, count(*) AS n, max(ts) AS last FROM (${inner}) AS u GROUP BY k`;
+    `SELECT ${columns} FROM ${name}${random.chance(0.5) ? ` WHERE ${predicate(random, columnsOf(name), 1)}` : ''}`;
+  const operation = `${random.pick(['UNION', 'UNION', 'INTERSECT', 'EXCEPT'])}${random.chance(0.6) ? ' ALL' : ''}`;
+  const inner = `${side(relation)} ${operation} ${side(other)}`;
+  return random.chance(0.5) ? inner : `SELECT k, count(*) AS n, count(DISTINCT k) AS d FROM (${inner}) AS u GROUP BY k`;
 }
 
 function withCte(random: Random): string {
@@ -84,12 +85,77 @@ interface Select {
 
 function select(random: Random, depth: number): Select {
   const from = fromClause(random, depth);
-  const where = random.chance(0.5) ? ` WHERE ${predicate(random, from.columns, 2)}` : '';
-  return random.chance(0.55)
-    ? grouped(random, from, where)
-    : random.chance(0.15)
-      ? topN(random, from, where)
-      : plain(random, from, where);
+  const terms = random.chance(0.5) ? [predicate(random, from.columns, 2)] : [];
+  if (random.chance(0.2)) terms.push(subquery(random, from.columns));
+  const where = terms.length === 0 ? '' : ` WHERE ${terms.join(random.chance(0.8) ? ' AND ' : ' OR ')}`;
+  const choice = random.next();
+  if (choice < 0.5) return grouped(random, from, where);
+  if (choice < 0.56) return topN(random, from, where);
+  if (choice < 0.68) return over(random, from, where);
+  if (choice < 0.73) return distinctOn(random, from, where);
+  return plain(random, from, where);
+}
+
+/** A condition with a subquery; correlated only by columns that name their relation, which the inner one cannot hide. */
+function subquery(random: Random, columns: readonly Column[]): string {
+  const relation = random.pick(['a', 'g', 't']);
+  const inner = columnsOf(relation, 'y');
+  const outer = columns.filter((column) => column.kind === 'int' && column.sql.includes('.'));
+  const terms = random.chance(0.5) ? [predicate(random, inner, 1)] : [];
+  if (outer.length > 0 && random.chance(0.8)) {
+    const { sql } = random.pick(outer);
+    terms.push(random.pick([`y.k = ${sql}`, `y.k = ${sql}`, `y.k + 1 = ${sql}`, `y.k < ${sql}`, `y.k <> ${sql}`]));
+  }
+  const where = terms.length === 0 ? '' : ` WHERE ${terms.join(' AND ')}`;
+  const left = value(random, columns, 'int', 0);
+  return random.pick([
+    () => `${random.pick(['', 'NOT '])}EXISTS (SELECT 1 FROM ${relation} AS y${where})`,
+    () =>
+      `${left} ${random.pick(['', 'NOT '])}IN (SELECT ${value(random, inner, 'int', 0)} FROM ${relation} AS y${where})`,
+    () =>
+      `${left} ${random.pick(['=', '<', '>='])} (SELECT ${random.pick(['count(*)', 'max(y.k)', 'min(y.k) + 1'])} FROM ${relation} AS y${where})`,
+    () => `EXISTS (SELECT y.k FROM ${relation} AS y${where} GROUP BY y.k HAVING count(*) > 1)`,
+  ])();
+}
+
+function over(random: Random, from: From, where: string): Select {
+  const part = random.chance(0.7)
+    ? `PARTITION BY ${value(random, from.columns, random.pick(['int', 'text']), 0)} `
+    : '';
+  const order = value(random, from.columns, random.pick(['int', 'ts', 'dec']), 0);
+  const direction = random.pick(['ASC', 'DESC', 'ASC NULLS FIRST', 'DESC NULLS LAST']);
+  const arg = value(random, from.columns, 'int', 0);
+  const edge = random.pick(['UNBOUNDED PRECEDING', '2 PRECEDING', 'CURRENT ROW']);
+  const end = random.pick(['CURRENT ROW', '1 FOLLOWING', 'UNBOUNDED FOLLOWING']);
+  const sorted = `${part}ORDER BY ${order} ${direction}`;
+  const call = random.pick([
+    () => `${random.pick(['rank()', 'dense_rank()'])} OVER (${sorted})`,
+    () =>
+      `${random.pick(['sum', 'count', 'min', 'max'])}(${arg}) OVER (${sorted} RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)`,
+    () => `${random.pick(['sum', 'count', 'min', 'max'])}(${arg}) OVER (${part})`,
+    () => `count(*) OVER (${sorted} ROWS BETWEEN ${edge} AND ${end})`,
+  ])();
+  const keep = value(random, from.columns, 'int', 0);
+  const items = `${keep} AS c0, CAST(${call} AS BIGINT) AS c1`;
+  const qualify = random.chance(0.3) ? ` QUALIFY ${call} <= 2` : '';
+  return {
+    sql: `SELECT ${items} FROM ${from.sql}${where}${qualify}`,
+    columns: [
+      { sql: 'c0', kind: 'int' },
+      { sql: 'c1', kind: 'int' },
+    ],
+  };
+}
+
+/** Ordered by all that is shown, so that the first row is one. */
+function distinctOn(random: Random, from: From, where: string): Select {
+  const key = value(random, from.columns, random.pick(['int', 'text']), 0);
+  const shown = value(random, from.columns, random.pick(['int', 'ts', 'dec']), 0);
+  const direction = random.pick(['', ' DESC', ' NULLS FIRST']);
+  return {
+    sql: `SELECT x, o FROM (SELECT DISTINCT ON (x) x, o FROM (SELECT ${key} AS x, ${shown} AS o FROM ${from.sql}${where}) AS i ORDER BY x, o${direction}) AS f`,
+    columns: [],
+  };
 }
 
 interface From {
@@ -115,14 +181,15 @@ function fromClause(random: Random, depth: number): From {
   }
   if (choice < 0.5) {
     const [left, right] = [random.pick(['a', 'g', 't']), random.pick(['a', 'g', 't'])];
-    const kind = random.pick(['JOIN', 'LEFT JOIN']);
-    const residual = random.chance(0.3)
-      ? ` AND ${predicate(random, [...columnsOf(left, 'l'), ...columnsOf(right, 'r')], 1)}`
-      : '';
-    return {
-      sql: `${left} AS l ${kind} ${right} AS r ON l.k = r.k${residual}`,
-      columns: [...columnsOf(left, 'l'), ...columnsOf(right, 'r')],
-    };
+    const kind = random.pick(['', '', 'LEFT ', 'LEFT ', 'RIGHT ', 'FULL ', 'SEMI ', 'ANTI ']);
+    const both = [...columnsOf(left, 'l'), ...columnsOf(right, 'r')];
+    const columns = kind === 'SEMI ' || kind === 'ANTI ' ? columnsOf(left, 'l') : both;
+    if (random.chance(0.15)) return { sql: `${left} AS l ${kind}JOIN ${right} AS r USING (k)`, columns };
+    const terms = ['l.k = r.k'];
+    if (random.chance(0.3)) terms.push(predicate(random, both, 1));
+    if (left !== 't' && right !== 't' && random.chance(0.2))
+      terms.push(`l.ts BETWEEN r.ts - INTERVAL '5 seconds' AND r.ts + INTERVAL '${random.pick([0, 3, 10])} seconds'`);
+    return { sql: `${left} AS l ${kind}JOIN ${right} AS r ON ${terms.join(' AND ')}`, columns };
   }
   if (choice < 0.56) {
     const [left, right] = [random.pick(['a', 'g']), random.pick(['a', 'g'])];
@@ -140,7 +207,9 @@ function fromClause(random: Random, depth: number): From {
     return { sql: `(${inner.sql}) AS q`, columns: inner.columns };
   }
   const relation = random.pick(['a', 'a', 'g', 't']);
-  return { sql: relation, columns: columnsOf(relation) };
+  return random.chance(0.5)
+    ? { sql: `${relation} AS q`, columns: columnsOf(relation, 'q') }
+    : { sql: relation, columns: columnsOf(relation) };
 }
 
 function plain(random: Random, from: From, where: string): Select {
@@ -178,8 +247,10 @@ function grouped(random: Random, from: From, where: string): Select {
     items.push(`${sql} AS m${i}`);
     columns.push({ sql: `m${i}`, kind });
   }
+  const sets = keys.length >= 2 && windows.length === 0 && random.chance(0.3);
   const having = random.chance(0.25) ? ` HAVING count(*) ${random.pick(['>', '>=', '<'])} ${random.below(4)}` : '';
-  const groupBy = keys.length === 0 ? '' : ` GROUP BY ${keys.join(', ')}`;
+  const by = sets ? `${random.pick(['ROLLUP', 'CUBE'])} (${keys.join(', ')})` : keys.join(', ');
+  const groupBy = keys.length === 0 ? '' : ` GROUP BY ${by}`;
   return { sql: `SELECT ${items.join(', ')} FROM ${from.sql}${where}${groupBy}${having}`, columns };
 }
 

@@ -18,7 +18,7 @@ import { catalog, changesOf, idOf, schemaOf, shown } from './random-changes.ts';
  * same input. Random queries over random changes: NULLs, retractions, duplicates, times out of order. STREAMLINE_FUZZ_QUERIES=10000 is
  * the long run, STREAMLINE_SEED=n repeats one query. The batch side runs the plan as it was bound, the view the optimised one.
  */
-const QUERIES = Number(process.env['STREAMLINE_FUZZ_QUERIES'] ?? 200);
+const QUERIES = Number(process.env['STREAMLINE_FUZZ_QUERIES'] ?? 300);
 const FIRST_SEED = Number(process.env['STREAMLINE_SEED'] ?? 1);
 const EPOCHS = 4;
 
