@@ -89,11 +89,34 @@ export class Catalog implements RelationCatalog {
   }
 
   async delete(name: string): Promise<void> {
-    const object = this.#objects.get(name);
-    if (object === undefined) return;
-    this.#objects.delete(name);
-    await this.#save();
+    if (this.#objects.has(name)) await this.change((objects) => objects.filter((object) => object.name !== name));
+  }
+
+  /** Several changes in one step: all of them are kept or none. */
+  async change(to: (objects: CatalogObject[]) => readonly CatalogObject[]): Promise<void> {
+    const before = this.list();
+    this.#set(inOrder(to(before)));
+    try {
+      await this.#save();
+    } catch (thrown) {
+      this.#set(before);
+      throw thrown;
+    }
     this.#changed();
+  }
+
+  #set(objects: readonly CatalogObject[]): void {
+    this.#objects.clear();
+    for (const object of objects) this.#objects.set(object.name, object);
+  }
+
+  /** Of an id or a dead-letter relation's, under the name that a query has for it. */
+  relationById(id: string, name: string): Relation | undefined {
+    const [owner, letters] = id.split('$');
+    const object = this.byId(owner);
+    if (object === undefined || object.kind === 'sink') return undefined;
+    const relation = letters === undefined ? relationOf(object) : this.relation(`${object.name}$${letters}`);
+    return relation && { ...relation, name };
   }
 
   relation(name: string): Relation | undefined {
@@ -125,4 +148,20 @@ export class Catalog implements RelationCatalog {
     this.#version++;
     for (const listener of this.#listeners) listener();
   }
+}
+
+/** Everything after what it reads, else as it stands. */
+function inOrder(objects: readonly CatalogObject[]): CatalogObject[] {
+  const byId = new Map(objects.map((object) => [object.id, object]));
+  const placed = new Set<CatalogObject>();
+  const place = (object: CatalogObject): void => {
+    if (placed.has(object)) return;
+    for (const read of object.reads) {
+      const needed = byId.get(read.split('$')[0]);
+      if (needed !== undefined && needed !== object) place(needed);
+    }
+    placed.add(object);
+  };
+  objects.forEach(place);
+  return [...placed];
 }

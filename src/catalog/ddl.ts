@@ -19,10 +19,12 @@ import { createDecoder, formatColumns, formatOptions } from '../formats/formats.
 import { inferColumns } from '../formats/json/infer.ts';
 import { StreamError } from '../lib/errors.ts';
 import type { EngineObject, SourceSpec } from '../ports/engine.ts';
+import type { Relation, RelationCatalog } from '../ports/relations.ts';
 import { RecordCursor } from '../protocol/records.ts';
 import type { ColumnSchema } from '../values/batch.ts';
 import { HIDDEN_COLUMNS } from '../values/hidden-columns.ts';
 import { ok, type SqlContext, type SqlResult, type Warning } from './context.ts';
+import { objectNamed } from './object-named.ts';
 import type { CatalogObject } from './objects.ts';
 import { checkOptions, parseCount, parseDurationMs, SOURCE_OPTIONS } from './options.ts';
 import { scansOf } from './pull.ts';
@@ -161,21 +163,26 @@ function checkDecoders(
 export async function createView(context: SqlContext, statement: CreateView, sql: string): Promise<SqlResult> {
   const tag = 'CREATE MATERIALIZED VIEW';
   const name = statement.name.text;
-  if (statement.orReplace) {
-    throw new StreamError('SQL_UNSUPPORTED', 'CREATE OR REPLACE is not supported', {
-      at: statement.at,
-      hint: 'DROP the view first',
-    });
-  }
+  if (existing(context, statement.name, statement.ifNotExists)) return ok(tag, `"${name}" exists already`);
+  const { object, plan } = viewObject(context, statement, sql);
+  await install(context, object);
+  return ok(tag, undefined, stateWarnings(plan, true));
+}
+
+/** What CREATE MATERIALIZED VIEW would put into the catalogue. */
+export function viewObject(
+  context: SqlContext,
+  statement: CreateView,
+  sql: string,
+): { object: CatalogObject; plan: Plan } {
   if (statement.emitOnWindowClose) {
     throw new StreamError('SQL_UNSUPPORTED', 'EMIT ON WINDOW CLOSE is not supported', {
       at: statement.at,
       hint: 'leave it out: the view then shows each window as it grows',
     });
   }
-  if (existing(context, statement.name, statement.ifNotExists)) return ok(tag, `"${name}" exists already`);
   checkOptions(statement.options, []);
-  const bound = bindStored(context, statement.query);
+  const bound = bindStored(context.catalog, statement.query);
   let columns = bound.columns;
   if (statement.columnNames.length > 0) {
     if (statement.columnNames.length !== columns.length) {
@@ -187,15 +194,15 @@ export async function createView(context: SqlContext, statement: CreateView, sql
   }
   checkDistinctNames(columns, statement.name);
   const time = relationTimeOf(bound.plan);
-  await install(context, {
-    ...queryObject(context, name, sql, statement.queryText, bound.plan),
+  const object: CatalogObject = {
+    ...queryObject(context, statement.name.text, sql, statement.queryText, bound),
     kind: 'view',
     columns,
     key: bound.key,
     changelog: bound.changelog,
     ...(time === undefined ? {} : { time }),
-  });
-  return ok(tag, undefined, stateWarnings(bound.plan, true));
+  };
+  return { object, plan: bound.plan };
 }
 
 /** What would grow for as long as rows come. */
@@ -216,10 +223,10 @@ export async function createSink(context: SqlContext, statement: CreateSink, sql
       hint: `this release has: ${context.sinkKinds.map((candidate) => candidate.name.toUpperCase()).join(', ')}`,
     });
   }
-  const bound = bindStored(context, statement.query);
+  const bound = bindStored(context.catalog, statement.query);
   checkDistinctNames(bound.columns, statement.name);
   const target = sinkTarget(context, statement, kind, bound);
-  const object = queryObject(context, name, sql, statement.queryText, bound.plan);
+  const object = queryObject(context, name, sql, statement.queryText, bound);
   refuseLoop(context, object.reads, target.topic, statement.at);
   await install(context, {
     ...object,
@@ -236,22 +243,8 @@ export async function createSink(context: SqlContext, statement: CreateSink, sql
 export async function drop(context: SqlContext, statement: Drop): Promise<SqlResult> {
   const tag = `DROP ${statement.object === 'view' ? 'MATERIALIZED VIEW' : statement.object.toUpperCase()}`;
   for (const name of statement.names) {
-    const object = context.catalog.get(name.text);
-    if (object === undefined || object.kind !== statement.object) {
-      if (object === undefined && statement.ifExists) continue;
-      throw new StreamError(
-        'NOT_FOUND',
-        object === undefined ? `"${name.text}" does not exist` : `"${name.text}" is a ${object.kind}`,
-        {
-          at: name.at,
-          hint:
-            object === undefined
-              ? 'SHOW VIEWS, SHOW SOURCES, SHOW TABLES and SHOW SINKS list what there is'
-              : `use DROP ${object.kind.toUpperCase()}`,
-        },
-      );
-    }
-    await dropObject(context, object, statement.cascade);
+    if (statement.ifExists && context.catalog.get(name.text) === undefined) continue;
+    await dropObject(context, objectNamed(context, statement.object, name), statement.cascade);
   }
   return ok(tag);
 }
@@ -277,7 +270,7 @@ async function dropObject(context: SqlContext, object: CatalogObject, cascade: b
 
 /** What the engine runs for an object; views and sinks are bound anew from their text. */
 export function engineObject(
-  context: Pick<SqlContext, 'catalog'>,
+  context: { readonly catalog: StoredRelations },
   object: CatalogObject,
   parseQuery: (text: string) => Query,
 ): EngineObject {
@@ -293,10 +286,13 @@ export function engineObject(
       watermark: object.watermark,
       late: object.late,
       idleTimeoutMs: object.idleTimeoutMs,
+      ...(object.paused && { paused: true }),
     };
   }
-  const { plan } = bindStored(context, parseQuery(object.query as string));
-  const common = { id: object.id, name: object.name, columns: object.columns, plan };
+  const relations = object.names === undefined ? context.catalog : namedRelations(context.catalog, object.names);
+  const { plan } = bindStored(relations, parseQuery(object.query as string));
+  const paused = object.paused && { paused: true };
+  const common = { id: object.id, name: object.name, columns: object.columns, plan, ...paused };
   if (object.kind === 'view') return { kind: 'view', ...common, key: object.key, ephemeral: false };
   return {
     kind: 'sink',
@@ -304,16 +300,47 @@ export function engineObject(
     sinkKind: object.sinkKind as string,
     appendOnly: object.changelog === 'append',
     options: object.options,
+    ...(object.firstName === undefined ? {} : { firstName: object.firstName }),
   };
 }
 
-function bindStored(context: Pick<SqlContext, 'catalog'>, query: Query) {
-  const bound = bindQuery(query, context.catalog, { mode: 'view' });
-  return { ...bound, plan: optimize(bound.plan) };
+/** The catalogue, or what it is about to be. */
+export interface StoredRelations extends RelationCatalog {
+  relationById(id: string, name: string): Relation | undefined;
 }
 
-function queryObject(context: SqlContext, name: string, sql: string, query: string, plan: Plan) {
+/** Names as they were meant when a query was stored. */
+function namedRelations(catalog: StoredRelations, names: Readonly<Record<string, string>>): RelationCatalog {
   return {
+    relation: (name) => (Object.hasOwn(names, name) ? catalog.relationById(names[name], name) : undefined),
+    relationNames: () => Object.keys(names),
+  };
+}
+
+/** Binds a query that is kept, and says what its names mean. */
+export function bindStored(relations: RelationCatalog, query: Query) {
+  const names: Record<string, string> = {};
+  const recording: RelationCatalog = {
+    relation(name) {
+      const relation = relations.relation(name);
+      if (relation !== undefined) names[name] = relation.id;
+      return relation && { ...relation, name };
+    },
+    relationNames: () => relations.relationNames(),
+  };
+  const bound = bindQuery(query, recording, { mode: 'view' });
+  return { ...bound, plan: optimize(bound.plan), names };
+}
+
+function queryObject(
+  context: SqlContext,
+  name: string,
+  sql: string,
+  query: string,
+  { plan, names }: Pick<ReturnType<typeof bindStored>, 'plan' | 'names'>,
+) {
+  return {
+    names,
     id: context.newId(),
     name,
     sql,
@@ -348,14 +375,20 @@ export function parseStoredQuery(text: string): Query {
 }
 
 function existing(context: SqlContext, name: Name, ifNotExists: boolean): boolean {
+  if (ifNotExists && context.catalog.get(name.text) !== undefined) return true;
+  checkNewName(context, name);
+  return false;
+}
+
+/** SQL_BIND for a name that nothing may have, ALREADY_EXISTS for one that something has. */
+export function checkNewName(context: SqlContext, name: Name): void {
   if (name.text.includes('$')) {
     throw new StreamError('SQL_BIND', `a name may not contain $: ${name.text}`, {
       at: name.at,
       hint: '$ marks what belongs to a relation, such as bid$errors and rate$history',
     });
   }
-  if (context.catalog.get(name.text) === undefined) return false;
-  if (ifNotExists) return true;
+  if (context.catalog.get(name.text) === undefined) return;
   throw new StreamError('ALREADY_EXISTS', `"${name.text}" exists already`, {
     at: name.at,
     hint: 'drop it first, take another name, or add IF NOT EXISTS',

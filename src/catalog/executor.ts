@@ -1,16 +1,18 @@
 import { bindQuery } from '../../streamql/binder/binder.ts';
-import type { Query, Statement } from '../../streamql/parser/ast.ts';
+import type { Query, QueryStatement, Statement } from '../../streamql/parser/ast.ts';
 import { parseScript, parseStatements } from '../../streamql/parser/parser.ts';
 import { optimize } from '../../streamql/rules/optimize.ts';
-import { StreamError } from '../lib/errors.ts';
+import { asStreamError, StreamError } from '../lib/errors.ts';
 import type { Subscription, ViewChange } from '../ports/engine.ts';
 import type { Relation, RelationCatalog } from '../ports/relations.ts';
 import type { ColumnSchema } from '../values/batch.ts';
+import { alter, pause } from './alter.ts';
 import { ok, pullBinding, type SqlContext, type SqlResult, type StatementOptions } from './context.ts';
 import { createSink, createSource, createView, drop } from './ddl.ts';
 import { insert, remove, update } from './dml.ts';
 import { explain } from './explain.ts';
 import { runPull } from './pull.ts';
+import { replaceView } from './replace.ts';
 import { replay } from './replay.ts';
 import { describe, show } from './show.ts';
 import { topicRelation, usersTopics } from './topic-relation.ts';
@@ -117,9 +119,17 @@ export class SqlExecutor {
       case 'createTable':
         return this.#serial(() => createSource(context, statement, sql));
       case 'createView':
+        if (statement.orReplace && context.catalog.get(statement.name.text) !== undefined) {
+          const serial = <T>(run: () => Promise<T>) => this.#serial(run);
+          return replaceView(context, statement, sql, { timeoutMs: options.timeoutMs, serial });
+        }
         return this.#serial(() => createView(context, statement, sql));
       case 'createSink':
         return this.#serial(() => createSink(context, statement, sql));
+      case 'alter':
+        return this.#serial(() => alter(context, statement));
+      case 'pause':
+        return this.#serial(() => pause(context, statement));
       case 'drop':
         return this.#serial(() => drop(context, statement));
       case 'show':
@@ -143,16 +153,23 @@ export class SqlExecutor {
         throw pushNeedsStream(statement.at);
       case 'query': {
         if (statement.emitChanges) throw pushNeedsStream(statement.at);
-        const bound = bindQuery(statement.query, this.#relations(), { mode: 'pull', ...pullBinding(context, options) });
-        const answer = await runPull(context, optimize(bound.plan), options);
-        return {
-          kind: 'rows',
-          columns: bound.columns,
-          batches: answer.batches,
-          ...(answer.epoch === undefined ? {} : { epoch: answer.epoch }),
-        };
+        const { version } = context.catalog;
+        return this.#pull(statement, options).catch((thrown: unknown) => {
+          // What it was bound to may have been replaced meanwhile.
+          const { code } = asStreamError(thrown);
+          if (context.catalog.version === version || (code !== 'NOT_FOUND' && code !== 'CANCELLED')) throw thrown;
+          return this.#pull(statement, options);
+        });
       }
     }
+  }
+
+  async #pull(statement: QueryStatement, options: StatementOptions): Promise<SqlResult> {
+    const context = this.#context;
+    const bound = bindQuery(statement.query, this.#relations(), { mode: 'pull', ...pullBinding(context, options) });
+    const answer = await runPull(context, optimize(bound.plan), options);
+    const epoch = answer.epoch === undefined ? {} : { epoch: answer.epoch };
+    return { kind: 'rows', columns: bound.columns, batches: answer.batches, ...epoch };
   }
 
   /** The catalogue's relations, and any other topic by its name. */

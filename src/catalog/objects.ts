@@ -18,6 +18,11 @@ export interface CatalogObject {
   readonly changelog: ChangelogKind;
   /** Ids that it reads. */
   readonly reads: readonly string[];
+  /** What names in `query` mean, by id: they stay what they were when something is renamed. Absent in older catalogues. */
+  readonly names?: Readonly<Record<string, string>>;
+  readonly paused?: boolean;
+  /** Sinks that were renamed: the name that targets are named after. */
+  readonly firstName?: string;
   /** Sinks into a table: its id. */
   readonly into?: string;
   readonly createdAtMs: number;

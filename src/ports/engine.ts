@@ -18,6 +18,12 @@ export interface StreamEngine {
   resume(): Promise<void>;
   /** IN_USE when another object reads it. */
   remove(id: string): Promise<void>;
+  /** Gives an object another name, stops it taking in changes, or lets it go on where it stopped: nothing is lost or comes twice. */
+  alter(id: string, change: { readonly name?: string; readonly paused?: boolean }): Promise<void>;
+  /** Resolves when these queries reflect what their sources do; rejects with why one never will. TIMEOUT. */
+  caughtUp(ids: readonly string[], timeoutMs: number): Promise<void>;
+  /** Subscribers of each view go on with the other: they get the difference. With other columns their subscription ends. */
+  handOver(views: readonly (readonly [from: string, to: string])[]): Promise<void>;
   /** Resolves once every view and sink reflects every record below the high watermarks at the call; the epoch that does. */
   flush(): Promise<number>;
   /** Rows whose key columns begin with `key`, in no order, at most `limit`. The view must have a key. */
@@ -71,6 +77,7 @@ export interface SourceSpec {
   readonly keyFormat?: { readonly name: string; readonly options: Readonly<Record<string, string>> };
   /** Declared columns, then HIDDEN_COLUMNS. */
   readonly columns: readonly ColumnSchema[];
+  readonly paused?: boolean;
   /** Set for CREATE TABLE: indexes of the primary key; the record key names the row, a null value deletes it. */
   readonly primaryKey: readonly number[] | null;
   readonly watermark: { readonly column: number; readonly delayMicros: number } | null;
@@ -90,6 +97,7 @@ export interface ViewSpec {
   readonly plan: Plan;
   /** Not in checkpoints and gone at restart. */
   readonly ephemeral: boolean;
+  readonly paused?: boolean;
 }
 
 export interface SinkSpec {
@@ -102,6 +110,9 @@ export interface SinkSpec {
   readonly sinkKind: string;
   readonly appendOnly: boolean;
   readonly options: Readonly<Record<string, string>>;
+  readonly paused?: boolean;
+  /** The name it was created with, for targets that are named after it; absent: `name`. */
+  readonly firstName?: string;
 }
 
 export interface ReplayCounts {
@@ -127,7 +138,7 @@ export interface ObjectStats {
   readonly id: string;
   readonly name: string;
   readonly kind: 'source' | 'view' | 'sink';
-  readonly state: 'running' | 'failed';
+  readonly state: 'running' | 'paused' | 'failed';
   readonly error?: { code: string; detail: string };
   /** Rows now held (views), or decoded so far (sources), or written (sinks). */
   readonly rows: number;

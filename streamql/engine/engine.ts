@@ -16,6 +16,7 @@ import type { SinkKind } from '../../src/ports/sink.ts';
 import type { SinkLog } from '../../src/ports/sink-log.ts';
 import { type Batch, type ColumnSchema, concatBatches, firstRows } from '../../src/values/batch.ts';
 import type { Datum, SqlType } from '../../src/values/types.ts';
+import { waitsForResume } from './runtime/catch-up.ts';
 import { CheckpointStore, type LoadedCheckpoint } from './runtime/checkpoint-store.ts';
 import { Checkpointer, type Drafts } from './runtime/checkpointer.ts';
 import { EpochLoop } from './runtime/epoch-loop.ts';
@@ -189,6 +190,39 @@ class LocalEngine implements StreamEngine {
     });
   }
 
+  alter(id: string, change: { readonly name?: string; readonly paused?: boolean }): Promise<void> {
+    return this.#serial(async () => {
+      this.#shard.alter(id, change);
+      for (const other of this.#others) other.alter(id, change);
+      this.#checkpointer.changed();
+      this.#waiters.check();
+      this.#loop.wake();
+    });
+  }
+
+  async caughtUp(ids: readonly string[], timeoutMs: number): Promise<void> {
+    const isThere = (id: string): boolean => {
+      const node = this.#graph.node(id);
+      if (node === undefined) throw new StreamError('CANCELLED', 'it was dropped meanwhile');
+      if (node.error !== null) throw node.error;
+      return isLive(node);
+    };
+    this.#loop.wake();
+    await this.#waiters.until(() => ids.every(isThere), 'reading what it is made from', timeoutMs);
+  }
+
+  handOver(views: readonly (readonly [from: string, to: string])[]): Promise<void> {
+    return this.#serial(async () => {
+      for (const [from, to] of views) {
+        const old = this.#graph.relation(from);
+        const fresh = this.#graph.relation(to);
+        const isAlone = this.#crew === null;
+        old.handOver(fresh, this.#graph.epoch, isAlone);
+        if (!isAlone && fresh.subscribers.size > 0) this.#watch(fresh);
+      }
+    });
+  }
+
   /** What sinks write into topics that are read here is to be reflected too: as many rounds as sinks can follow each other. */
   async flush(): Promise<number> {
     let epoch = await this.#flushOnce();
@@ -205,7 +239,7 @@ class LocalEngine implements StreamEngine {
       ),
     );
     for (const source of this.#graph.sources) {
-      if (source.error !== null || !topics.has(source.spec.topic)) continue;
+      if (!source.isReading || !topics.has(source.spec.topic)) continue;
       const state = await this.#log.describe(source.spec.topic);
       if (state?.partitions.some(({ highWatermark }, i) => this.#shard.epoch.position(source, i) < highWatermark))
         return true;
@@ -286,14 +320,15 @@ class LocalEngine implements StreamEngine {
   ): Promise<Subscription> {
     const { relation } = this.#relationRows(id);
     const node = this.#graph.ownerOf(relation);
-    const subscriber: Subscriber = { onChange, starting: { snapshot: options.snapshot } };
+    const subscriber: Subscriber = { onChange, starting: { snapshot: options.snapshot }, relation };
     relation.subscribers.add(subscriber);
     // One that is still catching up begins when it is there: its first call is the whole view.
     if (this.#crew !== null) this.#watch(relation);
     else if (isLive(node)) relation.start(subscriber, this.#graph.epoch);
     const close = (): void => {
-      relation.subscribers.delete(subscriber);
-      if (this.#crew !== null && relation.subscribers.size === 0) this.#unwatch(relation);
+      const { relation: home } = subscriber;
+      home.subscribers.delete(subscriber);
+      if (this.#crew !== null && home.subscribers.size === 0) this.#unwatch(home);
     };
     return { id: ++this.#subscriptions, close };
   }
@@ -393,12 +428,18 @@ class LocalEngine implements StreamEngine {
   /** Whether the shared readers are past these offsets and every query reflects them. */
   #passed(ends: ReadonlyMap<SourceNode, readonly number[]>): boolean {
     for (const [source, offsets] of ends) {
-      if (source.error !== null || this.#graph.node(source.spec.id) !== source) continue;
+      if (!source.isReading || this.#graph.node(source.spec.id) !== source) continue;
       for (let partition = 0; partition < offsets.length; partition++) {
         if (this.#shard.epoch.position(source, partition) < offsets[partition]) return false;
       }
     }
-    return this.#graph.queries.every((query) => query.error !== null || (query.catchingUp === null && !query.touched));
+    return this.#graph.queries.every(
+      (query) =>
+        query.error !== null ||
+        query.paused ||
+        waitsForResume(this.#graph, query) ||
+        (query.catchingUp === null && !query.touched),
+    );
   }
 
   #relationRows(id: string): { relation: Relation; rows: RelationRows } {
@@ -419,6 +460,11 @@ class LocalEngine implements StreamEngine {
     const found = this.#relationRows(id);
     const node = this.#graph.ownerOf(found.relation);
     if (isLive(node)) return found;
+    if (node.kind !== 'source' && waitsForResume(this.#graph, node)) {
+      throw new StreamError('SQL_UNSUPPORTED', `${node.spec.name} has no rows yet: it, or what it reads, is paused`, {
+        hint: 'RESUME it',
+      });
+    }
     await this.#waiters.until(
       () => {
         this.#relationRows(id);
@@ -449,7 +495,8 @@ class LocalEngine implements StreamEngine {
 
 /** Dead letters of a source are always current; a query is once it follows along and its first epoch has ended, or it failed. */
 function isLive(node: GraphNode): boolean {
-  return node.kind === 'source' || node.error !== null || (node.catchingUp === null && !node.touched);
+  if (node.kind === 'source' || node.error !== null) return true;
+  return node.wasLive && (node.catchingUp !== null || !node.touched);
 }
 
 const typesOf = (columns: readonly ColumnSchema[]): SqlType[] => columns.map((column) => column.type);

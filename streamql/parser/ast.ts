@@ -18,6 +18,8 @@ export type Statement =
   | CreateView
   | CreateSink
   | Drop
+  | Alter
+  | Pause
   | Show
   | Describe
   | Explain
@@ -96,6 +98,26 @@ export interface CreateSink extends Located {
   readonly target: readonly Name[];
   readonly options: readonly Option[];
 }
+
+export interface Alter extends Located {
+  readonly kind: 'alter';
+  readonly object: ObjectKind;
+  readonly name: Name;
+  readonly ifExists: boolean;
+  readonly action: 'rename' | 'swap';
+  /** RENAME TO this; SWAP WITH this. */
+  readonly other: Name;
+}
+
+export interface Pause extends Located {
+  readonly kind: 'pause';
+  readonly object: ObjectKind;
+  readonly name: Name;
+  /** False for RESUME. */
+  readonly paused: boolean;
+}
+
+export type ObjectKind = 'source' | 'table' | 'view' | 'sink';
 
 export interface Drop extends Located {
   readonly kind: 'drop';

@@ -134,6 +134,8 @@ function parseCreateTable(cursor: Cursor, at: Position): Statement {
 }
 
 function parseCreateView(cursor: Cursor, at: Position, orReplace: boolean): Statement {
+  if (orReplace && cursor.isWord('if'))
+    throw cursor.unsupported('IF NOT EXISTS with OR REPLACE', 'say what you want when it exists: one of the two');
   const ifNotExists = parseIfNotExists(cursor);
   const name = cursor.name('the name of the view');
   const columnNames = cursor.isSign('(') ? parseNames(cursor) : [];

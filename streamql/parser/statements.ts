@@ -1,5 +1,5 @@
 import { type Position, StreamError } from '../../src/lib/errors.ts';
-import type { Name, Query, Statement } from './ast.ts';
+import type { Name, ObjectKind, Query, Statement } from './ast.ts';
 import { parseCreate } from './create.ts';
 import type { Cursor } from './cursor.ts';
 import { parseExpr } from './expressions.ts';
@@ -15,6 +15,9 @@ const HEADS: Readonly<Record<string, Head>> = {
   values: parseQueryStatement,
   create: parseCreate,
   drop: parseDrop,
+  alter: parseAlter,
+  pause: parsePause,
+  resume: parsePause,
   show: parseShow,
   describe: parseDescribe,
   desc: parseDescribe,
@@ -32,9 +35,6 @@ const HEADS: Readonly<Record<string, Head>> = {
 
 /** Statements that users of other databases will try. */
 const UNSUPPORTED: Readonly<Record<string, string>> = {
-  alter: 'DROP the object and CREATE it again',
-  pause: 'DROP the view to stop it',
-  resume: 'CREATE the view again',
   verify: 'compare the view with its SELECT',
   set: 'give settings to the command or the request',
   begin: 'each statement is a transaction of its own',
@@ -116,27 +116,64 @@ export function parseIfNotExists(cursor: Cursor): boolean {
   return true;
 }
 
+const OBJECTS: Readonly<Record<string, ObjectKind>> = {
+  source: 'source',
+  table: 'table',
+  materialized: 'view',
+  view: 'view',
+  sink: 'sink',
+};
+
+function parseObjectKind(cursor: Cursor): ObjectKind {
+  const { kind, text } = cursor.token;
+  if (kind !== 'word' || !Object.hasOwn(OBJECTS, text))
+    throw cursor.expected('SOURCE, TABLE, MATERIALIZED VIEW or SINK', Object.keys(OBJECTS));
+  cursor.next();
+  if (text === 'materialized') cursor.expectWord('view');
+  return OBJECTS[text];
+}
+
+/** ALTER kind [IF EXISTS] name RENAME TO name | SWAP WITH name. */
+function parseAlter(cursor: Cursor, at: Position): Statement {
+  cursor.next();
+  const object = parseObjectKind(cursor);
+  const ifExists = cursor.takeWord('if');
+  if (ifExists) cursor.expectWord('exists');
+  const name = cursor.name('a name');
+  if (cursor.takeWord('rename', 'to'))
+    return { kind: 'alter', object, name, ifExists, action: 'rename', other: cursor.name('the new name'), at };
+  if (cursor.isWord('swap', 'with')) {
+    if (object !== 'view') throw cursor.unsupported('SWAP WITH here', 'it is for materialized views');
+    cursor.next();
+    cursor.next();
+    return { kind: 'alter', object, name, ifExists, action: 'swap', other: cursor.name('the other view'), at };
+  }
+  if (cursor.token.kind === 'word') {
+    throw cursor.unsupported(
+      `ALTER … ${cursor.token.text.toUpperCase()}`,
+      object === 'view' ? 'use CREATE OR REPLACE MATERIALIZED VIEW' : 'DROP it and CREATE it again',
+    );
+  }
+  throw cursor.expected('RENAME TO or SWAP WITH', ['rename', 'swap']);
+}
+
+/** PAUSE kind name, RESUME kind name. */
+function parsePause(cursor: Cursor, at: Position): Statement {
+  const paused = cursor.token.text === 'pause';
+  cursor.next();
+  const object = parseObjectKind(cursor);
+  return { kind: 'pause', object, name: cursor.name('a name'), paused, at };
+}
+
 function parseDrop(cursor: Cursor, at: Position): Statement {
   cursor.next();
-  const objects = { source: 'source', table: 'table', materialized: 'view', view: 'view', sink: 'sink' } as const;
-  const word = cursor.token.text;
-  if (cursor.token.kind !== 'word' || !Object.hasOwn(objects, word)) {
-    throw cursor.expected('SOURCE, TABLE, MATERIALIZED VIEW or SINK', [
-      'source',
-      'table',
-      'materialized',
-      'view',
-      'sink',
-    ]);
-  }
-  cursor.next();
-  if (word === 'materialized') cursor.expectWord('view');
+  const object = parseObjectKind(cursor);
   const ifExists = cursor.takeWord('if');
   if (ifExists) cursor.expectWord('exists');
   const names = cursor.list(() => cursor.name('a name'));
   const cascade = cursor.takeWord('cascade');
   if (!cascade) cursor.takeWord('restrict');
-  return { kind: 'drop', object: objects[word as keyof typeof objects], ifExists, cascade, names, at };
+  return { kind: 'drop', object, ifExists, cascade, names, at };
 }
 
 function parseShow(cursor: Cursor, at: Position): Statement {

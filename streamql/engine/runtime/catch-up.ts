@@ -51,7 +51,7 @@ export const lookupsReady = (graph: Graph, query: QueryNode): boolean =>
   query.followsLookups ||
   lookupsOf(query).every(({ relation }) => {
     const owner = graph.ownerOf(relation);
-    return owner.error === null && (owner.kind === 'source' ? !owner.cursor.behind : owner.catchingUp === null);
+    return owner.error === null && (owner.kind === 'source' ? owner.paused || !owner.cursor.behind : owner.wasLive);
   });
 
 function pushRows({ relation, reader }: QueryInput): void {
@@ -59,8 +59,24 @@ function pushRows({ relation, reader }: QueryInput): void {
   if (rows !== undefined && rows.length > 0) reader.push(rows);
 }
 
+/** Stops a query where it is, between epochs. One that catches up keeps its readers. */
+export function pauseQuery(graph: Graph, query: QueryNode): void {
+  query.paused = true;
+  if (query.catchingUp !== null || query.error !== null) return;
+  const sources = logSources(graph, query);
+  const from = Object.fromEntries(sources.map((source) => [source.spec.id, source.cursor.state()]));
+  query.unfollow();
+  query.inputs.forEach(({ relation, isLookedUp }, input) => {
+    // What rows are looked up in stays current: a lookup is of its moment.
+    if (relation.rows !== null && !isLookedUp) query.hold(input);
+  });
+  beginCatchUp(graph, query, from);
+  for (const source of sources) source.readersChanged();
+}
+
 /** Reads on up to where the shared reader is; false when there was nothing to be had. */
 export function stepCatchUp(graph: Graph, query: QueryNode, most: number): boolean {
+  if (query.paused) return false;
   if (query.catchingUp !== null && query.catchingUp.size > 0 && !followLookups(graph, query)) return false;
   let progress = false;
   for (const [source, cursor] of query.catchingUp ?? []) {
@@ -85,6 +101,7 @@ export function recordsBehind(query: QueryNode): number {
 export type Standing = 'level' | 'near' | 'far' | 'lookups';
 
 export function standingOf(graph: Graph, query: QueryNode): Standing {
+  if (query.paused) return 'far';
   if (isLevel(graph, query)) return 'level';
   if (!inputsLive(graph, query)) return 'far';
   const behind = recordsBehind(query);
@@ -94,7 +111,13 @@ export function standingOf(graph: Graph, query: QueryNode): Standing {
 /** At the beginning of an epoch, lets a query that is level follow along. False when it cannot yet, or fails at that. */
 export function follow(graph: Graph, query: QueryNode): boolean {
   if (query.catchingUp === null || !followLookups(graph, query)) return false;
-  for (const input of query.inputs) if (!input.isLookedUp) pushRows(input);
+  query.inputs.forEach((input, i) => {
+    if (input.isLookedUp) return;
+    // After a pause the rows of then are known.
+    const held = query.held.get(i)?.changes.take();
+    if (held === undefined) pushRows(input);
+    else for (const rows of held) input.reader.push(rows);
+  });
   if (query.error !== null) return false;
   const sources = logSources(graph, query);
   for (const [source, cursor] of query.catchingUp) source.closeCursor(cursor);
@@ -106,7 +129,7 @@ export function follow(graph: Graph, query: QueryNode): boolean {
 
 /** Whether the next epoch would bring the query further; if not, news of the log or of what it reads will. */
 export function canProceed(graph: Graph, query: QueryNode): boolean {
-  if (query.catchingUp === null || !lookupsReady(graph, query)) return false;
+  if (query.catchingUp === null || query.paused || !lookupsReady(graph, query)) return false;
   for (const [source, cursor] of query.catchingUp) {
     if (cursor.readyBelow((partition) => source.cursor.position(partition) ?? 0)) return true;
   }
@@ -126,7 +149,17 @@ function isLevel(graph: Graph, query: QueryNode): boolean {
 function inputsLive(graph: Graph, query: QueryNode): boolean {
   return query.inputs.every(({ relation }) => {
     const owner = graph.ownerOf(relation);
-    return owner.kind === 'source' || owner.catchingUp === null;
+    return owner.kind === 'source' || owner.wasLive;
+  });
+}
+
+/** Whether it, or something that it waits for, was paused before it had caught up: then it will not until that is resumed. */
+export function waitsForResume(graph: Graph, query: QueryNode): boolean {
+  if (query.wasLive) return false;
+  if (query.paused) return true;
+  return query.inputs.some(({ relation }) => {
+    const owner = graph.ownerOf(relation);
+    return owner.kind !== 'source' && waitsForResume(graph, owner);
   });
 }
 

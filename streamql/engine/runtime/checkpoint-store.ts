@@ -24,6 +24,8 @@ export interface ObjectEntry {
   readonly counts?: { readonly rows: number; readonly late: number; readonly watermark: number | null };
   /** Queries that have not caught up with their sources: where their own readers are, by source id. */
   readonly backfill?: Readonly<Record<string, CursorState>>;
+  /** Beside `backfill`, of queries that were live before a pause: the inputs of which changes are held. */
+  readonly held?: readonly number[];
   readonly sink?: SinkState;
   /** Sinks that stopped for good. */
   readonly failed?: { readonly code: string; readonly detail: string };
@@ -133,7 +135,7 @@ export class CheckpointStore {
       })),
     }));
     const manifest: Manifest = { checkpoint, epoch, ...(shards === 1 ? {} : { shards }), objects: entries };
-    if (at > 0) {
+    if (buffers.length > 0) {
       const opened = await this.#disk.open(this.#path(file), 'create');
       try {
         await opened.append(buffers);

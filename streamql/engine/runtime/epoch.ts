@@ -135,7 +135,7 @@ export class Epoch {
     const { sources, queries } = this.#graph;
     const [nowMs, nowMicros] = [this.#clock.monotonicMs(), this.#clock.nowMs() * 1000];
     return (
-      sources.some((source) => source.error === null && source.watermark.nextIdleMs <= nowMs) ||
+      sources.some((source) => source.isReading && source.watermark.nextIdleMs <= nowMs) ||
       queries.some((query) => query.isDue(nowMicros))
     );
   }
@@ -146,7 +146,7 @@ export class Epoch {
     const [nowMs, clockMs] = [this.#clock.monotonicMs(), this.#clock.nowMs()];
     let waitMs = Number.POSITIVE_INFINITY;
     for (const source of sources) {
-      if (source.error === null) waitMs = Math.min(waitMs, source.watermark.nextIdleMs - nowMs);
+      if (source.isReading) waitMs = Math.min(waitMs, source.watermark.nextIdleMs - nowMs);
     }
     for (const query of queries) {
       if (query.error !== null || query.catchingUp !== null) continue;
@@ -160,8 +160,8 @@ export class Epoch {
   get behind(): boolean {
     const { sources, queries } = this.#graph;
     return (
-      sources.some((source) => source.error === null && source.cursor.behind) ||
-      queries.some((query) => query.error === null && recordsBehind(query) > 0)
+      sources.some((source) => source.isReading && source.cursor.behind) ||
+      queries.some((query) => query.error === null && !query.paused && recordsBehind(query) > 0)
     );
   }
 
@@ -193,7 +193,7 @@ export class Epoch {
       if (query.catchingUp === null || query.error !== null) continue;
       mine[query.spec.id] = query.followsLookups
         ? standingOf(graph, query)
-        : lookupsReady(graph, query)
+        : !query.paused && lookupsReady(graph, query)
           ? 'lookups'
           : 'far';
     }
@@ -217,7 +217,7 @@ export class Epoch {
     const catchingUp = graph.queries.filter(
       (query) => query.catchingUp !== null && query.error === null && this.#mayStep(query),
     );
-    const active = graph.sources.filter((source) => source.error === null && !this.#held.has(source));
+    const active = graph.sources.filter((source) => source.isReading && !this.#held.has(source));
     let lastMs = this.#clock.monotonicMs();
     const until = lastMs + sliceMs;
     let worked = false;
@@ -260,7 +260,8 @@ export class Epoch {
   /** `others`: by source id, how far event time has come in other shards' partitions; null without other shards. */
   #settleWatermarks(worked: boolean, others: readonly Readonly<Record<string, number>>[] | null): void {
     const nowMs = this.#clock.monotonicMs();
-    for (const { spec, watermark, cursor } of this.#graph.sources) {
+    for (const { spec, watermark, cursor, paused } of this.#graph.sources) {
+      if (paused) continue;
       if (others !== null) {
         const all = others.map((least) => least[spec.id] ?? Number.POSITIVE_INFINITY);
         watermark.settle(cursor.positions, Math.min(...all));
@@ -347,7 +348,7 @@ export class Epoch {
   *#notify(): Waiting<void> {
     const { epoch, nodes } = this.#graph;
     for (const node of nodes) {
-      const live = node.error === null && (node.kind === 'source' || node.catchingUp === null);
+      const live = node.error === null && (node.kind === 'source' || node.wasLive);
       for (const relation of node.relations) {
         if (this.#peers !== null && relation.isWatched) yield* this.#collect(this.#peers, relation, live);
         if (node.error === null) relation.notify(epoch, live);
@@ -373,7 +374,7 @@ export class Epoch {
   #more(): boolean {
     const { sources, queries } = this.#graph;
     return (
-      sources.some((source) => source.error === null && source.cursor.ready && !this.#held.has(source)) ||
+      sources.some((source) => source.isReading && source.cursor.ready && !this.#held.has(source)) ||
       queries.some((query) => query.error === null && (query.touched || canProceed(this.#graph, query)))
     );
   }

@@ -8,7 +8,7 @@ import type { SinkLog } from '../../../src/ports/sink-log.ts';
 import type { Peers } from '../shards/peers.ts';
 import { ownerOfPartition } from '../shards/place.ts';
 import { ownPart, restoreTables } from '../shards/restore-tables.ts';
-import { beginCatchUp } from './catch-up.ts';
+import { beginCatchUp, pauseQuery } from './catch-up.ts';
 import type { LoadedCheckpoint, ObjectEntry } from './checkpoint-store.ts';
 import type { Graph, GraphNode } from './graph.ts';
 import type { LogReader } from './log-reader.ts';
@@ -137,6 +137,7 @@ export class Objects {
       abort();
       throw thrown;
     }
+    node.paused = spec.paused === true;
     const commit = (): void => {
       this.#unwatch.set(spec.id, unwatch);
       this.#graph.add(node);
@@ -197,12 +198,13 @@ export class Objects {
   #begin(node: QueryNode, entry: ObjectEntry | null): void {
     if (node.catchingUp !== null) {
       beginCatchUp(this.#graph, node, entry?.backfill ?? {});
-      return;
+    } else {
+      for (const { relation } of node.inputs) {
+        const owner = this.#graph.ownerOf(relation);
+        if (owner.kind === 'source') owner.readersChanged();
+      }
     }
-    for (const { relation } of node.inputs) {
-      const owner = this.#graph.ownerOf(relation);
-      if (owner.kind === 'source') owner.readersChanged();
-    }
+    if (node.spec.paused) pauseQuery(this.#graph, node);
   }
 
   /** False when the state is of a form that this build does not read: then the object is to be made anew, without it. */
@@ -227,7 +229,8 @@ export class Objects {
   #writer(spec: SinkSpec): SinkWriter {
     const kind = this.#sinks.find((candidate) => candidate.name === spec.sinkKind);
     if (kind === undefined) throw new StreamError('NOT_FOUND', `there is no sink ${spec.sinkKind}`);
-    const { id: sinkId, name, columns, appendOnly, options } = spec;
+    const { id: sinkId, columns, appendOnly, options } = spec;
+    const name = spec.firstName ?? spec.name;
     const log = this.#sinkLog === undefined ? {} : { log: this.#sinkLog };
     const sink = kind.create({ sinkId, name, columns, appendOnly, options, dataDir: this.#dataDir, ...log });
     return new SinkWriter(sink, columns, this.#settings.sinkBufferRows);

@@ -9,6 +9,7 @@ import type { Peers, Waiting } from '../shards/peers.ts';
 import type { ObjectEntry } from './checkpoint-store.ts';
 import { consolidate } from './consolidate.ts';
 import { DEAD_LETTER_VALUE_BYTES, DeadLetters, isPowerOfTwo } from './dead-letters.ts';
+import { HeldChanges } from './held-changes.ts';
 import { type Reader, Relation } from './relation.ts';
 import type { SinkWriter } from './sink-writer.ts';
 import type { SourceCursor } from './source-cursor.ts';
@@ -27,7 +28,7 @@ export interface QueryInput {
  */
 export class QueryNode {
   readonly kind: 'view' | 'sink';
-  readonly spec: ViewSpec | SinkSpec;
+  spec: ViewSpec | SinkSpec;
   readonly pipeline: Pipeline;
   readonly inputs: readonly QueryInput[];
   readonly errors = new DeadLetters('errors');
@@ -40,6 +41,12 @@ export class QueryNode {
   catchingUp: Map<SourceNode, SourceCursor> | null = new Map();
   /** Whether it has the rows that it looks others up in, and follows them: before it reads anything else. */
   followsLookups = false;
+  /** Takes in nothing: its own readers stand where the shared ones were, changes of views and tables are held. */
+  paused = false;
+  /** Whether it has followed along before: then its rows are good, though old, while it catches up after a pause. */
+  wasLive = false;
+  /** While it is paused or catches up after that: what came of inputs that keep rows, by input. */
+  readonly held = new Map<number, { readonly changes: HeldChanges; readonly reader: Reader }>();
   /** Has input that `endEpoch` has not seen; at first for what comes without any. */
   touched = true;
   error: StreamError | null = null;
@@ -126,20 +133,24 @@ export class QueryNode {
 
   get tables(): readonly StateTable[] {
     const own = this.store === null ? [this.errors.table] : [this.errors.table, this.store.state];
-    return [...this.pipeline.state, ...own];
+    return [...this.pipeline.state, ...own, ...[...this.held.values()].map(({ changes }) => changes)];
   }
 
   load(entry: ObjectEntry, restore: () => void): void {
+    this.wasLive = entry.held !== undefined;
+    for (const input of entry.held ?? []) this.hold(input);
     restore();
     this.errors.loaded();
     if (entry.backfill === undefined) this.follow();
-    else this.followsLookups = Object.keys(entry.backfill).length > 0;
+    else this.followsLookups = this.wasLive || Object.keys(entry.backfill).length > 0;
   }
 
   /** From now on changes of what it reads come to it. */
   follow(): void {
     this.catchingUp = null;
     this.followsLookups = true;
+    this.wasLive = true;
+    this.#release();
     for (const { relation, reader } of this.inputs) relation.readers.add(reader);
   }
 
@@ -164,7 +175,23 @@ export class QueryNode {
     return at !== null && at <= nowMicros;
   }
 
+  /** From now on changes of that input are kept for later. */
+  hold(input: number): void {
+    const { relation, reader } = this.inputs[input];
+    const columns = reader.columns.map((column) => relation.columns[column]);
+    const changes = new HeldChanges(`held:${input}`, columns);
+    const holder: Reader = { columns: reader.columns, push: (batch) => changes.hold(batch) };
+    this.held.set(input, { changes, reader: holder });
+    relation.readers.add(holder);
+  }
+
+  #release(): void {
+    for (const [input, { reader }] of this.held) this.inputs[input].relation.readers.delete(reader);
+    this.held.clear();
+  }
+
   unfollow(): void {
+    this.#release();
     for (const { relation, reader } of this.inputs) relation.readers.delete(reader);
     if (this.catchingUp !== null) for (const [source, cursor] of this.catchingUp) source.closeCursor(cursor);
   }

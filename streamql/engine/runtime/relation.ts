@@ -1,7 +1,7 @@
-import { asStreamError, type StreamError } from '../../../src/lib/errors.ts';
+import { asStreamError, StreamError } from '../../../src/lib/errors.ts';
 import type { ViewChange } from '../../../src/ports/engine.ts';
 import { type Batch, type ColumnSchema, concatBatches } from '../../../src/values/batch.ts';
-import type { Datum } from '../../../src/values/types.ts';
+import { type Datum, sameType } from '../../../src/values/types.ts';
 import { consolidate } from './consolidate.ts';
 
 /** The rows that a relation holds; a source has none, its rows are in the log. */
@@ -23,6 +23,8 @@ export interface Subscriber {
   readonly onChange: (change: ViewChange) => void;
   /** Set until the first call: whether that is a snapshot. */
   starting: { readonly snapshot: boolean } | null;
+  /** Where it is among the subscribers. */
+  relation: Relation;
 }
 
 /** Something that can be read by name: a source, a table, a view, dead letters. Hands changes on to those who follow it. */
@@ -112,6 +114,33 @@ export class Relation {
   #scanAll(): Batch {
     const all = this.columns.map((_, i) => i);
     return this.rows?.scan(all, Number.POSITIVE_INFINITY) ?? { length: 0, columns: [], weights: null };
+  }
+
+  /**
+   * All subscriptions go on with another relation, whose rows differ by what they are told now; `hasAll` false: other shards hold rows too, so they
+   * begin anew with all rows.
+   */
+  handOver(to: Relation, epoch: number, hasAll: boolean): void {
+    if (this.subscribers.size === 0) return;
+    const same =
+      this.columns.length === to.columns.length &&
+      this.columns.every(({ name, type }, i) => name === to.columns[i].name && sameType(type, to.columns[i].type));
+    if (!same) {
+      this.end(epoch, new StreamError('CANCELLED', 'the view was replaced by one with other columns'));
+      return;
+    }
+    const old = this.#scanAll();
+    const gone = { ...old, weights: new Int32Array(old.length).fill(-1) };
+    const types = this.columns.map((column) => column.type);
+    const batch = hasAll ? consolidate(types, [gone, to.#scanAll()]) : null;
+    for (const subscriber of [...this.subscribers]) {
+      this.subscribers.delete(subscriber);
+      to.subscribers.add(subscriber);
+      subscriber.relation = to;
+      if (!hasAll) subscriber.starting ??= { snapshot: true };
+      else if (subscriber.starting !== null) to.start(subscriber, epoch);
+      else if (batch !== null) to.#tell(subscriber, { epoch, snapshot: false, batch });
+    }
   }
 
   /** Ends all subscriptions. */

@@ -3,9 +3,9 @@ import { StreamError } from '../../../src/lib/errors.ts';
 import type { EngineObject } from '../../../src/ports/engine.ts';
 import type { ObjectEntry } from './checkpoint-store.ts';
 
-/** Names a definition: state saved for another one is of no use. The object's name may change. */
+/** Names a definition: state saved for another one is of no use. The object's name may change, and whether it is paused. */
 export function fingerprintOf(spec: EngineObject): string {
-  const text = JSON.stringify({ ...spec, name: '' }, (_, value) =>
+  const text = JSON.stringify({ ...spec, name: '', paused: undefined, firstName: undefined }, (_, value) =>
     typeof value === 'bigint' ? `${value}n` : value instanceof Uint8Array ? { bytes: [...value] } : value,
   );
   return createHash('sha256').update(text).digest('hex').slice(0, 32);

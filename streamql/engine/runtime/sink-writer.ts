@@ -1,9 +1,7 @@
 import { asStreamError, ERRORS, StreamError } from '../../../src/lib/errors.ts';
 import type { Sink, SinkToken } from '../../../src/ports/sink.ts';
 import type { Batch, ColumnSchema } from '../../../src/values/batch.ts';
-import { PlainColumn } from '../../../src/values/column.ts';
-import { INTEGER } from '../../../src/values/types.ts';
-import { decodePiece, encodePiece } from '../state/piece.ts';
+import { decodeBatches, encodeBatches } from './batch-bytes.ts';
 import { compactBatch } from './compact-batch.ts';
 
 /** An epoch that a checkpoint holds as prepared. */
@@ -63,7 +61,7 @@ export class SinkWriter {
 
   restore(state: SinkState, unsent: Uint8Array | null): void {
     this.#state = state;
-    if (unsent !== null) this.#unsent = decodeUnsent(unsent, this.#columns);
+    if (unsent !== null) this.#unsent = decodeBatches(unsent, this.#columns);
     for (const batch of this.#unsent) this.#waitingRows += batch.length;
   }
 
@@ -103,7 +101,12 @@ export class SinkWriter {
       if (sending.length > 0) token = await this.#sink.prepare(epoch, sending);
       sent = true;
     });
-    if (!sent) return { state: this.#state, unsent: encodeUnsent(sending, this.#columns), durable: () => undefined };
+    if (!sent)
+      return {
+        state: this.#state,
+        unsent: sending.length === 0 ? null : encodeBatches(sending, this.#columns),
+        durable: () => undefined,
+      };
     const rows = this.#state.rows + sending.reduce((sum, batch) => sum + batch.length, 0);
     const pending = token === null ? this.#state.pending : [...this.#state.pending, { epoch, token }];
     const state = { ...this.#state, pending, rows };
@@ -154,41 +157,4 @@ export interface PreparedSink {
   readonly unsent: Uint8Array | null;
   /** To be called once the manifest with `state` is durable, and before `commit`. */
   durable(): void;
-}
-
-function encodeUnsent(batches: readonly Batch[], columns: readonly ColumnSchema[]): Uint8Array | null {
-  if (batches.length === 0) return null;
-  const pieces = batches.map((batch) => {
-    const weights = batch.weights ?? new Int32Array(batch.length).fill(1);
-    const slots = Int32Array.from({ length: batch.length }, (_, i) => i);
-    const alive = new Uint8Array(batch.length).fill(1);
-    const all = [...batch.columns, new PlainColumn(INTEGER, batch.length, weights, null)];
-    // A text column's `values` are asked for here, so what is stored does not depend on how it was held.
-    const plain = all.map(
-      (column, c) => new PlainColumn(columns[c]?.type ?? INTEGER, column.length, column.values, column.nulls),
-    );
-    const bytes = encodePiece({ full: true, slots, alive, columns: plain });
-    const head = Buffer.alloc(4);
-    head.writeUInt32LE(bytes.length);
-    return [head, bytes];
-  });
-  return Buffer.concat(pieces.flat());
-}
-
-function decodeUnsent(bytes: Uint8Array, columns: readonly ColumnSchema[]): Batch[] {
-  const types = [...columns.map((column) => column.type), INTEGER];
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const batches: Batch[] = [];
-  for (let at = 0; at < buffer.length; ) {
-    const length = buffer.readUInt32LE(at);
-    const piece = decodePiece(buffer.subarray(at + 4, at + 4 + length), types);
-    const weights = piece.columns[columns.length].values as Int32Array;
-    batches.push({
-      length: weights.length,
-      columns: piece.columns.slice(0, columns.length),
-      weights: weights.every((weight) => weight === 1) ? null : weights,
-    });
-    at += 4 + length;
-  }
-  return batches;
 }

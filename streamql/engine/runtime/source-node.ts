@@ -26,7 +26,7 @@ export function deadLetterRelation(id: string, owner: string, letters: DeadLette
  */
 export class SourceNode {
   readonly kind = 'source';
-  readonly spec: SourceSpec;
+  spec: SourceSpec;
   readonly cursor: SourceCursor;
   readonly relation: Relation;
   readonly errors = new DeadLetters('errors');
@@ -39,6 +39,8 @@ export class SourceNode {
   /** Readers of their own that queries have while they catch up. They want the same news of the topic. */
   readonly followers = new Set<SourceCursor>();
   error: StreamError | null = null;
+  /** Reads nothing; queries that catch up do, as far as it came. */
+  paused = false;
   rows = 0;
   lateRows = 0;
   /** Reading and decoding. */
@@ -90,6 +92,10 @@ export class SourceNode {
   /** What queries read from the log's start: the source's rows, or the table's history. */
   get logged(): Relation {
     return this.history ?? this.relation;
+  }
+
+  get isReading(): boolean {
+    return this.error === null && !this.paused;
   }
 
   get isTable(): boolean {

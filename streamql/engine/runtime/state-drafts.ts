@@ -66,8 +66,9 @@ export class StateDrafts {
       const counts = { rows: node.rows, late: node.lateRows, watermark: node.watermark.micros };
       return { ...common, cursor: node.cursor.state(), counts, tables };
     }
-    const backfill = node.catchingUp === null ? {} : { backfill: cursorStates(node) };
-    return { ...common, ...backfill, tables };
+    if (node.catchingUp === null) return { ...common, tables };
+    const held = node.wasLive ? { held: [...node.held.keys()] } : {};
+    return { ...common, backfill: cursorStates(node), ...held, tables };
   }
 
   #saveAll(objectId: string, tables: readonly StateTable[]): DraftEntry['tables'] {

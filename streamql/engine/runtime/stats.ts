@@ -17,7 +17,7 @@ function common(node: GraphNode) {
   return {
     id,
     name,
-    state: error === undefined ? ('running' as const) : ('failed' as const),
+    state: error !== undefined ? ('failed' as const) : node.paused ? ('paused' as const) : ('running' as const),
     ...(error === undefined ? {} : { error: { code: error.code, detail: error.detail } }),
     errors: node.errors.total,
     rates: NO_RATES,

@@ -90,6 +90,10 @@ function spreadAnew(
     if (columns.includes(-1)) throw cannotSpread(table);
     take(table, columns, adds);
   };
+  // Which rows of what is held are whose is not known.
+  for (const { changes } of node.held.values()) {
+    if (shards.some((shard) => piecesOf(changes, shard).length > 0)) throw cannotSpread(changes);
+  }
   const following: { table: StateTable; base: StateTable }[] = [];
   for (const { table, inputs } of node.pipeline.places.values()) {
     const alone = inputs.every((spread) => spread.to === 'one');

@@ -7,6 +7,7 @@ import type { SinkKind } from '../../../src/ports/sink.ts';
 import type { SinkLog } from '../../../src/ports/sink-log.ts';
 import type { Batch } from '../../../src/values/batch.ts';
 import type { Datum } from '../../../src/values/types.ts';
+import { pauseQuery } from '../runtime/catch-up.ts';
 import type { DraftEntry, LoadedCheckpoint, Manifest } from '../runtime/checkpoint-store.ts';
 import { Epoch, type EpochReport } from '../runtime/epoch.ts';
 import { Graph } from '../runtime/graph.ts';
@@ -46,6 +47,8 @@ export interface OtherShard {
   commit(id: string): void;
   abort(id: string): void;
   remove(id: string): void;
+  /** As of StreamEngine. */
+  alter(id: string, change: { readonly name?: string; readonly paused?: boolean }): void;
   resume(): void;
   lookup(id: string, key: readonly Datum[], limit: number): Promise<Batch>;
   scan(wants: readonly RelationScan[]): Promise<Batch[]>;
@@ -125,6 +128,14 @@ export class Shard implements OtherShard {
     this.drafts.forget(id);
     this.epoch.forget(id);
     this.#fingerprints.delete(id);
+  }
+
+  alter(id: string, { name, paused }: { readonly name?: string; readonly paused?: boolean }): void {
+    const node = this.graph.node(id);
+    if (node === undefined) throw new StreamError('NOT_FOUND', `the engine has no object ${id}`);
+    if (name !== undefined) Object.assign(node, { spec: { ...node.spec, name } });
+    if (paused === true && node.kind !== 'source') pauseQuery(this.graph, node);
+    else if (paused !== undefined) node.paused = paused;
   }
 
   resume(): boolean {

@@ -54,6 +54,18 @@ export class RemoteEngine implements StreamEngine {
     return this.#rpc.call('remove', [id]);
   }
 
+  alter(id: string, change: Parameters<StreamEngine['alter']>[1]): Promise<void> {
+    return this.#rpc.call('alter', [id, change]);
+  }
+
+  caughtUp(ids: readonly string[], timeoutMs: number): Promise<void> {
+    return this.#rpc.call('caughtUp', [ids, timeoutMs]);
+  }
+
+  handOver(views: Parameters<StreamEngine['handOver']>[0]): Promise<void> {
+    return this.#rpc.call('handOver', [views]);
+  }
+
   flush(): Promise<number> {
     return this.#rpc.call('flush', []);
   }

@@ -182,7 +182,7 @@ describe('what is wrong has a place and a hint', () => {
     ['SELECT * FROM a ASOF FULL JOIN b ON true', 'SQL_UNSUPPORTED', '1:22', ''],
     ['SELECT * FROM s.t', 'SQL_UNSUPPORTED', '1:15', 'one schema'],
     ['CREATE VIEW v AS SELECT 1', 'SQL_UNSUPPORTED', '1:8', 'MATERIALIZED'],
-    ['ALTER TABLE t ADD x INT', 'SQL_UNSUPPORTED', '1:1', 'DROP'],
+    ['ALTER TABLE t ADD x INT', 'SQL_UNSUPPORTED', '1:15', 'DROP'],
     ['', 'none', '', ''],
   ])('%s', (text, code, at, hint) => {
     if (code === 'none') return expect(parseStatements(text)).toEqual([]);

@@ -1,0 +1,74 @@
+import type { Alter, Pause } from '../../streamql/parser/ast.ts';
+import { StreamError } from '../lib/errors.ts';
+import { ok, type SqlContext, type SqlResult } from './context.ts';
+import { checkNewName } from './ddl.ts';
+import { KIND_WORDS, objectNamed } from './object-named.ts';
+
+/** Queries know what they read by id, so names may change under them: each change here is one step of the catalogue. */
+export async function alter(context: SqlContext, statement: Alter): Promise<SqlResult> {
+  const tag = `ALTER ${KIND_WORDS[statement.object]}`;
+  const { catalog, engine } = context;
+  if (statement.ifExists && catalog.get(statement.name.text) === undefined)
+    return ok(tag, `"${statement.name.text}" does not exist`);
+  const object = objectNamed(context, statement.object, statement.name);
+  if (statement.action === 'rename') {
+    checkNewName(context, statement.other);
+    await renameAll(context, new Map([[object.id, statement.other.text]]));
+    await engine.alter(object.id, { name: statement.other.text });
+    return ok(tag);
+  }
+  const other = objectNamed(context, statement.object, statement.other);
+  await renameAll(
+    context,
+    new Map([
+      [object.id, other.name],
+      [other.id, object.name],
+    ]),
+  );
+  await engine.alter(object.id, { name: other.name });
+  await engine.alter(other.id, { name: object.name });
+  return ok(tag);
+}
+
+async function renameAll({ catalog }: SqlContext, names: ReadonlyMap<string, string>): Promise<void> {
+  for (const { id, name } of catalog.list()) {
+    const stale = catalog.readersOf(id).find((reader) => reader.names === undefined);
+    if (names.has(id) && stale !== undefined) {
+      throw new StreamError(
+        'SQL_UNSUPPORTED',
+        `"${stale.name}" was made by an earlier release and reads "${name}" by name`,
+        {
+          hint: `make "${stale.name}" again first`,
+        },
+      );
+    }
+  }
+  await catalog.change((objects) =>
+    objects.map((object) => {
+      const name = names.get(object.id);
+      if (name === undefined) return object;
+      return { ...object, name, ...(object.kind === 'sink' && { firstName: object.firstName ?? object.name }) };
+    }),
+  );
+}
+
+export async function pause(context: SqlContext, statement: Pause): Promise<SqlResult> {
+  const tag = `${statement.paused ? 'PAUSE' : 'RESUME'} ${KIND_WORDS[statement.object]}`;
+  const object = objectNamed(context, statement.object, statement.name);
+  if ((object.paused ?? false) === statement.paused)
+    return ok(tag, `"${object.name}" ${statement.paused ? 'is paused already' : 'is not paused'}`);
+  // Where it stopped is durable before it counts as paused: after a crash in between it goes on.
+  if (statement.paused) {
+    await context.engine.alter(object.id, { paused: true });
+    await context.engine.checkpoint();
+  }
+  await context.catalog.change((objects) =>
+    objects.map((one) => {
+      if (one.id !== object.id) return one;
+      const { paused: _, ...running } = one;
+      return statement.paused ? { ...running, paused: true } : running;
+    }),
+  );
+  if (!statement.paused) await context.engine.alter(object.id, { paused: false });
+  return ok(tag);
+}
