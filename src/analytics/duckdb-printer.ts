@@ -17,6 +17,7 @@ import { direction, printAggregate } from './duckdb-aggregates.ts';
 import { type ExprScope, type ForeignCall, printExpr } from './duckdb-expr.ts';
 import { printOver } from './duckdb-over.ts';
 import { castTo, printLiteral } from './duckdb-types.ts';
+import { printUnnest } from './duckdb-unnest.ts';
 
 /** What the printer asks of whoever runs the text. */
 export interface PrintScope {
@@ -85,6 +86,8 @@ class Printer {
         return plan.kind === 'cumulate' ? this.#cumulate(plan) : this.#window(plan);
       case 'session':
         return this.#session(plan);
+      case 'unnest':
+        return printUnnest(plan, this.node(plan.input), this.#scope);
       case 'aggregate':
         return this.#aggregate(plan);
       case 'join':

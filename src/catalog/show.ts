@@ -1,6 +1,7 @@
 import { AGGREGATES } from '../../streamql/functions/aggregates.ts';
 import { exampleOf } from '../../streamql/functions/examples.ts';
 import { FUNCTIONS } from '../../streamql/functions/functions.ts';
+import { TABLE_FUNCTIONS } from '../../streamql/functions/table-functions.ts';
 import { WINDOW_FUNCTIONS } from '../../streamql/functions/window-functions.ts';
 import type { Describe, Show } from '../../streamql/parser/ast.ts';
 import { StreamError } from '../lib/errors.ts';
@@ -156,6 +157,7 @@ const LISTINGS: Readonly<Record<string, Listing>> = {
     rows: async () => [
       ...[...AGGREGATES.values()].map((row) => [row.name, row.signature, row.doc, row.example[0]]),
       ...[...WINDOW_FUNCTIONS.values()].map((row) => [row.name, `${row.signature} OVER (…)`, row.doc, null]),
+      ...[...TABLE_FUNCTIONS.values()].map((row) => [row.name, `FROM ${row.name}(${row.signature})`, row.doc, null]),
       ...[...FUNCTIONS.values()].map((row) => [
         row.name,
         row.args.join(', ') + (row.variadic ? ', …' : ''),

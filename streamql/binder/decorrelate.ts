@@ -1,6 +1,6 @@
 import { StreamError } from '../../src/lib/errors.ts';
 import { isHalf, joinByKeys, joinOn, joinSchema, withKeyColumns } from '../plan/join.ts';
-import type { Aggregate, Expr, Join, Plan, TopN } from '../plan/plan.ts';
+import type { Aggregate, Expr, Join, Plan, TopN, Unnest } from '../plan/plan.ts';
 import {
   columnRef,
   columnsUsed,
@@ -9,6 +9,7 @@ import {
   filterBy,
   identity,
   inputsOf,
+  mapExprs,
   remap,
   rewrite,
 } from '../plan/walk.ts';
@@ -101,11 +102,30 @@ export function pullUp(plan: Plan): Pulled | null {
       return plan.groupBy.length === 0 ? null : pullAggregate(plan);
     case 'topn':
       return pullTopN(plan);
+    case 'unnest': {
+      const input = pullUp(plan.input);
+      return input && overWider(plan, input.plan, input.terms);
+    }
     case 'join':
       return pullJoin(plan);
     default:
       return null;
   }
+}
+
+/** The function over an input that has more columns at its end, which come to stand at the end of the output. */
+function overWider(plan: Unnest, input: Plan, terms: readonly Expr[]): Pulled {
+  const own = plan.input.schema.length;
+  const more = input.schema.length - own;
+  const made = plan.schema.slice(own);
+  const wide: Unnest = { ...plan, input, schema: [...input.schema, ...made] };
+  const order = [
+    ...Array.from({ length: own }, (_, i) => i),
+    ...made.map((_, i) => own + more + i),
+    ...Array.from({ length: more }, (_, i) => own + i),
+  ];
+  const place = (column: number): number => (column < own ? column : column + made.length);
+  return { plan: reordered(wide, order), terms: terms.map((term) => remap(term, place)) };
 }
 
 /** Columns that terms need, numbered from `from` on. */
@@ -248,6 +268,7 @@ export function pushDown(plan: Plan, domain: Plan, outers: readonly number[]): P
         ? { op: 'column', index: at + outers.indexOf(part.index), type: part.type }
         : undefined,
     );
+  if (plan.op === 'values' && plan.rows.length === 1 && plan.schema.length === 0) return domain;
   if (!isCorrelated(plan)) return joinOn(plan, domain, 'inner', []);
   switch (plan.op) {
     case 'filter':
@@ -290,6 +311,8 @@ export function pushDown(plan: Plan, domain: Plan, outers: readonly number[]): P
       const grouped = groupedBy(plan, { plan: input, terms: [], keys }).plan;
       return plan.groupBy.length > 0 ? grouped : withEmptyGroups(plan, grouped, domain);
     }
+    case 'unnest':
+      return overWider(plan, down(plan.input), []).plan;
     case 'join':
       return pushJoin(plan, domain, down, resolve);
     default:
@@ -365,3 +388,37 @@ function remapOuter(expr: Expr, place: (column: number) => number, resolve: (exp
     return part.op === 'outer' && part.level === 1 ? resolve(part) : undefined;
   });
 }
+
+/** Brings an expression over FROM's columns up to the plan that stands now. */
+export type Lift = (expr: Expr) => Expr;
+
+/** The subquery's rows for each combination of the outer values that it refers to, and how to join them. */
+export function perDomain(plan: Plan, inner: Plan, lift: Lift): { inner: Plan; keys: (readonly [Expr, Expr])[] } {
+  const outers = [...outersOf(inner).values()];
+  const values = outers.map(({ index, type }) => lift({ op: 'column', index, type }));
+  const schema = outers.map(({ type, nullable }, i) => ({ name: `outer_${i}`, type, nullable }));
+  const domain: Plan = { op: 'distinct', input: { op: 'project', input: plan, exprs: values, schema }, schema };
+  const pushed = outward(
+    pushDown(
+      inner,
+      domain,
+      outers.map(({ index }) => index),
+    ),
+  );
+  const keys = values.map((value, i) => [value, columnRef(pushed.schema, inner.schema.length + i)] as const);
+  return { inner: pushed, keys };
+}
+
+/** A term over inner columns and outer references as one over outer ++ inner. */
+export const overBoth = (term: Expr, width: number, lift: Lift): Expr =>
+  rewrite(term, (part) => {
+    if (part.op === 'column') return { ...part, index: part.index + width };
+    return part.op === 'outer' && part.level === 1
+      ? lift({ op: 'column', index: part.index, type: part.type })
+      : nearer(part);
+  });
+
+/** References to queries further out come one level nearer once the subquery is part of the query around it. */
+export const outward = (plan: Plan): Plan => mapExprs(plan, (expr) => rewrite(expr, nearer));
+const nearer = (part: Expr): Expr | undefined =>
+  part.op === 'outer' && part.level > 1 ? { ...part, level: part.level - 1 } : undefined;

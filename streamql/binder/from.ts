@@ -5,12 +5,13 @@ import type { Asof, AstExpr, Name, TableRef } from '../parser/ast.ts';
 import { isHalf, joinOn } from '../plan/join.ts';
 import { keyOf } from '../plan/keys.ts';
 import type { Expr, Join, Plan } from '../plan/plan.ts';
-import { columnRef, conjuncts, identity } from '../plan/walk.ts';
+import { columnRef, conjuncts, filterBy, identity } from '../plan/walk.ts';
 import { asofJoin } from './asof.ts';
 import { bindCompare } from './calls.ts';
 import { coerce, unify } from './coerce.ts';
 import { type BindContext, type Commons, findCommon } from './context.ts';
 import { bindBoolean, bindExpr, type ExprScope } from './expressions.ts';
+import { callTable, lateralJoin, refuseLateral } from './lateral.ts';
 import { Scope, type ScopeColumn, suggestion } from './scope.ts';
 import { lookupJoin, temporalJoin } from './temporal.ts';
 
@@ -50,6 +51,8 @@ export class FromBinder {
         const plan = this.#subquery(ref.query, this.#commons, this.#outer);
         return aliased(plan, null, ref.alias);
       }
+      case 'function':
+        return callTable(UNIT, ref, this.#lateralScope({ plan: UNIT, scope: new Scope([]) }, ref.name.text), false);
       case 'window':
         return this.#window(ref);
       case 'join':
@@ -112,6 +115,7 @@ export class FromBinder {
     const left = this.bind(ref.left);
     if (ref.right.kind === 'table' && ref.right.asOf !== undefined && (ref.join === 'inner' || ref.join === 'left'))
       return this.#asOf(ref, left, ref.right, ref.right.asOf, ref.join);
+    if (isLateral(ref.right)) return this.#lateral(ref, left, ref.right);
     const right = this.bind(ref.right);
     if (ref.asof !== undefined) return this.#asof(ref, ref.asof, left, right);
     if (ref.join === 'right') return this.#rightJoin(ref, left, right);
@@ -227,8 +231,58 @@ export class FromBinder {
     return { plan, scope: usingScope(scope, pairs) };
   }
 
+  /** A function, or a subquery after LATERAL, joined to what it may refer to. */
+  #lateral(ref: JoinRef, left: Bound, right: LateralRef): Bound {
+    const kind = ref.join === 'cross' ? 'inner' : ref.join;
+    if ((kind !== 'inner' && kind !== 'left') || ref.asof !== undefined) {
+      if (right.kind === 'function') return this.#joinOf(ref, left, this.bind(right), kind === 'right' ? 'left' : kind);
+      throw refuseLateral(ref.asof === undefined ? kind : 'asof', right.at);
+    }
+    const isPlain = ref.using.length === 0 && !ref.natural && (ref.on === null || isTrue(ref.on));
+    if (right.kind === 'function' && (isPlain || kind === 'inner')) {
+      const made = callTable(left.plan, right, this.#lateralScope(left, right.name.text), kind === 'left');
+      const width = left.plan.schema.length;
+      const own = new Scope(made.scope.columns.map((column) => ({ ...column, index: column.index - width })));
+      const { terms, pairs, scope } = this.#on(ref, left, {
+        plan: { ...made.plan, schema: made.plan.schema.slice(width) },
+        scope: own,
+      });
+      return { plan: filterBy(made.plan, terms), scope: usingScope(scope, pairs) };
+    }
+    if (right.kind === 'function') {
+      throw new StreamError('SQL_UNSUPPORTED', 'LEFT JOIN of a function takes ON TRUE', {
+        at: ref.on?.at ?? ref.at,
+        hint: `LEFT JOIN LATERAL (SELECT * FROM ${right.name.text}(…) WHERE …) ON TRUE`,
+      });
+    }
+    const plan = this.#subquery(right.query, this.#commons, this.#lateralScope(left, 'LATERAL'));
+    const bound = aliased(plan, null, right.alias);
+    const { terms, pairs, scope } = this.#on(ref, left, bound);
+    return { plan: lateralJoin(left.plan, plan, kind, terms), scope: usingScope(scope, pairs) };
+  }
+
+  #lateralScope({ plan, scope }: Bound, clause: string): ExprScope {
+    const outer = this.#outer === undefined ? {} : { outer: this.#outer };
+    return { context: this.#context, scope, schema: plan.schema, clause, ...outer };
+  }
+
   /** FROM a, b. */
-  cross(left: Bound, right: Bound, at: Position): Bound {
+  cross(left: Bound, ref: TableRef): Bound {
+    const { at } = ref;
+    if (isLateral(ref)) {
+      const join: JoinRef = {
+        kind: 'join',
+        join: 'cross',
+        left: ref,
+        right: ref,
+        on: null,
+        using: [],
+        natural: false,
+        at,
+      };
+      return this.#lateral(join, left, ref);
+    }
+    const right = this.bind(ref);
     const scope = Scope.join(left.scope, right.scope, left.plan.schema.length, at);
     return { plan: joinOn(left.plan, right.plan, 'inner', []), scope };
   }
@@ -318,6 +372,14 @@ const scanOf = (relation: Relation): Plan => ({
   ...(relation.time === undefined ? {} : { time: relation.time }),
   schema: relation.columns,
 });
+
+/** One row without columns. */
+const UNIT: Plan = { op: 'values', rows: [[]], schema: [] };
+
+type LateralRef = Extract<TableRef, { kind: 'function' | 'subquery' }>;
+const isLateral = (ref: TableRef): ref is LateralRef =>
+  ref.kind === 'function' || (ref.kind === 'subquery' && ref.lateral === true);
+const isTrue = (ast: AstExpr): boolean => ast.kind === 'boolean' && ast.value;
 
 type TableName = Extract<TableRef, { kind: 'table' }>;
 type JoinRef = Extract<TableRef, { kind: 'join' }>;

@@ -107,7 +107,7 @@ export class SelectBinder {
     }
     const binder = new FromBinder(this.#context, this.#commons, this.#subquery, this.#outer);
     let bound = binder.bind(select.from[0]);
-    for (const ref of select.from.slice(1)) bound = binder.cross(bound, binder.bind(ref), ref.at);
+    for (const ref of select.from.slice(1)) bound = binder.cross(bound, ref);
     return bound;
   }
 

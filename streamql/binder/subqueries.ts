@@ -5,11 +5,22 @@ import type { AstExpr, Query } from '../parser/ast.ts';
 import { joinByKeys, joinOn } from '../plan/join.ts';
 import { keyOf } from '../plan/keys.ts';
 import type { Aggregate, AggregateCall, Expr, Plan, Project } from '../plan/plan.ts';
-import { columnRef, mapExprs, remap, rewrite } from '../plan/walk.ts';
+import { columnRef, remap, rewrite } from '../plan/walk.ts';
 import { aggregateDefault } from './aggregates.ts';
 import { bindCompare } from './calls.ts';
 import { type BindContext, SUBQUERY_BASE } from './context.ts';
-import { correlationOf, groupedBy, hasOuter, keyed, outersOf, type Pulled, pullUp, pushDown } from './decorrelate.ts';
+import {
+  correlationOf,
+  groupedBy,
+  hasOuter,
+  keyed,
+  type Lift,
+  outward,
+  overBoth,
+  type Pulled,
+  perDomain,
+  pullUp,
+} from './decorrelate.ts';
 import { bindExpr, type ExprScope, type SubqueryAst } from './expressions.ts';
 import { literal, TRUE } from './literals.ts';
 import { isNullable } from './nullable.ts';
@@ -20,9 +31,6 @@ export type BindInner = (query: Query, outer: ExprScope) => Plan;
 type Pending =
   | { readonly kind: 'exists' | 'scalar'; readonly inner: Plan }
   | { readonly kind: 'in'; readonly inner: Plan; readonly arg: Expr; readonly at: Position };
-
-/** Brings an expression over FROM's columns up to the plan that stands now. */
-type Lift = (expr: Expr) => Expr;
 
 /**
  * Subqueries in expressions: EXISTS, IN and those used as values, correlated or not. Each becomes a join that adds a column to the plan
@@ -101,7 +109,7 @@ export class Subqueries {
       const terms = pulled.terms.map((term) => overBoth(term, width, (expr) => expr));
       return joinOn(plan, outward(pulled.plan), kind, [...equal(pulled.plan), ...terms]);
     }
-    const { inner, keys } = this.#perDomain(plan, pending.inner, (expr) => expr);
+    const { inner, keys } = perDomain(plan, pending.inner, (expr) => expr);
     return joinByKeys(plan, inner, { kind, nullSafe: true }, keys, equal(inner));
   }
 
@@ -127,7 +135,7 @@ export class Subqueries {
     }
     const pulled = keyed(pullUp(inner));
     if (pulled === null) {
-      const domain = this.#perDomain(plan, inner, lift);
+      const domain = perDomain(plan, inner, lift);
       const one = this.#single(
         domain.inner,
         domain.keys.map((_, i) => 1 + i),
@@ -183,7 +191,7 @@ export class Subqueries {
       ]);
       return { plan: joined, expr: isThere(joined, width + columns.length) };
     }
-    const domain = this.#perDomain(plan, inner, lift);
+    const domain = perDomain(plan, inner, lift);
     const columns = [...extra.map(([, column]) => column), ...domain.keys.map((_, i) => inner.schema.length + i)];
     const marked = marks(domain.inner, columns);
     const joined = joinByKeys(
@@ -260,7 +268,7 @@ export class Subqueries {
         exprs: aggregate.aggregates.map((call, i) => aggregateDefault(call, columnRef(joined.schema, width + i))),
       };
     }
-    const domain = this.#perDomain(source, aggregate, lift);
+    const domain = perDomain(source, aggregate, lift);
     const joined = joinByKeys(plan, domain.inner, { kind: 'left', nullSafe: true }, domain.keys, []);
     return { plan: joined, exprs: aggregate.aggregates.map((_, i) => columnRef(joined.schema, width + i)) };
   }
@@ -273,23 +281,6 @@ export class Subqueries {
       'left',
       terms.map((term) => overBoth(term, width, lift)),
     );
-  }
-
-  /** The subquery's rows for each combination of the outer values that it refers to, and how to join them. */
-  #perDomain(plan: Plan, inner: Plan, lift: Lift): { inner: Plan; keys: (readonly [Expr, Expr])[] } {
-    const outers = [...outersOf(inner).values()];
-    const values = outers.map(({ index, type }) => lift({ op: 'column', index, type }));
-    const schema = outers.map(({ type, nullable }, i) => ({ name: `outer_${i}`, type, nullable }));
-    const domain: Plan = { op: 'distinct', input: { op: 'project', input: plan, exprs: values, schema }, schema };
-    const pushed = outward(
-      pushDown(
-        inner,
-        domain,
-        outers.map(({ index }) => index),
-      ),
-    );
-    const keys = values.map((value, i) => [value, columnRef(pushed.schema, inner.schema.length + i)] as const);
-    return { inner: pushed, keys };
   }
 }
 
@@ -311,26 +302,12 @@ const readsBase = (expr: Expr): boolean => {
   return found;
 };
 
-/** A term over inner columns and outer references as one over outer ++ inner. */
-const overBoth = (term: Expr, width: number, lift: Lift): Expr =>
-  rewrite(term, (part) => {
-    if (part.op === 'column') return { ...part, index: part.index + width };
-    return part.op === 'outer' && part.level === 1
-      ? lift({ op: 'column', index: part.index, type: part.type })
-      : nearer(part);
-  });
-
 const joinedSchema = (left: Plan, right: Plan): ColumnSchema[] => [...left.schema, ...right.schema];
 
 /** The outer query's side of `column = outer`. */
 const outerSideOf = (term: Expr): Expr => (correlationOf(term) as { outer: Expr }).outer;
 
 const equalTerm = (left: Expr, right: Expr): Expr => ({ op: 'compare', cmp: '=', left, right, type: BOOLEAN });
-
-/** References to queries further out come one level nearer once the subquery is part of the query around it. */
-const outward = (plan: Plan): Plan => mapExprs(plan, (expr) => rewrite(expr, nearer));
-const nearer = (part: Expr): Expr | undefined =>
-  part.op === 'outer' && part.level > 1 ? { ...part, level: part.level - 1 } : undefined;
 
 /** The distinct values of the columns, and a column that is true. */
 function marks(plan: Plan, columns: readonly number[]): Plan {

@@ -25,6 +25,7 @@ import { SetOperator } from './operators/set-op.ts';
 import { type Stage, StatelessOperator } from './operators/stateless.ts';
 import { TopNOperator } from './operators/topn.ts';
 import { UnionOperator } from './operators/union.ts';
+import { UnnestOperator } from './operators/unnest.ts';
 import { ValuesOperator } from './operators/values.ts';
 import { WindowOperator } from './operators/window.ts';
 import { type Peers, runAlone } from './shards/peers.ts';
@@ -296,6 +297,8 @@ function operatorOf(plan: Plan, info: OperatorInfo, context: OperatorContext): O
   switch (plan.op) {
     case 'values':
       return new ValuesOperator(info, context, plan);
+    case 'unnest':
+      return new UnnestOperator(info, context, plan);
     case 'window':
       return new WindowOperator(info, context, plan);
     case 'session':
@@ -385,6 +388,8 @@ function describe(plan: Plan, chain: readonly (Filter | Project)[]): { name: str
       const ops = chain.map((node) => node.op);
       return { name: [...new Set(ops)].join(' + '), detail: plan.schema.map((column) => column.name).join(', ') };
     }
+    case 'unnest':
+      return { name: plan.outer ? `left ${plan.fn}` : plan.fn, detail: names(plan.input.schema, plan.args) };
     case 'aggregate': {
       const by = plan.groupBy.length === 0 ? 'one group' : `by ${names(plan.input.schema, plan.groupBy)}`;
       return { name: 'aggregate', detail: `${plan.aggregates.map((call) => call.fn).join(', ')} ${by}`.trim() };

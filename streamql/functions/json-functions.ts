@@ -5,11 +5,11 @@ import type { ScalarFunction } from './function-table.ts';
 /** jsonb datums are canonical text; a step into one keeps number texts by slicing rather than by JavaScript's numbers. */
 function step(json: string, path: string | number): string | null {
   if (json[0] === '[' && typeof path === 'number') {
-    const { values } = pieces(json);
+    const { values } = jsonPieces(json);
     return values[path < 0 ? values.length + path : path] ?? null;
   }
   if (json[0] !== '{' || typeof path !== 'string') return null;
-  const { keys, values } = pieces(json);
+  const { keys, values } = jsonPieces(json);
   return values[keys.indexOf(path)] ?? null;
 }
 
@@ -20,7 +20,7 @@ function duckdbKey(key: string): string {
 }
 
 /** Top-level pieces of canonical JSON: for an object the values in key order, for an array the elements. */
-function pieces(json: string): { keys: string[]; values: string[] } {
+export function jsonPieces(json: string): { keys: string[]; values: string[] } {
   const keys: string[] = [];
   const values: string[] = [];
   const isObject = json[0] === '{';
@@ -129,7 +129,7 @@ export const JSON_FUNCTIONS: readonly ScalarFunction[] = [
     returns: () => INTEGER,
     call: ([json]) => {
       if (json[0] !== '[') throw new StreamError('VALUE_DOMAIN', 'jsonb_array_length: the value is no array');
-      return pieces(json).values.length;
+      return jsonPieces(json).values.length;
     },
     duckdb: ([json]) =>
       `CASE WHEN json_type(${json}) = 'ARRAY' THEN CAST(json_array_length(${json}) AS INTEGER) ELSE error('the value is no array') END`,

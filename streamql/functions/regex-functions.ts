@@ -41,6 +41,15 @@ function replaceIn(text: string, pattern: string, by: string, flags: string): st
   return out + text.slice(from);
 }
 
+export const splitBy = (text: string, pattern: string, flags: string): string[] =>
+  split(text, withFlags('regexp_split', pattern, flags).regex);
+
+/** Of the first match, or of all of them, the groups. */
+export function allCaptured(text: string, pattern: string, flags: string): (readonly (string | null)[])[] {
+  const { regex, all } = withFlags('regexp_matches', pattern, flags);
+  return Array.from(regex.matchesIn(text, all ? undefined : 1), captured);
+}
+
 function split(text: string, regex: Regex): string[] {
   const out: string[] = [];
   let from = 0;

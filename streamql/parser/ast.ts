@@ -261,7 +261,21 @@ export type TableRef =
       /** FOR SYSTEM_TIME AS OF. */
       readonly asOf?: AstExpr;
     } & Located)
-  | ({ readonly kind: 'subquery'; readonly query: Query; readonly alias: TableAlias | null } & Located)
+  | ({
+      readonly kind: 'subquery';
+      readonly query: Query;
+      readonly alias: TableAlias | null;
+      /** It may name columns of the tables before it. */
+      readonly lateral?: boolean;
+    } & Located)
+  /** A function in FROM, whose arguments may name columns of the tables before it. */
+  | ({
+      readonly kind: 'function';
+      readonly name: Name;
+      readonly args: readonly AstExpr[];
+      readonly ordinality: boolean;
+      readonly alias: TableAlias | null;
+    } & Located)
   /** TUMBLE, HOP, CUMULATE and SESSION in all call forms; intervals in the order of the call with positions. */
   | ({
       readonly kind: 'window';

@@ -102,11 +102,11 @@ const NO_ASOF = new Set(['right', 'full', 'semi', 'anti']);
 
 function parseTable(cursor: Cursor): TableRef {
   const { at } = cursor;
-  if (cursor.isWord('lateral')) throw cursor.unsupported('LATERAL', 'join on a condition instead');
+  const lateral = cursor.takeWord('lateral');
   if (cursor.isSign('(')) {
     if (startsQuery(cursor)) {
       const query = cursor.parenthesized(() => cursor.nested(() => cursor.query(cursor)));
-      return { kind: 'subquery', query, alias: parseAlias(cursor), at };
+      return { kind: 'subquery', query, alias: parseAlias(cursor), ...(lateral ? { lateral } : {}), at };
     }
     const inner = cursor.parenthesized(() => cursor.nested(() => parseFrom(cursor)));
     if (inner.kind !== 'join') throw cursor.expected('a join inside the parentheses');
@@ -115,13 +115,14 @@ function parseTable(cursor: Cursor): TableRef {
   }
   if (cursor.isWord('table') && cursor.isSign('(', 1)) {
     cursor.next();
-    const window = cursor.parenthesized(() => parseWindow(cursor));
-    return { ...window, alias: parseAlias(cursor) };
+    const call = cursor.parenthesized(() => parseCall(cursor));
+    return { ...call, alias: parseAlias(cursor) };
   }
   if (cursor.token.kind === 'word' && cursor.isSign('(', 1)) {
-    const window = parseWindow(cursor);
-    return { ...window, alias: parseAlias(cursor) };
+    const call = parseCall(cursor);
+    return { ...call, alias: parseAlias(cursor) };
   }
+  if (lateral) throw cursor.expected('a subquery or a function after LATERAL');
   const name = parseTableName(cursor);
   const early = parseAsOf(cursor);
   const alias = parseAlias(cursor);
@@ -144,6 +145,22 @@ function parseTableName(cursor: Cursor): Name {
   if (cursor.isSign('.'))
     throw cursor.unsupported('a schema before a name', 'there is one schema: leave it out', name.at);
   return name;
+}
+
+/** A window, or any other function: f(x, …) [WITH ORDINALITY]. */
+function parseCall(cursor: Cursor): WindowRef | Extract<TableRef, { kind: 'function' }> {
+  const { at } = cursor;
+  if (Object.hasOwn(WINDOWS, cursor.token.text) || !cursor.isSign('(', 1)) return parseWindow(cursor);
+  const name = cursor.name('a function');
+  const args: AstExpr[] = [];
+  cursor.parenthesized(() => {
+    if (cursor.isSign(')')) return;
+    do args.push(parseExpr(cursor));
+    while (cursor.takeSign(','));
+  });
+  const ordinality = cursor.takeWord('with');
+  if (ordinality) cursor.expectWord('ordinality');
+  return { kind: 'function', name, args, ordinality, alias: null, at };
 }
 
 type WindowRef = Extract<TableRef, { kind: 'window' }>;

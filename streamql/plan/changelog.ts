@@ -20,6 +20,7 @@ export function changelogOf(plan: Plan): ChangelogKind {
     case 'project':
       return changelogOf(plan.input);
     case 'window':
+    case 'unnest':
     case 'distinct':
       return changelogOf(plan.input) === 'append' ? 'append' : 'general';
     case 'aggregate':

@@ -36,6 +36,7 @@ export function timeBoundsOf(plan: Plan): TimeBounds {
     case 'filter':
     case 'distinct':
     case 'sort':
+    case 'unnest':
       return timeBoundsOf(plan.input);
     case 'project': {
       const input = timeBoundsOf(plan.input);

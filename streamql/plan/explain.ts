@@ -54,6 +54,10 @@ function describe(plan: Plan): string {
       const time = plan.input.schema[plan.timeColumn].name;
       return `Session on ${time}, gap ${duration(plan.gapMicros)}${by === '' ? '' : ` by ${by}`}`;
     }
+    case 'unnest': {
+      const args = plan.args.map((column) => plan.input.schema[column].name).join(', ');
+      return `${plan.outer ? 'Left unnest' : 'Unnest'} ${plan.fn}(${args})${plan.ordinality ? ' with ordinality' : ''}`;
+    }
     case 'aggregate': {
       const name = (column: number): string => plan.input.schema[column].name;
       const calls = plan.aggregates.map(({ fn, arg, arg2, orderBy, params, distinct, filter }) => {

@@ -37,6 +37,10 @@ export function keyOf(plan: Plan, keyOfScan: (scan: Scan) => readonly number[] |
     case 'topn':
       if (plan.limit === 1) return plan.partitionBy;
       return plan.rank ? [...plan.partitionBy, plan.schema.length - 1] : of(plan.input);
+    case 'unnest': {
+      const key = of(plan.input);
+      return key === null || !plan.ordinality ? null : [...key, plan.schema.length - 1];
+    }
     case 'union':
       return null;
     case 'asof':

@@ -26,6 +26,7 @@ export function partitioningOf(plan: Plan): readonly Spread[] {
     case 'filter':
     case 'project':
     case 'window':
+    case 'unnest':
     case 'union':
     case 'sort':
       return inputsOf(plan).map(() => ANY);
@@ -77,6 +78,7 @@ export function spreadOf(plan: Plan, inputs: readonly Spread[]): Spread {
       return ONE;
     case 'filter':
     case 'window':
+    case 'unnest':
     case 'distinct':
     case 'topn':
     case 'over':

@@ -12,6 +12,7 @@ export type Plan =
   | Filter
   | Project
   | Window
+  | Unnest
   | Session
   | Aggregate
   | Join
@@ -97,6 +98,21 @@ export interface Session extends Node {
   readonly timeColumn: number;
   readonly partitionBy: readonly number[];
   readonly gapMicros: number;
+}
+
+/**
+ * A function in FROM over columns of the input: each input row once per row that the function makes of it, with the function's columns
+ * appended, and with `ordinality` the row's number from 1 (a BIGINT). `outer`: a row of which it makes none comes once, with NULLs there.
+ */
+export interface Unnest extends Node {
+  readonly op: 'unnest';
+  readonly input: Plan;
+  /** A key of TABLE_FUNCTIONS. */
+  readonly fn: string;
+  /** Input positions. */
+  readonly args: readonly number[];
+  readonly ordinality: boolean;
+  readonly outer: boolean;
 }
 
 /** Output: the group columns (`groupBy`, input positions), then one column per aggregate. No `groupBy` = one row, always. */

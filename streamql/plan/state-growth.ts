@@ -95,6 +95,7 @@ export function stateGrowth(plan: Plan): StateGrowth | null {
     case 'filter':
     case 'project':
     case 'window':
+    case 'unnest':
     case 'union':
     case 'sort':
       return null;

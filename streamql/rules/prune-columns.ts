@@ -74,6 +74,17 @@ function prune(plan: Plan, wanted: ReadonlySet<number>): Pruned {
     }
     case 'session':
       return pruneSession(plan, wanted);
+    case 'unnest': {
+      const width = plan.input.schema.length;
+      const input = prune(plan.input, new Set([...plan.args, ...[...wanted].filter((column) => column < width)]));
+      const own = plan.schema.slice(width);
+      const schema = [...input.plan.schema, ...own];
+      const args = plan.args.map((column) => input.at[column]);
+      return {
+        plan: { ...plan, input: input.plan, args, schema },
+        at: [...input.at, ...own.map((_, i) => input.plan.schema.length + i)],
+      };
+    }
     case 'aggregate':
       return pruneAggregate(plan, wanted);
     case 'join':

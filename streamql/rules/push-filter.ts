@@ -17,8 +17,9 @@ export function pushFilter(plan: Plan): Plan | undefined {
       );
     case 'distinct':
       return withInputs(input, [filterBy(input.input, [plan.predicate])]);
+    case 'unnest':
     case 'window':
-      // Not terms on the window's own columns: these come to be here.
+      // Not terms on the node's own columns: these come to be here.
       return pushTerms(plan, (column) => (column < input.input.schema.length ? column : null));
     case 'aggregate':
       // Without groups there is a row even when all input is filtered away.

@@ -202,7 +202,8 @@ function fromClause(random: Random, depth: number): From {
       : `${outer}ASOF JOIN ${right} AS r MATCH_CONDITION (${times}) ON ${keys}`;
     return { sql: `${left} AS l ${join}`, columns: [...columnsOf(left, 'l'), ...columnsOf(right, 'r')] };
   }
-  if (choice < 0.68 && depth > 0) {
+  if (choice < 0.62) return lateral(random);
+  if (choice < 0.74 && depth > 0) {
     const inner = select(random, depth - 1);
     return { sql: `(${inner.sql}) AS q`, columns: inner.columns };
   }
@@ -210,6 +211,35 @@ function fromClause(random: Random, depth: number): From {
   return random.chance(0.5)
     ? { sql: `${relation} AS q`, columns: columnsOf(relation, 'q') }
     : { sql: relation, columns: columnsOf(relation) };
+}
+
+/** What stands right may name the columns of the left side. */
+function lateral(random: Random): From {
+  const left = random.pick(['a', 'g', 't']);
+  const join = random.chance(0.5) ? 'CROSS JOIN' : 'LEFT JOIN';
+  const on = join === 'CROSS JOIN' ? '' : ' ON TRUE';
+  const columns = columnsOf(left, 'l');
+  const choice = random.next();
+  if (choice < 0.3) {
+    const series = `generate_series(1, least(l.k, 3))${random.chance(0.5) ? ' WITH ORDINALITY' : ''}`;
+    return {
+      sql: `${left} AS l ${join} LATERAL ${series} AS r(n)${on}`,
+      columns: [...columns, { sql: 'r.n', kind: 'int' }],
+    };
+  }
+  const right = random.pick(['a', 'g']);
+  const own = columnsOf(right, 'i');
+  const where = `${random.chance(0.8) ? 'i.k = l.k' : 'i.k > l.k'}${random.chance(0.4) ? ` AND ${predicate(random, [...own, ...columns], 1)}` : ''}`;
+  const inner =
+    choice < 0.5
+      ? `SELECT count(*) AS n, max(i.ts) AS m FROM ${right} AS i WHERE ${where}`
+      : choice < 0.75
+        ? `SELECT i.k AS n, i.ts AS m FROM ${right} AS i WHERE ${where}`
+        : `SELECT i.k AS n, i.ts AS m FROM ${right} AS i WHERE ${where} ORDER BY i.ts, i.k LIMIT 2`;
+  return {
+    sql: `${left} AS l ${join} LATERAL (${inner}) AS r${on}`,
+    columns: [...columns, { sql: 'r.n', kind: 'int' }, { sql: 'r.m', kind: 'ts' }],
+  };
 }
 
 function plain(random: Random, from: From, where: string): Select {

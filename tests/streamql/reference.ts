@@ -5,6 +5,7 @@ import type { AggregateFunction } from '../../streamql/functions/aggregate-table
 import { AGGREGATES, finishAverage } from '../../streamql/functions/aggregates.ts';
 import { ListedRows } from '../../streamql/functions/group-rows.ts';
 import { momentsOf } from '../../streamql/functions/moments.ts';
+import { TABLE_FUNCTIONS, type TableFunction, tableRows } from '../../streamql/functions/table-functions.ts';
 import { evaluate } from '../../streamql/plan/evaluate.ts';
 import type {
   Aggregate,
@@ -18,6 +19,7 @@ import type {
   Session,
   SortKey,
   TopN,
+  Unnest,
   Window,
 } from '../../streamql/plan/plan.ts';
 
@@ -45,6 +47,8 @@ export function runPlan(plan: Plan, tables: Tables): Row[] {
       return run(plan.input).flatMap((row) => windowsOf(plan, row));
     case 'session':
       return runSession(plan, run(plan.input));
+    case 'unnest':
+      return run(plan.input).flatMap((row) => runUnnest(plan, row));
     case 'aggregate':
       return runAggregate(plan, run(plan.input));
     case 'join':
@@ -104,6 +108,23 @@ function groupRows(rows: readonly Row[], _types: readonly SqlType[], by?: readon
     else group.push(row);
   }
   return groups;
+}
+
+function runUnnest(plan: Unnest, row: Row): Row[] {
+  const fn = TABLE_FUNCTIONS.get(plan.fn) as TableFunction;
+  const types = plan.args.map((column) => plan.input.schema[column].type);
+  const columns = tableRows(
+    fn,
+    plan.args.map((column) => row[column]),
+    types,
+  );
+  const rows = columns[0].map((_, i) => [
+    ...row,
+    ...columns.map((column) => column[i]),
+    ...(plan.ordinality ? [i + 1] : []),
+  ]);
+  const own = plan.schema.length - plan.input.schema.length;
+  return rows.length === 0 && plan.outer ? [[...row, ...new Array<null>(own).fill(null)]] : rows;
 }
 
 function windowsOf(plan: Window, row: Row): Row[] {
