@@ -2,7 +2,14 @@ import { assert } from '../lib/assert.ts';
 import type { DiskFile } from '../ports/disk.ts';
 import { type BatchHeader, readBatchHeader } from '../protocol/records.ts';
 import { decodeChecked, encodeChecked } from './checked-file.ts';
-import { filterBatch, LatestOffsets, type RawRecord, rawRecords } from './compaction.ts';
+import {
+  filterBatch,
+  LatestOffsets,
+  type RawRecord,
+  rawRecords,
+  withDeleteHorizon,
+  withoutTransaction,
+} from './compaction.ts';
 import { TEMPORARY_SUFFIX } from './disk/node-disk.ts';
 import { type BatchPlace, decryptBatches } from './encryption.ts';
 import type { LogShared } from './log-shared.ts';
@@ -10,6 +17,8 @@ import { rebuild, Segment } from './segment.ts';
 import { encodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from './segment-header.ts';
 import type { SegmentSummary } from './segment-index.ts';
 import type { TopicSettings } from './topic-config.ts';
+import { deleteHorizonOf, TransactionPass } from './transaction-cleaning.ts';
+import type { AbortedTransaction } from './transaction-index.ts';
 
 const CLEANER_FILE = 'cleaner';
 const READ_BYTES = 4 << 20;
@@ -21,8 +30,38 @@ const LONG_RUN = 8;
 
 type Replaced = (old: readonly Segment[], by: Segment) => void;
 
+/** What the log knows that is being cleaned. */
+export interface CleanedLog {
+  /** Sealed segments below the last stable offset, oldest first. */
+  readonly cleanable: readonly Segment[];
+  /** Nothing below is kept. */
+  readonly logStart: number;
+  /** The aborted transactions with records in these segments, in the order of their markers. */
+  readonly aborted: readonly AbortedTransaction[];
+  /** Whether the log still keeps the sequences of the producer. */
+  readonly isActive: (producerId: number) => boolean;
+  /** Called in the moment the file of one segment, or the first of several neighbours, has given way to that of another one. */
+  readonly replaced: Replaced;
+}
+
+/** What goes on in one pass. */
+interface Pass {
+  readonly log: CleanedLog;
+  readonly settings: TopicSettings;
+  readonly nowMs: number;
+  readonly transactions: TransactionPass;
+  /** The batches by base offset that carry where a producer's next sequence begins, or its epoch. */
+  readonly lastOfProducers: ReadonlySet<number>;
+  /** When the first marker may go that has nothing before it any more. */
+  markersDueMs: number;
+}
+
 /** What earlier passes did. Kept beside the segments, so that a restart goes on. */
 interface CleanerState {
+  /** Missing in what was written when transactions were not cleaned: all is dirty then. */
+  readonly transactions?: true;
+  /** From when on markers may go. */
+  readonly markersDueMs?: number;
   /** Keys below this offset were compared with each other. */
   cleanEnd: number;
   /** By base offset of a segment: when it was first cleaned, if tombstones may still be in it. */
@@ -32,8 +71,9 @@ interface CleanerState {
 /**
  * Log compaction of one partition (Kafka's documentation, "Log Compaction"): of each key the newest record stays, at its offset. Only sealed
  * segments below the last stable offset are touched, each is written anew and renamed over the old one, so that a crash leaves the one or
- * the other whole. Small neighbours are then merged. Transactional batches stay as they are and supersede nothing, and tombstones after them stay too. Time is linear in the bytes that
- * are cleaned; memory is bound by KEY_BYTES, beyond which a pass stops and the next goes on.
+ * the other whole. Small neighbours are then merged. Of aborted transactions nothing stays; a marker stays as long as something of its transaction does, and
+ * delete.retention.ms longer, so that who has read the records reads it too. Time is linear in the bytes that are cleaned; memory is bound by
+ * KEY_BYTES, beyond which a pass stops and the next goes on.
  */
 export class Cleaner {
   readonly #shared: LogShared;
@@ -47,39 +87,35 @@ export class Cleaner {
     this.#place = place;
   }
 
-  /**
-   * Cleans if enough is dirty, or too old, or tombstones are due. `replaced` is called in the moment the file of one segment, or the first of
-   * several neighbours, has given way to that of another one. Nothing below `logStart` is kept. Returns the bytes that went.
-   */
-  async clean(
-    cleanable: readonly Segment[],
-    settings: TopicSettings,
-    logStart: number,
-    replaced: Replaced,
-  ): Promise<number> {
+  /** Cleans if enough is dirty, or too old, or tombstones or markers are due. Returns the bytes that went. */
+  async clean(log: CleanedLog, settings: TopicSettings): Promise<number> {
     this.#state ??= await this.#readState();
     const state = this.#state;
+    const { cleanable, logStart, replaced } = log;
     const nowMs = this.#shared.clock.nowMs();
     if (!this.#isDue(cleanable, settings, nowMs)) return 0;
-    const { latest, end } = await this.#latestOffsets(cleanable, Math.max(state.cleanEnd, logStart));
+    const pass: Pass = {
+      log,
+      settings,
+      nowMs,
+      transactions: new TransactionPass(log.aborted),
+      lastOfProducers: await lastOfProducers(cleanable, log.isActive),
+      markersDueMs: Number.POSITIVE_INFINITY,
+    };
+    const { latest, end } = await this.#latestOffsets(cleanable, Math.max(state.cleanEnd, logStart), pass.transactions);
     let freedBytes = 0;
     const tombstones: Record<string, number> = {};
-    const isDue = ({ baseOffset }: Segment): boolean =>
-      nowMs - (state.tombstonesSinceMs[baseOffset] ?? nowMs) >= settings.deleteRetentionMs;
-    const transactionsFrom = await firstTransaction(cleanable.slice(0, cleanable.findLastIndex(isDue) + 1));
     const cleaned: Segment[] = [];
     for (const segment of cleanable) {
       if (segment.baseOffset >= end) break;
       const sinceMs = state.tombstonesSinceMs[segment.baseOffset];
-      const due = sinceMs !== undefined && isDue(segment);
-      // A transactional record is not superseded: without the tombstone after it its key would be back.
-      const dropTombstones = due && segment.summary.endOffset <= transactionsFrom;
+      const due = sinceMs !== undefined && nowMs - sinceMs >= settings.deleteRetentionMs;
       const keep = ({ offset, key, isTombstone }: RawRecord): boolean => {
         if (offset < logStart) return false;
         if (offset >= end || key === null) return true;
-        return !latest.isSuperseded(key, offset) && !(isTombstone && dropTombstones);
+        return !latest.isSuperseded(key, offset) && !(isTombstone && due);
       };
-      const { by, hasTombstones } = await this.#rewrite(segment, keep, replaced);
+      const { by, hasTombstones } = await this.#rewrite(segment, keep, pass);
       if (hasTombstones) tombstones[segment.baseOffset] = due ? nowMs : (sinceMs ?? nowMs);
       cleaned.push(by ?? segment);
       if (by === undefined) continue;
@@ -91,7 +127,12 @@ export class Cleaner {
       for (const { baseOffset } of group) delete tombstones[baseOffset];
       if (since.length > 0) tombstones[group[0]!.baseOffset] = Math.max(...since);
     }
-    this.#state = { cleanEnd: Math.max(end, state.cleanEnd), tombstonesSinceMs: tombstones };
+    this.#state = {
+      transactions: true,
+      cleanEnd: Math.max(end, state.cleanEnd),
+      tombstonesSinceMs: tombstones,
+      ...(pass.markersDueMs === Number.POSITIVE_INFINITY ? {} : { markersDueMs: pass.markersDueMs }),
+    };
     await this.#shared.disk.replaceFile(
       `${this.#directory}/${CLEANER_FILE}`,
       encodeChecked('cleaner', 1, JSON.stringify(this.#state)),
@@ -101,7 +142,8 @@ export class Cleaner {
   }
 
   #isDue(cleanable: readonly Segment[], settings: TopicSettings, nowMs: number): boolean {
-    const { cleanEnd, tombstonesSinceMs } = this.#state as CleanerState;
+    const { cleanEnd, tombstonesSinceMs, markersDueMs } = this.#state as CleanerState;
+    if (markersDueMs !== undefined && nowMs >= markersDueMs) return true;
     let cleanBytes = 0;
     let dirtyBytes = 0;
     let oldestDirtyMs = Number.POSITIVE_INFINITY;
@@ -118,7 +160,11 @@ export class Cleaner {
   }
 
   /** The keys from `from` to the end of what is cleanable, or to where memory ends. */
-  async #latestOffsets(cleanable: readonly Segment[], from: number): Promise<{ latest: LatestOffsets; end: number }> {
+  async #latestOffsets(
+    cleanable: readonly Segment[],
+    from: number,
+    transactions: TransactionPass,
+  ): Promise<{ latest: LatestOffsets; end: number }> {
     const latest = new LatestOffsets(KEY_BYTES);
     let end = from;
     for (const segment of cleanable) {
@@ -126,7 +172,7 @@ export class Cleaner {
       for await (const { batch, header } of segment.batches()) {
         if (header.lastOffset < from) continue;
         if (latest.full) return { latest, end };
-        if (!header.isTransactional && !header.isControl) {
+        if (!header.isControl && !transactions.isAborted(header)) {
           for (const { key, offset } of rawRecords(...this.#open(batch, header)))
             if (key !== null && offset >= from) latest.note(key, offset);
         }
@@ -142,58 +188,71 @@ export class Cleaner {
     return plain === batch ? [batch, header] : [plain, readBatchHeader(plain)];
   }
 
-  /** The segment with only what `keep` wants, in place of the old file; undefined when nothing goes. */
+  /** The segment with only what `keep` wants and transactions need, in place of the old file; undefined when nothing goes. */
   async #rewrite(
     segment: Segment,
     keep: (record: RawRecord) => boolean,
-    replaced: Replaced,
+    pass: Pass,
   ): Promise<{ by: Segment | undefined; hasTombstones: boolean }> {
-    // The last batch of a producer carries the sequence that its next one continues, and the last of all the end offset.
-    const lastOfProducer = new Map<number, number>();
-    for await (const { header } of segment.batches()) lastOfProducer.set(header.producerId, header.baseOffset);
     const { disk } = this.#shared;
+    const { transactions } = pass;
     const temporary = `${segment.path}${TEMPORARY_SUFFIX}`;
     const header = { ...segment.header, compacted: true };
     const file = await disk.open(temporary, 'create');
+    const { summary } = segment;
+    const goneMarkers = new Set<number>();
     let hasTombstones = false;
     let changed = false;
+    const keeps = (record: RawRecord): boolean => {
+      const kept = keep(record);
+      if (kept && record.isTombstone) hasTombstones = true;
+      return kept;
+    };
     try {
       await file.append([encodeSegmentHeader(header)]);
       for await (const { batch, header } of segment.batches()) {
-        const isLast = header.lastOffset + 1 === segment.summary.endOffset;
-        const mustStay =
-          isLast || (header.producerId >= 0 && lastOfProducer.get(header.producerId) === header.baseOffset);
-        let out: Buffer | undefined = batch;
-        if (!header.isTransactional && !header.isControl) {
-          const [plain, plainHeader] = this.#open(batch, header);
-          const filtered = filterBatch(
-            plain,
-            plainHeader,
-            (record) => {
-              const kept = keep(record);
-              if (kept && record.isTombstone) hasTombstones = true;
-              return kept;
-            },
-            mustStay,
-          );
-          if (filtered?.length !== plain.length) {
-            out =
-              filtered === undefined || plain === batch ? filtered : this.#shared.keys!.encrypt(filtered, this.#place);
-            changed = true;
-          }
+        // The last of all carries where the segment ends.
+        const isEnd = header.lastOffset + 1 === summary.endOffset;
+        const isLastOfProducer = pass.lastOfProducers.has(header.baseOffset);
+        const mustStay = isEnd || isLastOfProducer;
+        let out = header.isControl
+          ? cleanedMarker(batch, header, mustStay, pass)
+          : this.#cleanedBatch(batch, header, transactions.isAborted(header) ? () => false : keeps, mustStay);
+        if (out !== undefined && header.isTransactional && !header.isControl) {
+          if (isLastOfProducer || readBatchHeader(out).recordCount > 0) transactions.noteKept(header.producerId);
+          else out = withoutTransaction(out);
         }
+        if (out !== batch) changed = true;
         if (out !== undefined) await file.append([out]);
+        else if (header.isControl) goneMarkers.add(header.baseOffset);
       }
-      if (!changed) return { by: undefined, hasTombstones };
+      // A marker goes only after no segment before it says that its transaction is open there: a start believes that.
+      const open = summary.open.filter(({ producerId }) => transactions.hasKept(producerId));
+      if (!changed && open.length === summary.open.length) return { by: undefined, hasTombstones };
       await file.sync();
-      // What is known of transactions needs the segments before; their batches did not change.
-      const { aborted, open } = segment.summary;
-      const by = await this.#put(file, temporary, header, { aborted, open }, [segment], replaced);
+      const aborted = summary.aborted.filter(({ lastOffset }) => !goneMarkers.has(lastOffset));
+      const by = await this.#put(file, temporary, header, { aborted, open }, [segment], pass.log.replaced);
       return { by, hasTombstones };
     } finally {
       await file.close();
       await disk.remove(temporary);
     }
+  }
+
+  /** The batch itself when all its records stay; undefined when none does and it need not stay. */
+  #cleanedBatch(
+    batch: Buffer,
+    header: BatchHeader,
+    keeps: (record: RawRecord) => boolean,
+    mustStay: boolean,
+  ): Buffer | undefined {
+    const [plain, plainHeader] = this.#open(batch, header);
+    // Without records there is nothing to hide, nor to filter.
+    if (header.recordCount === 0) return mustStay ? plain : undefined;
+    const filtered = filterBatch(plain, plainHeader, keeps, mustStay);
+    if (filtered?.length === plain.length) return batch;
+    const isPlain = filtered === undefined || plain === batch || readBatchHeader(filtered).recordCount === 0;
+    return isPlain ? filtered : this.#shared.keys!.encrypt(filtered, this.#place);
   }
 
   /** Neighbours as one file, under the name of the first. The others' files go when it stands: a start knows what is left of them. */
@@ -251,10 +310,11 @@ export class Cleaner {
 
   async #readState(): Promise<CleanerState> {
     const path = `${this.#directory}/${CLEANER_FILE}`;
-    if (!(await this.#shared.disk.exists(path))) return { cleanEnd: 0, tombstonesSinceMs: {} };
-    return JSON.parse(
-      String(decodeChecked('cleaner', 1, await this.#shared.disk.readFile(path), path)),
-    ) as CleanerState;
+    const nothing: CleanerState = { cleanEnd: 0, tombstonesSinceMs: {} };
+    if (!(await this.#shared.disk.exists(path))) return nothing;
+    const content = decodeChecked('cleaner', 1, await this.#shared.disk.readFile(path), path);
+    const state = JSON.parse(content) as CleanerState;
+    return state.transactions === true ? state : nothing;
   }
 }
 
@@ -296,12 +356,26 @@ function neighbours(segments: readonly Segment[], segmentBytes: number): Segment
   return groups;
 }
 
-/** Where the first transactional record is; infinite when there is none. */
-async function firstTransaction(segments: readonly Segment[]): Promise<number> {
+/** Of each producer that the log still knows its last batch of records, with its sequence, and its last marker, with its epoch. */
+async function lastOfProducers(
+  segments: readonly Segment[],
+  isActive: (producerId: number) => boolean,
+): Promise<Set<number>> {
+  const last = { records: new Map<number, number>(), markers: new Map<number, number>() };
   for (const segment of segments) {
     for await (const { header } of segment.batches()) {
-      if (header.isTransactional && !header.isControl) return header.baseOffset;
+      if (header.producerId >= 0 && isActive(header.producerId))
+        last[header.isControl ? 'markers' : 'records'].set(header.producerId, header.baseOffset);
     }
   }
-  return Number.POSITIVE_INFINITY;
+  return new Set([...last.records.values(), ...last.markers.values()]);
+}
+
+/** The marker itself while it is needed, with the time when it may go once it is not; undefined when that has come. */
+function cleanedMarker(batch: Buffer, header: BatchHeader, mustStay: boolean, pass: Pass): Buffer | undefined {
+  if (pass.transactions.end(header.producerId)) return batch;
+  const horizonMs = deleteHorizonOf(header) ?? pass.nowMs + pass.settings.deleteRetentionMs;
+  if (deleteHorizonOf(header) !== undefined && horizonMs <= pass.nowMs) return mustStay ? batch : undefined;
+  pass.markersDueMs = Math.min(pass.markersDueMs, horizonMs);
+  return deleteHorizonOf(header) === undefined ? withDeleteHorizon(batch, header, horizonMs) : batch;
 }

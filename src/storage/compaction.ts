@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import { CODECS, type CodecName, compress, decompress, type WritableCodec } from '../protocol/compression.ts';
 import {
   ATTRIBUTE_CODEC,
+  ATTRIBUTE_DELETE_HORIZON,
   ATTRIBUTE_LOG_APPEND_TIME,
+  ATTRIBUTE_TRANSACTIONAL,
   BATCH_HEADER_BYTES,
   BATCH_PREFIX_BYTES,
   type BatchHeader,
@@ -107,11 +109,46 @@ export function filterBatch(
   });
 }
 
+/** A batch without records that only says how far offsets go: it belongs to no transaction any more. */
+export function withoutTransaction(empty: Buffer): Buffer {
+  const out = Buffer.from(empty);
+  out.writeInt16BE(out.readInt16BE(21) & ~ATTRIBUTE_TRANSACTIONAL, 21);
+  sealBatch(out, 0, out.length);
+  return out;
+}
+
 /** The batch in another codec (compression.type); itself when it is in that one. ProtocolError when it cannot be inflated. */
 export function recompressBatch(batch: Buffer, header: BatchHeader, codec: WritableCodec): Buffer {
   if (header.codec === CODECS[codec] || header.recordCount === 0) return batch;
   const records = decompress(header.codec, batch.subarray(BATCH_HEADER_BYTES, header.sizeBytes), MOST_INFLATED_BYTES);
   return withRecords(batch, header, codec, records, () => {});
+}
+
+/**
+ * A marker that says from when on it may go: bit 6 of the attributes is set and the base timestamp is that time, from which the record counts its own,
+ * as Apache Kafka's cleaner writes it.
+ */
+export function withDeleteHorizon(marker: Buffer, header: BatchHeader, horizonMs: number): Buffer {
+  const payload = marker.subarray(BATCH_HEADER_BYTES, header.sizeBytes);
+  const reader = new VarintReader(payload);
+  const size = reader.next();
+  const end = reader.at + size;
+  const attributes = payload.subarray(reader.at, ++reader.at);
+  const timestampMs = header.baseTimestamp + reader.next();
+  const body = Buffer.concat([attributes, varint(timestampMs - horizonMs), payload.subarray(reader.at, end)]);
+  return withRecords(marker, header, 'none', Buffer.concat([varint(body.length), body]), (out) => {
+    out.writeInt16BE(header.attributes | ATTRIBUTE_DELETE_HORIZON, 21);
+    writeInt64(out, horizonMs, 27);
+  });
+}
+
+/** Zig-zag, as VarintReader reads it. */
+function varint(value: number): Buffer {
+  const bytes: number[] = [];
+  let rest = value < 0 ? -2 * value - 1 : 2 * value;
+  for (; rest > 127; rest = Math.floor(rest / 128)) bytes.push((rest % 128) + 128);
+  bytes.push(rest);
+  return Buffer.from(bytes);
 }
 
 function withRecords(

@@ -378,20 +378,24 @@ export class PartitionLog {
       const cleanable: Segment[] = [];
       for (const segment of this.#segments.slice(0, -1)) {
         const { endOffset, maxTimestampMs } = segment.summary;
-        if (!segment.sealed || endOffset > this.lastStableOffset || now - maxTimestampMs < settings.minCompactionLagMs)
-          break;
+        // Without a lag producers whose clocks run ahead hold nothing back.
+        const isYoung = settings.minCompactionLagMs > 0 && now - maxTimestampMs < settings.minCompactionLagMs;
+        if (!segment.sealed || endOffset > this.lastStableOffset || isYoung) break;
         cleanable.push(segment);
       }
       if (cleanable.length === 0) return 0;
       this.#cleaner ??= new Cleaner(this.#shared, this.#directory, this.#place);
-      return this.#cleaner.clean(cleanable, settings, this.#logStart, (old, by) => {
+      const aborted = this.abortedTransactions(cleanable[0]!.baseOffset, cleanable.at(-1)!.summary.endOffset);
+      const replaced = (old: readonly Segment[], by: Segment): void => {
         this.#segments.splice(this.#segments.indexOf(old[0]!), old.length, by);
         this.#writer.cache.dropBelow(by.summary.endOffset);
         for (const one of old) {
           this.#shared.openSegments.forget(one);
           void one.retire();
         }
-      });
+      };
+      const isActive = (producerId: number): boolean => this.#writer.producers.get(producerId) !== undefined;
+      return this.#cleaner.clean({ cleanable, logStart: this.#logStart, aborted, isActive, replaced }, settings);
     });
   }
 

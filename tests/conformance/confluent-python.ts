@@ -21,11 +21,11 @@ export const confluentPython: Judge = {
     if (pip.status !== 0) return 'pip could not install it';
     return spawnSync('touch', [join(venv, 'installed')]).status === 0 ? undefined : 'no place to install it';
   },
-  async run(cache, report) {
+  async run(cache, report, only) {
     const directory = temporaryDirectory();
     const server = await ServerProcess.start(directory.path);
     const script = join(root, 'tests/conformance/confluent_check.py');
-    const out = await run(join(cache, 'python/bin/python'), [script, server.kafka], '', 900_000);
+    const out = await run(join(cache, 'python/bin/python'), [script, server.kafka, ...only], '', 900_000);
     for (const line of out.trim().split('\n')) report(JSON.parse(line) as CaseResult);
     await server.stop();
     directory.remove();

@@ -1,14 +1,15 @@
-"""Checks of confluent-kafka-python against a broker: prints one JSON line a case. Arguments: bootstrap address."""
+"""Checks of confluent-kafka-python against a broker: prints one JSON line a case. Arguments: bootstrap address, parts of the names of the cases to run."""
 
 import json
 import sys
 import time
 import uuid
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
 BOOTSTRAP = sys.argv[1]
+ONLY = sys.argv[2:]
 ADMIN = AdminClient({"bootstrap.servers": BOOTSTRAP})
 
 
@@ -125,6 +126,66 @@ def static_member(protocol):
     two.close()
 
 
+def group_type(group):
+    groups = ADMIN.list_consumer_groups(request_timeout=20).result(20).valid
+    return next((one.type.name.lower() for one in groups if one.group_id == group), None)
+
+
+def upgrade(**classic):
+    """Consumers are replaced one by one, to the other protocol and back, while records come: each record is read, and committed work is not done again."""
+    to, group = topic(6), name("g")
+    producer = Producer({"bootstrap.servers": BOOTSTRAP})
+    members = {f"c{i}": consumer(group, "classic", **classic) for i in range(3)}
+    for one in members.values():
+        one.subscribe([to])
+    sent, seen = 0, {}
+
+    def owned():
+        return [p.partition for one in members.values() for p in one.assignment()]
+
+    def work(until, seconds=60):
+        nonlocal sent
+        end = time.time() + seconds
+        while time.time() < end:
+            producer.produce(to, value=str(sent), partition=sent % 6)
+            producer.poll(0)
+            sent += 1
+            for one in members.values():
+                message = one.poll(0.02)
+                if message is not None and message.error() is None:
+                    seen[message.value()] = seen.get(message.value(), 0) + 1
+                    try:
+                        one.commit(message=message, asynchronous=False)
+                    except KafkaException:
+                        pass  # A rebalance came first: whoever gets the partition reads it again.
+            if until():
+                return
+        raise AssertionError(f"{group_type(group)}: {[[p.partition for p in one.assignment()] for one in members.values()]}")
+
+    def balanced():
+        return sorted(owned()) == list(range(6)) and all(one.assignment() for one in members.values())
+
+    work(balanced)
+    assert group_type(group) == "classic", group_type(group)
+    for old, new, protocol, config in (
+        *[(f"c{i}", f"m{i}", "consumer", {}) for i in range(3)],
+        *[(f"m{i}", f"d{i}", "classic", classic) for i in range(3)],
+    ):
+        members[new] = consumer(group, protocol, **config)
+        members[new].subscribe([to])
+        work(balanced)
+        assert group_type(group) == "consumer", group_type(group)
+        members.pop(old).close()
+        work(balanced)
+    work(lambda: group_type(group) == "classic" and balanced())
+    assert producer.flush(20) == 0
+    work(lambda: len(seen) >= sent - 6)
+    for one in members.values():
+        one.close()
+    repeated = sum(count - 1 for count in seen.values())
+    assert repeated < sent / 10, f"{repeated} of {sent} read again"
+
+
 def transaction():
     to = topic()
     producer = Producer({"bootstrap.servers": BOOTSTRAP, "transactional.id": name("t")})
@@ -205,6 +266,11 @@ CASES = [
             ("offsets in a transaction", offsets_in_transaction),
         )
     ],
+    ("a group goes to the consumer protocol and back, assignor range", lambda: upgrade(**{"partition.assignment.strategy": "range"})),
+    (
+        "a group goes to the consumer protocol and back, assignor cooperative-sticky",
+        lambda: upgrade(**{"partition.assignment.strategy": "cooperative-sticky"}),
+    ),
     ("transaction: aborted records stay hidden", transaction),
     ("admin: topics", admin_topics),
     ("admin: configs", admin_configs),
@@ -212,6 +278,8 @@ CASES = [
 ]
 
 for title, check in CASES:
+    if ONLY and not any(part in title for part in ONLY):
+        continue
     started = time.time()
     try:
         check()

@@ -181,6 +181,44 @@ const CASES: readonly ToolCase[] = [
     shows: /num\.partitions=/,
   },
   {
+    name: 'kafka-configs --alter (broker)',
+    main: 'kafka.admin.ConfigCommand',
+    args: on('--entity-type', 'brokers', '--entity-name', '1', '--alter', '--add-config', 'log.retention.ms=60000000'),
+    shows: /Completed updating config for broker 1/,
+  },
+  {
+    name: 'kafka-configs --alter (default of brokers)',
+    main: 'kafka.admin.ConfigCommand',
+    args: on('--entity-type', 'brokers', '--entity-default', '--alter', '--add-config', 'max.connections.per.ip=1000'),
+    shows: /Completed updating default config for brokers/,
+  },
+  {
+    name: 'kafka-configs --describe (broker)',
+    main: 'kafka.admin.ConfigCommand',
+    args: on('--entity-type', 'brokers', '--entity-name', '1', '--describe'),
+    shows: /log\.retention\.ms=60000000[\s\S]*DYNAMIC_BROKER_CONFIG/,
+  },
+  {
+    name: 'kafka-configs --alter (group)',
+    main: 'kafka.admin.ConfigCommand',
+    args: on(
+      '--entity-type',
+      'groups',
+      '--entity-name',
+      'g',
+      '--alter',
+      '--add-config',
+      'consumer.session.timeout.ms=50000',
+    ),
+    shows: /Completed updating config for group g/,
+  },
+  {
+    name: 'kafka-configs --describe (group)',
+    main: 'kafka.admin.ConfigCommand',
+    args: on('--entity-type', 'groups', '--entity-name', 'g', '--describe'),
+    shows: /consumer\.session\.timeout\.ms=50000[\s\S]*GROUP_CONFIG/,
+  },
+  {
     name: 'kafka-configs --alter (SCRAM user)',
     main: 'kafka.admin.ConfigCommand',
     args: on(
@@ -355,12 +393,13 @@ export const javaTools: Judge = {
   name: 'java',
   title: "Apache Kafka's Java client and command-line tools 4.1",
   prepare: async () => prepareJava(),
-  async run(_cache, report) {
+  async run(_cache, report, only) {
     const directory = temporaryDirectory();
     const work = temporaryDirectory();
     const server = await ServerProcess.start(directory.path, WITH_ACLS);
     const context = { bootstrap: server.kafka, dataDir: directory.path, work: work.path };
     for (const { name, main, args, input, shows } of CASES) {
+      if (only.length > 0 && !only.some((part) => name.includes(part))) continue;
       const started = performance.now();
       try {
         const flags = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-cp', javaClasspath(), main];

@@ -14,7 +14,8 @@ export interface Judge {
   readonly title: string;
   /** Installs what it needs under `cache` once; a text says why it can't run here. */
   prepare(cache: string): Promise<string | undefined>;
-  run(cache: string, report: (result: CaseResult) => void): Promise<void>;
+  /** With `only`: the cases whose names hold one of these texts. */
+  run(cache: string, report: (result: CaseResult) => void, only: readonly string[]): Promise<void>;
 }
 
 /** ACLs can be made, and nobody is refused who no ACL is about: as librdkafka's tests set their clusters up. */

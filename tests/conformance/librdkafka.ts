@@ -53,7 +53,7 @@ export const librdkafka: Judge = {
       return String(error);
     }
   },
-  async run(cache, report) {
+  async run(cache, report, only) {
     const sources = join(cache, 'librdkafka', SOURCES);
     const cases = casesOf(readFileSync(join(sources, 'tests/test.c'), 'utf8'));
     for (const scenario of ['default', 'noautocreate']) {
@@ -68,6 +68,7 @@ export const librdkafka: Judge = {
       const directory = temporaryDirectory();
       let server = await ServerProcess.start(directory.path, args);
       for (const name of cases.get(scenario) ?? []) {
+        if (only.length > 0 && !only.some((part) => name.includes(part))) continue;
         const excluded = EXCLUSIONS.find(({ cases: pattern }) => pattern.test(name));
         if (excluded !== undefined) {
           report({ name, outcome: 'excluded', note: excluded.reason });

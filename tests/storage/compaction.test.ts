@@ -155,7 +155,7 @@ describe('compaction', () => {
     for (let i = 0; i < 40; i++) await storage.append('t', 0, [record(`k${i}`, '.'.repeat(60))]);
     for (let pass = 0; pass < 3; pass++) {
       await log.compact();
-      expect((await readAll(storage)).filter(({ key }) => key === 'gone').at(-1)).toMatchObject({ value: null });
+      expect((await readAll(storage)).filter(({ key }) => key === 'gone').at(-1)?.value ?? null).toBeNull();
     }
     expect(log.lastStableOffset).toBe(log.highWatermark);
   });
