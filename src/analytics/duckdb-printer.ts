@@ -12,6 +12,7 @@ import type {
   Window,
 } from '../../streamql/plan/plan.ts';
 import { assert } from '../lib/assert.ts';
+import { StreamError } from '../lib/errors.ts';
 import type { SqlType } from '../values/types.ts';
 import { direction, printAggregate } from './duckdb-aggregates.ts';
 import { type ExprScope, type ForeignCall, printExpr } from './duckdb-expr.ts';
@@ -84,6 +85,8 @@ class Printer {
         return `SELECT ${this.#project(plan.exprs)} ${this.#from(plan.input)}`;
       case 'window':
         return plan.kind === 'cumulate' ? this.#cumulate(plan) : this.#window(plan);
+      case 'close':
+        throw new StreamError('SQL_UNSUPPORTED', 'what has been emitted on window close is known only to a view');
       case 'session':
         return this.#session(plan);
       case 'unnest':

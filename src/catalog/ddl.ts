@@ -175,12 +175,6 @@ export function viewObject(
   statement: CreateView,
   sql: string,
 ): { object: CatalogObject; plan: Plan } {
-  if (statement.emitOnWindowClose) {
-    throw new StreamError('SQL_UNSUPPORTED', 'EMIT ON WINDOW CLOSE is not supported', {
-      at: statement.at,
-      hint: 'leave it out: the view then shows each window as it grows',
-    });
-  }
   checkOptions(statement.options, []);
   const bound = bindStored(context.catalog, statement.query);
   let columns = bound.columns;

@@ -59,7 +59,13 @@ export const relationOf = (object: CatalogObject): Relation => ({
 function timeOf({ kind, key, watermark, late, idleTimeoutMs, time }: CatalogObject): Pick<Relation, 'time'> {
   if (time !== undefined) return { time };
   if (kind !== 'source' || key !== null || watermark === null) return {};
-  return { time: { columns: [{ column: watermark.column, lagMicros: 0 }], firm: late !== 'update', idleTimeoutMs } };
+  return {
+    time: {
+      columns: [{ column: watermark.column, lagMicros: 0, ofWindow: false }],
+      firm: late !== 'update',
+      idleTimeoutMs,
+    },
+  };
 }
 
 /** `rate$history` beside the table `rate`: each version of each row. */
@@ -68,7 +74,7 @@ export function historyRelation(object: CatalogObject): Relation | undefined {
   if (key === null || object.kind === 'view') return undefined;
   const own = historyColumns(columns, key);
   const version = own.findIndex((column) => column.name === '_version');
-  const bounds = [{ column: version, lagMicros: 0 }];
+  const bounds = [{ column: version, lagMicros: 0, ofWindow: false }];
   return {
     id: `${id}$history`,
     name: `${name}$history`,

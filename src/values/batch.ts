@@ -21,6 +21,8 @@ export interface Batch {
   readonly weights: Int32Array | null;
   /** Set on batches as a source hands them out: the records of the rows. Valid only while the batch is being handed on. */
   readonly origin?: BatchOrigin;
+  /** 1 for rows that are late but count, where a source's batch has some. Valid as long as `origin` is. */
+  readonly late?: Uint8Array;
 }
 
 /** Where the rows of a batch are in the log, row by row. */

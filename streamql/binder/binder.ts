@@ -7,6 +7,7 @@ import { keyOf } from '../plan/keys.ts';
 import type { ChangelogKind, Plan, Scan } from '../plan/plan.ts';
 import { BindContext, type BindOptions } from './context.ts';
 import { isCorrelated } from './decorrelate.ts';
+import { closing } from './emit.ts';
 import { QueryBinder } from './query.ts';
 import { ranksAsOver } from './ranks.ts';
 
@@ -25,7 +26,10 @@ export interface BoundQuery {
  */
 export function bindQuery(query: Query, catalog: RelationCatalog, options: BindOptions): BoundQuery {
   const context = new BindContext(catalog, options);
-  const plan = ranksAsOver(new QueryBinder(context).bind(query, null, true));
+  const { emit } = query;
+  context.dropsLate = emit !== null;
+  const all = ranksAsOver(new QueryBinder(context).bind(query, null, true));
+  const plan = emit === null ? all : closing(all, emit, context);
   assert(!isCorrelated(plan), 'a bound plan refers to no outer query');
   const key = keyOf(plan, (scan: Scan) => catalog.relation(scan.name)?.key ?? null);
   const changelog = changelogOf(plan);

@@ -21,6 +21,8 @@ export class BindContext {
   readonly mode: 'view' | 'pull';
   readonly params: readonly unknown[];
   readonly nowMicros: number | undefined;
+  /** Only what is final is shown, so rows that are late never count (EMIT ON WINDOW CLOSE). */
+  dropsLate = false;
   readonly usedCommons = new Set<CommonTable>();
   #relations = 0;
 

@@ -4,7 +4,7 @@ import { INTERVAL, type Interval, TIMESTAMP, typeName } from '../../src/values/t
 import type { Asof, AstExpr, Name, TableRef } from '../parser/ast.ts';
 import { isHalf, joinOn } from '../plan/join.ts';
 import { keyOf } from '../plan/keys.ts';
-import type { Expr, Join, Plan } from '../plan/plan.ts';
+import type { Expr, Join, Plan, Scan } from '../plan/plan.ts';
 import { columnRef, conjuncts, filterBy, identity } from '../plan/walk.ts';
 import { asofJoin } from './asof.ts';
 import { bindCompare } from './calls.ts';
@@ -87,7 +87,7 @@ export class FromBinder {
           'SHOW SOURCES, SHOW TABLES and SHOW VIEWS list them',
       });
     }
-    return aliased(scanOf(relation), name.text, alias);
+    return aliased(scanOf(relation, this.#context.dropsLate), name.text, alias);
   }
 
   #window(ref: WindowRef): Bound {
@@ -198,7 +198,7 @@ export class FromBinder {
       );
     }
     this.#context.countRelation(table.at);
-    const right = aliased(scanOf(history), name.text, alias);
+    const right = aliased(scanOf(history, false), name.text, alias);
     const { terms, pairs, scope } = this.#on(ref, left, right);
     const outer = this.#outer === undefined ? {} : { outer: this.#outer };
     const clause = 'FOR SYSTEM_TIME AS OF';
@@ -288,6 +288,12 @@ export class FromBinder {
   }
 }
 
+/** A source without its late rows has a watermark to be relied on. */
+function timeOf({ kind, time }: Relation, dropsLate: boolean): Pick<Scan, 'time' | 'dropsLate'> {
+  if (time === undefined) return {};
+  return dropsLate && !time.firm && kind === 'source' ? { time: { ...time, firm: true }, dropsLate: true } : { time };
+}
+
 const WINDOW_COLUMNS = ['window_start', 'window_end', 'window_time'];
 /** The most windows that a row may be in. */
 const MAX_WINDOWS = 10_000;
@@ -363,13 +369,13 @@ export function intervalMicros(ast: AstExpr, context: BindContext, positive: boo
   return total;
 }
 
-const scanOf = (relation: Relation): Plan => ({
+const scanOf = (relation: Relation, dropsLate: boolean): Plan => ({
   op: 'scan',
   relation: relation.id,
   name: relation.name,
   columns: relation.columns.map((_, i) => i),
   changelog: relation.changelog,
-  ...(relation.time === undefined ? {} : { time: relation.time }),
+  ...timeOf(relation, dropsLate),
   schema: relation.columns,
 });
 

@@ -14,6 +14,7 @@ import type { Emit, Operator, Pipeline, PipelineInput, PipelineOutput, TablePlac
 import { AggregateOperator } from './operators/aggregate.ts';
 import { AsofOperator } from './operators/asof.ts';
 import { type OperatorContext, type OperatorInfo, SilentOperator } from './operators/base.ts';
+import { CloseOperator } from './operators/close.ts';
 import { DistinctOperator } from './operators/distinct.ts';
 import { ExchangeOperator } from './operators/exchange.ts';
 import { JoinOperator } from './operators/join.ts';
@@ -157,7 +158,7 @@ class Builder {
       const enter: Emit = (batch) => emit(admit(batch, plan));
       const edge = new Edge(null, [], timeBoundsOf(plan).size > 0);
       this.#entries.push({
-        input: { relation: plan.relation, columns: plan.columns, isLookedUp },
+        input: { relation: plan.relation, columns: plan.columns, isLookedUp, dropsLate: plan.dropsLate === true },
         enter,
         edge,
         consumer: null,
@@ -301,6 +302,8 @@ function operatorOf(plan: Plan, info: OperatorInfo, context: OperatorContext): O
       return new UnnestOperator(info, context, plan);
     case 'window':
       return new WindowOperator(info, context, plan);
+    case 'close':
+      return new CloseOperator(info, context, plan);
     case 'session':
       return new SessionOperator(info, context, plan);
     case 'aggregate':
@@ -414,6 +417,14 @@ function describe(plan: Plan, chain: readonly (Filter | Project)[]): { name: str
       return {
         name: plan.kind,
         detail: `${plan.input.schema[plan.timeColumn].name} size ${plan.sizeMicros / 1e6} s slide ${plan.slideMicros / 1e6} s`,
+      };
+    case 'close':
+      return {
+        name: 'emit on close',
+        detail: names(
+          plan.schema,
+          plan.times.map(({ column }) => column),
+        ),
       };
     case 'session': {
       const by = plan.partitionBy.length === 0 ? '' : ` per ${names(plan.input.schema, plan.partitionBy)}`;

@@ -136,6 +136,8 @@ export interface PipelineInput {
   readonly columns: readonly number[];
   /** Its rows must be there before those of the other inputs come: a lookup join finds what is there. */
   readonly isLookedUp: boolean;
+  /** Late rows are none of its. */
+  readonly dropsLate: boolean;
 }
 
 /** A built query. */

@@ -81,7 +81,6 @@ export interface CreateView extends Located {
   readonly query: Query;
   /** The query's own text, as written. */
   readonly queryText: string;
-  readonly emitOnWindowClose: boolean;
   readonly options: readonly Option[];
 }
 
@@ -201,6 +200,14 @@ export interface Query extends Located {
   readonly orderBy: readonly OrderItem[];
   readonly limit: AstExpr | null;
   readonly offset: AstExpr | null;
+  /** Only of a statement's own query. */
+  readonly emit: EmitOnClose | null;
+}
+
+/** EMIT ON WINDOW CLOSE, EMIT FINAL, EMIT AFTER WINDOW CLOSE [WITH DELAY delay [AND TIMEOUT timeout]]. */
+export interface EmitOnClose extends Located {
+  readonly delay: AstExpr | null;
+  readonly timeout: AstExpr | null;
 }
 
 export interface CommonTable extends Located {

@@ -153,7 +153,6 @@ function parseCreateView(cursor: Cursor, at: Position, orReplace: boolean): Stat
     ifNotExists,
     columnNames,
     ...parsed,
-    emitOnWindowClose: false,
     options,
     at,
   };

@@ -30,7 +30,7 @@ export function parseQuery(cursor: Cursor): Query {
     } else break;
   }
   if (cursor.isWord('for')) throw cursor.unsupported('FOR UPDATE', 'leave it out: reads take no locks');
-  return { with: commons, body, orderBy, limit, offset, at };
+  return { with: commons, body, orderBy, limit, offset, emit: null, at };
 }
 
 /** FETCH FIRST n ROWS ONLY. */

@@ -1,10 +1,11 @@
 import { type Position, StreamError } from '../../src/lib/errors.ts';
-import type { Name, ObjectKind, Query, Statement } from './ast.ts';
+import type { EmitOnClose, Name, ObjectKind, Query, Statement } from './ast.ts';
 import { parseCreate } from './create.ts';
 import type { Cursor } from './cursor.ts';
 import { parseExpr } from './expressions.ts';
 import { STATEMENT_WORDS } from './keywords.ts';
 import { parseOptions } from './options.ts';
+import { parsePrimary } from './primaries.ts';
 import { parseNames, parseQuery } from './queries.ts';
 
 type Head = (cursor: Cursor, at: Position) => Statement;
@@ -64,7 +65,19 @@ export function parseStatement(cursor: Cursor): Statement {
 export function parseQueryWithText(cursor: Cursor): { query: Query; queryText: string } {
   const first = cursor.pos;
   const query = parseQuery(cursor);
-  return { query, queryText: cursor.textSince(first) };
+  const emit = parseEmit(cursor);
+  return { query: { ...query, emit }, queryText: cursor.textSince(first) };
+}
+
+function parseEmit(cursor: Cursor): EmitOnClose | null {
+  const { at } = cursor;
+  if (cursor.takeWord('emit', 'on', 'window', 'close') || cursor.takeWord('emit', 'final'))
+    return { delay: null, timeout: null, at };
+  if (!cursor.takeWord('emit', 'after', 'window', 'close')) return null;
+  // A sink's options begin with WITH too.
+  const delay = cursor.takeWord('with', 'delay') ? parsePrimary(cursor) : null;
+  const timeout = cursor.takeWord('and', 'timeout') || cursor.takeWord('with', 'timeout') ? parsePrimary(cursor) : null;
+  return { delay, timeout, at };
 }
 
 /** SELECT * FROM name, where the grammar lets a name stand for a query. */
@@ -90,18 +103,22 @@ export function queryOfName(name: Name): { query: Query; queryText: string } {
       orderBy: [],
       limit: null,
       offset: null,
+      emit: null,
       at,
     },
     queryText: `SELECT * FROM "${name.text.replaceAll('"', '""')}"`,
   };
 }
 
-/** Only EMIT CHANGES exists; the waiting forms are refused by name. */
+/** What is left after the forms that are known: refused by name. */
 export function refuseEmit(cursor: Cursor): void {
   if (!cursor.isWord('emit') || cursor.isWord('emit', 'changes')) return;
   const words: string[] = [];
   for (let i = 0; i < 4 && cursor.peek(i).kind === 'word'; i++) words.push(cursor.peek(i).text.toUpperCase());
-  throw cursor.unsupported(words.join(' '), 'leave it out: the view shows each window as it grows');
+  throw cursor.unsupported(
+    words.join(' '),
+    'write EMIT ON WINDOW CLOSE, or leave it out: the view shows each window as it grows',
+  );
 }
 
 function parseQueryStatement(cursor: Cursor, at: Position): Statement {

@@ -13,6 +13,7 @@ export function changelogOf(plan: Plan): ChangelogKind {
     case 'scan':
       return plan.changelog;
     case 'values':
+    case 'close':
       return 'append';
     case 'filter':
     case 'sort':

@@ -10,6 +10,8 @@ export interface TimeBound {
   readonly lagMicros: number;
   /** Never broken. Else late rows still count (`late = 'update'`): a hint, good for saying what is probably complete. */
   readonly firm: boolean;
+  /** It is the end of a window, or moves with it: what EMIT ON WINDOW CLOSE waits for. */
+  readonly ofWindow: boolean;
 }
 
 /** By output position. */
@@ -25,9 +27,9 @@ export function timeBoundsOf(plan: Plan): TimeBounds {
   switch (plan.op) {
     case 'scan': {
       const bounds = new Map<number, TimeBound>();
-      for (const { column, lagMicros } of plan.time?.columns ?? []) {
+      for (const { column, lagMicros, ofWindow } of plan.time?.columns ?? []) {
         const at = plan.columns.indexOf(column);
-        if (at >= 0) bounds.set(at, { lagMicros, firm: plan.time!.firm });
+        if (at >= 0) bounds.set(at, { lagMicros, firm: plan.time!.firm, ofWindow });
       }
       return bounds;
     }
@@ -49,7 +51,7 @@ export function timeBoundsOf(plan: Plan): TimeBounds {
       if (time === undefined) return bounds;
       // A row at t is in windows that end after t and began no earlier than a size before.
       const start = plan.input.schema.length;
-      const by = (lag: number): TimeBound => ({ lagMicros: time.lagMicros + lag, firm: time.firm });
+      const by = (lag: number): TimeBound => ({ lagMicros: time.lagMicros + lag, firm: time.firm, ofWindow: true });
       return bounds
         .set(start, by(plan.sizeMicros - 1))
         .set(start + 1, by(-1))
@@ -61,8 +63,8 @@ export function timeBoundsOf(plan: Plan): TimeBounds {
       if (time === undefined) return NONE;
       const end = plan.input.schema.length + 1;
       return new Map([
-        [end, time],
-        [end + 1, { lagMicros: time.lagMicros + 1000, firm: time.firm }],
+        [end, { ...time, ofWindow: true }],
+        [end + 1, { ...time, lagMicros: time.lagMicros + 1000, ofWindow: true }],
       ]);
     }
     case 'aggregate': {
@@ -84,6 +86,14 @@ export function timeBoundsOf(plan: Plan): TimeBounds {
     // Its rows come and go with those of the left side.
     case 'lookup':
       return timeBoundsOf(plan.left);
+    // What is let out once the watermark has passed; before that nothing is.
+    case 'close':
+      return new Map(
+        plan.times.map(({ column, lagMicros }) => [
+          column,
+          { lagMicros: lagMicros + plan.delayMicros, firm: true, ofWindow: true },
+        ]),
+      );
     case 'asof': {
       // A right row that comes or goes changes left rows after it, where the match lies before; else also rows long past.
       const both = later([timeBoundsOf(plan.left).get(plan.leftTime), timeBoundsOf(plan.right).get(plan.rightTime)]);
@@ -98,7 +108,7 @@ export function relationTimeOf(plan: Plan): RelationTime | undefined {
   const bounds = [...timeBoundsOf(plan)];
   if (bounds.length === 0) return undefined;
   return {
-    columns: bounds.map(([column, { lagMicros }]) => ({ column, lagMicros })),
+    columns: bounds.map(([column, { lagMicros, ofWindow }]) => ({ column, lagMicros, ofWindow })),
     firm: bounds.every(([, { firm }]) => firm),
     idleTimeoutMs: idleTimeoutOf(plan),
   };
@@ -214,7 +224,7 @@ function exprBound(expr: Expr, input: TimeBounds): TimeBound | undefined {
       const shift = shiftOf(expr);
       const [of, lag] = shift === null ? truncation(expr) : [shift.of, -shift.byMicros];
       const bound = of === null ? undefined : exprBound(of, input);
-      return bound && { lagMicros: bound.lagMicros + lag, firm: bound.firm };
+      return bound && { ...bound, lagMicros: bound.lagMicros + lag };
     }
     default:
       return undefined;
@@ -248,6 +258,7 @@ function later(bounds: readonly (TimeBound | undefined)[]): TimeBound | undefine
     all = {
       lagMicros: Math.max(bound.lagMicros, all?.lagMicros ?? Number.NEGATIVE_INFINITY),
       firm: bound.firm && (all?.firm ?? true),
+      ofWindow: bound.ofWindow && (all?.ofWindow ?? true),
     };
   }
   return all;

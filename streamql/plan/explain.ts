@@ -49,6 +49,14 @@ function describe(plan: Plan): string {
       const name = { tumble: 'Tumble', hop: 'Hop', cumulate: 'Cumulate' }[plan.kind];
       return `${name} on ${time}, size ${duration(plan.sizeMicros)}${slide}${offset}`;
     }
+    case 'close': {
+      const more = [
+        ...(plan.delayMicros === 0 ? [] : [`delay ${duration(plan.delayMicros)}`]),
+        ...(plan.timeoutMicros === null ? [] : [`timeout ${duration(plan.timeoutMicros)}`]),
+      ];
+      const by = plan.times.map(({ column }) => plan.input.schema[column].name).join(', ');
+      return `Emit on window close, by ${by}${more.map((part) => `, ${part}`).join('')}`;
+    }
     case 'session': {
       const by = plan.partitionBy.map((column) => plan.input.schema[column].name).join(', ');
       const time = plan.input.schema[plan.timeColumn].name;

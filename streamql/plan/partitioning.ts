@@ -28,6 +28,7 @@ export function partitioningOf(plan: Plan): readonly Spread[] {
     case 'window':
     case 'unnest':
     case 'union':
+    case 'close':
     case 'sort':
       return inputsOf(plan).map(() => ANY);
     case 'aggregate':
@@ -83,6 +84,7 @@ export function spreadOf(plan: Plan, inputs: readonly Spread[]): Spread {
     case 'topn':
     case 'over':
     case 'session':
+    case 'close':
     case 'sort':
     case 'asof':
     case 'lookup':

@@ -23,6 +23,7 @@ export type Plan =
   | Distinct
   | TopN
   | Over
+  | Close
   | Sort;
 
 interface Node {
@@ -40,12 +41,14 @@ export interface Scan extends Node {
   readonly changelog: ChangelogKind;
   /** What its watermark bounds; absent without a watermark. */
   readonly time?: RelationTime;
+  /** Rows below their partition's watermark are left out here, though the source lets them count elsewhere. */
+  readonly dropsLate?: true;
 }
 
 /** What the watermark of a relation says of its columns (plan/event-time.ts). */
 export interface RelationTime {
   /** Positions in the relation, and by how much their values may be below the watermark. */
-  readonly columns: readonly { readonly column: number; readonly lagMicros: number }[];
+  readonly columns: readonly { readonly column: number; readonly lagMicros: number; readonly ofWindow: boolean }[];
   /** No row below the watermark comes any more; else late rows still count. */
   readonly firm: boolean;
   /** After so long without a step of the watermark, windows may close by the clock; 0: never. */
@@ -267,6 +270,22 @@ export interface Frame {
   readonly unit: 'rows' | 'range';
   readonly start: Exact | null;
   readonly end: Exact | null;
+}
+
+/**
+ * EMIT ON WINDOW CLOSE, at the root of a view or sink: each row once, when no change to it can come any more, which is when the watermark
+ * has passed its time by the delay. What changes later is an error row.
+ */
+export interface Close extends Node {
+  readonly op: 'close';
+  readonly input: Plan;
+  /** The first of these columns that is not NULL says when: the watermark must be above its value + lag. */
+  readonly times: readonly { readonly column: number; readonly lagMicros: number }[];
+  readonly delayMicros: number;
+  /** When the watermark has stood still for so long, event time goes on with the clock; null: never. */
+  readonly idleMicros: number | null;
+  /** When nothing has come for so long, all rows go; null: never. */
+  readonly timeoutMicros: number | null;
 }
 
 /** Only at the root of a pull query, never in a view. */

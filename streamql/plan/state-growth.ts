@@ -71,6 +71,8 @@ export function stateGrowth(plan: Plan): StateGrowth | null {
             `for the first rows of a partition filter ROW_NUMBER() <= n; ${BOUND_IT}`,
           )
         : held(plan, 'the rows of all partitions');
+    case 'close':
+      return { bound: 'keys', reason: 'the rows of windows that are open', fix: '' };
     case 'session': {
       if (rowsOf(plan.input) !== 'all') return held(plan, 'the rows of all sessions');
       if (timeBoundsOf(plan.input).get(plan.timeColumn)?.firm)

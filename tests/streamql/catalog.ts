@@ -34,7 +34,7 @@ function timeOf({ kind, watermark, options }: CreateSource | CreateTable, column
   if (kind === 'createTable' || watermark === null) return {};
   const firm = options.some(({ name, value }) => name === 'late' && value !== 'update');
   const { column } = bindWatermark(watermark, columns);
-  return { time: { columns: [{ column, lagMicros: 0 }], firm, idleTimeoutMs: 30_000 } };
+  return { time: { columns: [{ column, lagMicros: 0, ofWindow: false }], firm, idleTimeoutMs: 30_000 } };
 }
 
 const nexmark = resolve(import.meta.dirname, '../nexmark');

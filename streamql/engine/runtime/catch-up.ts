@@ -1,6 +1,6 @@
 import type { Graph } from './graph.ts';
 import type { QueryInput, QueryNode } from './query-node.ts';
-import { selectColumns } from './relation.ts';
+import { distribute } from './relation.ts';
 import type { CursorState, SourceCursor } from './source-cursor.ts';
 import type { SourceNode } from './source-node.ts';
 
@@ -19,12 +19,11 @@ export function beginCatchUp(graph: Graph, query: QueryNode, from: Readonly<Reco
   const cursors = new Map<SourceNode, SourceCursor>();
   for (const source of logSources(graph, query)) {
     const inputs = query.inputs.filter(({ relation }) => relation === source.logged);
-    const wanted = [...new Set(inputs.flatMap(({ reader }) => reader.columns))].sort((a, b) => a - b);
+    const readers = inputs.map(({ reader }) => reader);
+    const wanted = [...new Set(readers.flatMap(({ columns }) => columns))].sort((a, b) => a - b);
     const cursor = source.openCursor(
       wanted,
-      (batch) => {
-        for (const { reader } of inputs) reader.push(selectColumns(batch, wanted, reader.columns));
-      },
+      (batch) => distribute(readers, batch, wanted),
       from[source.spec.id] ?? null,
     );
     cursors.set(source, cursor);

@@ -55,6 +55,7 @@ export class QueryNode {
   endMs = 0;
   /** Operators taking in batches: part of the time that whoever published them took. */
   pushMs = 0;
+  readonly #isAlone: boolean;
   /** A sink to which several shards' changes come. */
   readonly #gathers: boolean;
   readonly #nowMs: () => number;
@@ -79,6 +80,7 @@ export class QueryNode {
     this.#nowMs = parts.nowMs;
     this.#onRowRefused = parts.onRowRefused;
     const result = resultPartitioning(spec.plan, spec.kind, spec.kind === 'view' ? spec.key : null);
+    this.#isAlone = parts.peers === null;
     this.#gathers = parts.peers !== null && spec.kind === 'sink' && !spec.appendOnly;
     this.pipeline = buildPipeline(
       spec.plan,
@@ -92,11 +94,11 @@ export class QueryNode {
       },
       parts.peers === null ? null : { peers: parts.peers, channel: spec.id, result },
     );
-    this.inputs = this.pipeline.inputs.map(({ relation, columns, isLookedUp }, input) => ({
+    this.inputs = this.pipeline.inputs.map(({ relation, isLookedUp, ...wants }, input) => ({
       isLookedUp,
       relation: parts.relation(relation),
       reader: guardedReader(
-        columns,
+        wants,
         (batch) => {
           if (this.error !== null) return;
           this.touched = true;
@@ -156,16 +158,26 @@ export class QueryNode {
 
   /**
    * Takes over the watermarks of what it reads, and the time. True when the epoch is to be ended for them alone. While the query catches up
-   * they wait: shared readers are ahead of its own.
+   * those of its own readers count, where no partition is idle: the shared ones are ahead.
    */
   advance(watermarkOf: (relation: Relation) => number | null, nowMicros: number): boolean {
-    if (this.catchingUp !== null) return false;
     this.inputs.forEach(({ relation }, input) => {
-      const micros = watermarkOf(relation);
+      const micros = this.catchingUp === null ? watermarkOf(relation) : this.#ownWatermark(relation);
       if (micros !== null && this.pipeline.advance(input, micros)) this.touched = true;
     });
     if (this.isDue(nowMicros)) this.touched = true;
     return this.touched;
+  }
+
+  #ownWatermark(relation: Relation): number | null {
+    // With several shards each has readers of some partitions only.
+    if (!this.#isAlone) return null;
+    for (const [source, cursor] of this.catchingUp ?? []) {
+      if (source.logged !== relation || source.spec.watermark === null) continue;
+      const least = Math.min(...cursor.positions.map(({ maxTime }) => maxTime));
+      return Number.isFinite(least) ? least - source.spec.watermark.delayMicros : null;
+    }
+    return null;
   }
 
   /** Whether the clock alone changes the rows by now. */
@@ -180,7 +192,7 @@ export class QueryNode {
     const { relation, reader } = this.inputs[input];
     const columns = reader.columns.map((column) => relation.columns[column]);
     const changes = new HeldChanges(`held:${input}`, columns);
-    const holder: Reader = { columns: reader.columns, push: (batch) => changes.hold(batch) };
+    const holder: Reader = { ...reader, push: (batch) => changes.hold(batch) };
     this.held.set(input, { changes, reader: holder });
     relation.readers.add(holder);
   }

@@ -137,7 +137,7 @@ export class AppendDecoder implements RecordDecoder {
       const count = markLate(decoded[this.#timeAt], length, watermark.delayMicros, position, late);
       if (count > 0) {
         this.#output.onLate(count, policy === 'dead_letter' ? this.#lateLetters(late, position.partition) : []);
-        if (policy !== 'update') batch = without(batch, late, length - count);
+        batch = policy === 'update' ? { ...batch, late } : without(batch, late);
       }
     }
     if (batch.length > 0) this.#output.onBatch(batch);
@@ -170,12 +170,13 @@ export function lateLetter(
   return { code: 'RECORD_LATE', reason, ...place, value, operator: DECODE };
 }
 
-function without(batch: Batch, dropped: Uint8Array, kept: number): Batch {
-  const rows = new Int32Array(kept);
-  let at = 0;
-  for (let row = 0; row < batch.length; row++) if (dropped[row] === 0) rows[at++] = row;
+/** The rows of a source's batch that are not marked. */
+export function without(batch: Batch, marked: Uint8Array): Batch {
+  const rows = new Int32Array(batch.length);
+  let kept = 0;
+  for (let row = 0; row < batch.length; row++) if (marked[row] === 0) rows[kept++] = row;
   const { topic, partition, offsets, timestampsMs } = batch.origin!;
-  const pick = (of: Float64Array): Float64Array => Float64Array.from(rows, (row) => of[row]);
+  const pick = (of: Float64Array): Float64Array => Float64Array.from(rows.subarray(0, kept), (row) => of[row]);
   const origin = { topic, partition, offsets: pick(offsets), timestampsMs: pick(timestampsMs) };
   return { ...gatherBatch(batch, rows, kept), origin };
 }

@@ -3,6 +3,7 @@ import type { ViewChange } from '../../../src/ports/engine.ts';
 import { type Batch, type ColumnSchema, concatBatches } from '../../../src/values/batch.ts';
 import { type Datum, sameType } from '../../../src/values/types.ts';
 import { consolidate } from './consolidate.ts';
+import { without } from './record-decoder.ts';
 
 /** The rows that a relation holds; a source has none, its rows are in the log. */
 export interface RelationRows {
@@ -16,7 +17,22 @@ export interface RelationRows {
 export interface Reader {
   /** Positions in the relation's columns. */
   readonly columns: readonly number[];
+  /** It gets no late rows. */
+  readonly dropsLate: boolean;
   push(batch: Batch): void;
+}
+
+/** Gives readers what is theirs of a batch that has the columns of `layout`. */
+export function distribute(readers: Iterable<Reader>, batch: Batch, layout: readonly number[] | null): void {
+  let punctual: Batch | undefined;
+  for (const reader of readers) {
+    let own = batch;
+    if (batch.late !== undefined && reader.dropsLate) {
+      punctual ??= without(batch, batch.late);
+      own = punctual;
+    }
+    if (own.length > 0) reader.push(selectColumns(own, layout, reader.columns));
+  }
 }
 
 export interface Subscriber {
@@ -54,7 +70,7 @@ export class Relation {
 
   /** `layout`: which of the relation's columns the batch has, in order; null for all. */
   publish(batch: Batch, layout: readonly number[] | null): void {
-    for (const reader of this.readers) reader.push(selectColumns(batch, layout, reader.columns));
+    distribute(this.readers, batch, layout);
     if (this.subscribers.size > 0 || this.isWatched) this.#changes.push(batch);
   }
 

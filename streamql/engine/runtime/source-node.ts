@@ -230,12 +230,13 @@ export function logDecoder(
 
 /** A reader whose push may fail without harm to whoever publishes. */
 export function guardedReader(
-  columns: readonly number[],
+  { columns, dropsLate }: Pick<Reader, 'columns' | 'dropsLate'>,
   push: (batch: Batch) => void,
   onFailure: (error: StreamError) => void,
 ): Reader {
   return {
     columns,
+    dropsLate,
     push(batch) {
       try {
         push(batch);

@@ -61,9 +61,13 @@ test.each(
 });
 
 test('what is below the watermarks of both sides is let go', () => {
-  const time = { columns: [{ column: 1, lagMicros: 0 }], firm: true, idleTimeoutMs: 0 };
+  const time = { columns: [{ column: 1, lagMicros: 0, ofWindow: false }], firm: true, idleTimeoutMs: 0 };
   const left = { ...side('l', LEFT), changelog: 'append', time } as Plan;
-  const right = { ...side('r', RIGHT), changelog: 'append', time: { ...time, columns: [{ column: 0, lagMicros: 0 }] } };
+  const right = {
+    ...side('r', RIGHT),
+    changelog: 'append',
+    time: { ...time, columns: [{ column: 0, lagMicros: 0, ofWindow: false }] },
+  };
   const plan = { ...asofPlan('left', '>=', true), left, right: right as Plan };
   const shown: string[] = [];
   const operator = new AsofOperator(

@@ -71,7 +71,7 @@ test.each([
 });
 
 test('where no late row can come, ended sessions leave the state and what they showed stays', () => {
-  const time = { columns: [{ column: 1, lagMicros: 0 }], firm: true, idleTimeoutMs: 0 };
+  const time = { columns: [{ column: 1, lagMicros: 0, ofWindow: false }], firm: true, idleTimeoutMs: 0 };
   const input = { ...scan, changelog: 'append', time } as const;
   const plan: Session = { op: 'session', input, timeColumn: 1, partitionBy: [0], gapMicros: 10, schema };
   const output = new Bag();
