@@ -283,8 +283,7 @@ export function engineObject(
       ...(object.paused && { paused: true }),
     };
   }
-  const relations = object.names === undefined ? context.catalog : namedRelations(context.catalog, object.names);
-  const { plan } = bindStored(relations, parseQuery(object.query as string));
+  const plan = storedPlan(context, object, parseQuery);
   const paused = object.paused && { paused: true };
   const common = { id: object.id, name: object.name, columns: object.columns, plan, ...paused };
   if (object.kind === 'view') return { kind: 'view', ...common, key: object.key, ephemeral: false };
@@ -296,6 +295,15 @@ export function engineObject(
     options: object.options,
     ...(object.firstName === undefined ? {} : { firstName: object.firstName }),
   };
+}
+
+/** The plan that a view or sink runs. */
+export function storedPlan(
+  { catalog }: { readonly catalog: StoredRelations },
+  { names, query }: CatalogObject,
+  parseQuery: (text: string) => Query = parseStoredQuery,
+): Plan {
+  return bindStored(names === undefined ? catalog : namedRelations(catalog, names), parseQuery(query as string)).plan;
 }
 
 /** The catalogue, or what it is about to be. */

@@ -16,6 +16,7 @@ import { replaceView } from './replace.ts';
 import { replay } from './replay.ts';
 import { describe, show } from './show.ts';
 import { topicRelation, usersTopics } from './topic-relation.ts';
+import { verifyView } from './verify.ts';
 
 /**
  * Runs statements: the one way in for HTTP, GraphQL, the Postgres wire and the CLI. DDL runs one at a time, in the order of the
@@ -143,6 +144,8 @@ export class SqlExecutor {
         return ok('FLUSH');
       case 'replay':
         return this.#serial(() => replay(context, statement));
+      case 'verify':
+        return verifyView(context, statement, options);
       case 'insert':
         return insert(context, statement, options);
       case 'update':

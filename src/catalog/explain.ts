@@ -8,7 +8,7 @@ import type { ObjectStats, OperatorStats } from '../ports/engine.ts';
 import type { RelationCatalog } from '../ports/relations.ts';
 import { BIGINT, type Datum, DOUBLE, type SqlType, VARCHAR } from '../values/types.ts';
 import { pullBinding, type SqlContext, type SqlResult, type StatementOptions } from './context.ts';
-import { parseStoredQuery } from './ddl.ts';
+import { storedPlan } from './ddl.ts';
 import { runPull, scansOf } from './pull.ts';
 import { table } from './show.ts';
 import { TOPIC_RELATION_PREFIX } from './topic-relation.ts';
@@ -25,7 +25,7 @@ export async function explain(
 ): Promise<SqlResult> {
   const { what, target } = statement;
   if (target.kind === 'name') {
-    if (what === 'plan') return planTable(storedPlan(context, target.name));
+    if (what === 'plan') return planTable(planOf(context, target.name));
     return what === 'analyze'
       ? analyzed(await running(context, target.name))
       : stateOf(await running(context, target.name), 'running');
@@ -67,7 +67,7 @@ export async function explain(
   return what === 'analyze' ? analyzed(stats) : stateOf(stats, 'once');
 }
 
-function storedPlan(context: SqlContext, name: Name): Plan {
+function planOf(context: SqlContext, name: Name): Plan {
   const object = context.catalog.get(name.text);
   if (object === undefined) throw unknown(name);
   if (object.query === null) {
@@ -76,7 +76,7 @@ function storedPlan(context: SqlContext, name: Name): Plan {
       hint: 'EXPLAIN ANALYZE shows what it has read',
     });
   }
-  return optimize(bindQuery(parseStoredQuery(object.query), context.catalog, { mode: 'view' }).plan);
+  return storedPlan(context, object);
 }
 
 async function running(context: SqlContext, name: Name): Promise<ObjectStats> {

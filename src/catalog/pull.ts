@@ -146,7 +146,8 @@ function keyWanted(plan: Plan, scan: Scan): string | undefined {
   return undefined;
 }
 
-function isFromLog(context: SqlContext, scan: Scan): boolean {
+/** Whether its rows are read from the log rather than held by the engine. */
+export function isFromLog(context: SqlContext, scan: Scan): boolean {
   if (scan.relation.startsWith(TOPIC_RELATION_PREFIX) || scan.relation.endsWith('$history')) return true;
   const object = context.catalog.byId(scan.relation);
   return object?.kind === 'source' && object.key === null;

@@ -31,9 +31,15 @@ export interface StreamEngine {
   /** A consistent copy of some columns of some views or tables, all at one epoch; with `limit`, of that many rows. Weights are expanded: none. */
   snapshot(
     wants: readonly { id: string; columns: readonly number[]; limit?: number }[],
-  ): Promise<{ epoch: number; batches: Batch[] }>;
-  /** Decoded rows of a source between two offsets per partition; what does not decode is left out. Chunks by backpressure. */
-  readSource(id: string, columns: readonly number[], onBatch: (batch: Batch) => Promise<boolean>): Promise<void>;
+    sources?: readonly string[],
+  ): Promise<Snapshot>;
+  /** Decoded rows of a source: those readable now, or before `upTo` by partition; what does not decode is left out. Chunks by backpressure. */
+  readSource(
+    id: string,
+    columns: readonly number[],
+    onBatch: (batch: Batch) => Promise<boolean>,
+    upTo?: readonly number[],
+  ): Promise<void>;
   /**
    * Changes of a view, consolidated, one call per epoch that has some, and first, unless told not to, the whole view as
    * of `epoch` with `snapshot: true`. A slow consumer is disconnected with OVERLOADED rather than buffered without bound.
@@ -47,6 +53,13 @@ export interface StreamEngine {
   /** Makes the present epoch durable now. */
   checkpoint(): Promise<number>;
   close(): Promise<void>;
+}
+
+export interface Snapshot {
+  readonly epoch: number;
+  readonly batches: Batch[];
+  /** Of each source asked for, the offset before which everything has been taken in by that epoch, by partition. */
+  readonly offsets: readonly (readonly number[])[];
 }
 
 export interface ViewChange {

@@ -8,6 +8,7 @@ import type {
   EngineStats,
   ObjectStats,
   ReplayCounts,
+  Snapshot,
   StreamEngine,
   Subscription,
   ViewChange,
@@ -22,10 +23,11 @@ import { Checkpointer, type Drafts } from './runtime/checkpointer.ts';
 import { EpochLoop } from './runtime/epoch-loop.ts';
 import type { Graph, GraphNode } from './runtime/graph.ts';
 import type { LogReader } from './runtime/log-reader.ts';
+import type { QueryNode } from './runtime/query-node.ts';
 import { RateSamples } from './runtime/rates.ts';
 import { readSource } from './runtime/read-source.ts';
 import type { Relation, RelationRows, Subscriber } from './runtime/relation.ts';
-import { isCatchingUp, replay } from './runtime/replay.ts';
+import { isCatchingUp } from './runtime/replay.ts';
 import { DEFAULT_ENGINE_SETTINGS, type EngineSettings } from './runtime/settings.ts';
 import type { SourceNode } from './runtime/source-node.ts';
 import { Waiters } from './runtime/waiters.ts';
@@ -55,6 +57,8 @@ export interface EngineOptions {
   readonly crew?: Crew;
 }
 
+/** Ends the relation of a table's versions. */
+const HISTORY = '$history';
 const CHECKPOINT_DIRECTORY = 'engine';
 /** How often FLUSH asks sinks that cannot be reached again. */
 const RETRY_MS = 250;
@@ -284,32 +288,38 @@ class LocalEngine implements StreamEngine {
 
   async snapshot(
     wants: readonly { id: string; columns: readonly number[]; limit?: number }[],
-  ): Promise<{ epoch: number; batches: Batch[] }> {
+    sources: readonly string[] = [],
+  ): Promise<Snapshot> {
     for (const { id } of wants) await this.#readable(id);
     // From here on without waiting, so all are of one epoch.
     for (const { id } of wants) this.#relationRows(id);
     const { epoch } = this.#graph;
+    const offsets = sources.map((id) => this.#offsets(this.#source(id)));
     const columnsOf = wants.map(({ id }) => this.#graph.relation(id).columns);
     const [mine, ...theirs] = await Promise.all([this.#shard, ...this.#others].map((shard) => shard.scan(wants)));
-    if (theirs.length === 0) return { epoch, batches: mine };
+    if (theirs.length === 0) return { epoch, batches: mine, offsets };
     const batches = wants.map(({ columns, limit }, i) => {
       const types = columns.map((column) => columnsOf[i][column].type);
       const all = concatBatches(types, [mine[i], ...theirs.map((scans) => scans[i])]);
       return firstRows(all, limit ?? Number.POSITIVE_INFINITY);
     });
-    return { epoch, batches };
+    return { epoch, batches, offsets };
   }
 
-  async readSource(id: string, columns: readonly number[], onBatch: (batch: Batch) => Promise<boolean>): Promise<void> {
-    const isHistory = id.endsWith('$history');
-    const node = this.#graph.node(isHistory ? id.slice(0, -'$history'.length) : id);
-    if (node?.kind !== 'source') throw new StreamError('NOT_FOUND', `the engine has no source ${id}`);
+  async readSource(
+    id: string,
+    columns: readonly number[],
+    onBatch: (batch: Batch) => Promise<boolean>,
+    upTo?: readonly number[],
+  ): Promise<void> {
+    const isHistory = id.endsWith(HISTORY);
+    const node = this.#source(id);
     if (node.store !== null && !isHistory) {
       const rows = node.store.scan(columns);
       if (rows.length > 0) await onBatch(rows);
     } else {
       const parts = { ...this.#shard.objects.cursorParts(node.spec), owns: () => true };
-      await readSource(node.spec, columns, parts, onBatch);
+      await readSource(node.spec, columns, parts, onBatch, upTo);
     }
   }
 
@@ -338,22 +348,16 @@ class LocalEngine implements StreamEngine {
     if (node === undefined) throw new StreamError('NOT_FOUND', `the engine has no object ${id}`);
     if (node.error !== null)
       throw new StreamError('PIPELINE_FAILED', `${node.spec.name} failed: ${node.error.message}`);
-    const counts = await replay(node, {
-      graph: this.#graph,
-      log: this.#log,
-      batchRecords: this.#settings.batchRecords,
-      inEpoch: (run) => {
-        const done = this.#shard.epoch.inEpoch(run);
-        this.#loop.wake();
-        return done;
-      },
-      level: (source) =>
-        this.#waiters.until(
-          () => !isCatchingUp(this.#graph, source),
-          `a query over ${source.spec.name} is catching up, which`,
-          this.#settings.readWaitMs,
-        ),
-    });
+    // A query on its way through the log meets some of these records itself; only when none is, all are alike.
+    const sources = node.kind === 'source' ? [node] : this.#graph.sources.filter((source) => reads(node, source));
+    await this.#waiters.until(
+      () => sources.every((source) => !isCatchingUp(this.#graph, source)),
+      `a query over ${sources.map(({ spec }) => spec.name).join(', ')} catches up, which`,
+      this.#settings.readWaitMs,
+    );
+    const parts = await Promise.all([this.#shard, ...this.#others].map((shard) => shard.replay(id)));
+    const sum = (what: keyof ReplayCounts): number => parts.reduce((n, part) => n + part[what], 0);
+    const counts = { replayed: sum('replayed'), failed: sum('failed'), late: sum('late'), left: sum('left') };
     await this.#checkpointer.now();
     return counts;
   }
@@ -442,6 +446,19 @@ class LocalEngine implements StreamEngine {
     );
   }
 
+  /** Of all shards. */
+  #offsets(source: SourceNode): number[] {
+    const { cursor } = source;
+    return Array.from({ length: cursor.partitions }, (_, partition) => this.#shard.epoch.position(source, partition));
+  }
+
+  #source(relation: string): SourceNode {
+    const id = relation.endsWith(HISTORY) ? relation.slice(0, -HISTORY.length) : relation;
+    const node = this.#graph.node(id);
+    if (node?.kind !== 'source') throw new StreamError('NOT_FOUND', `the engine has no source ${id}`);
+    return node;
+  }
+
   #relationRows(id: string): { relation: Relation; rows: RelationRows } {
     const relation = this.#graph.relation(id);
     const node = this.#graph.ownerOf(relation);
@@ -513,3 +530,6 @@ function draftsOf(shards: readonly OtherShard[]): Drafts {
     },
   };
 }
+
+const reads = (query: QueryNode, source: SourceNode): boolean =>
+  query.inputs.some(({ relation }) => relation.owner === source.spec.id);

@@ -25,6 +25,7 @@ export type Statement =
   | Explain
   | Flush
   | Replay
+  | VerifyView
   | QueryStatement
   | Subscribe
   | Insert
@@ -153,6 +154,14 @@ export interface Flush extends Located {
 export interface Replay extends Located {
   readonly kind: 'replay';
   readonly from: Name;
+}
+
+/** VERIFY VIEW v [LIMIT n]. */
+export interface VerifyView extends Located {
+  readonly kind: 'verify';
+  readonly name: Name;
+  /** Differing rows to show. */
+  readonly limit: number | null;
 }
 
 export interface QueryStatement extends Located {

@@ -62,6 +62,7 @@ export const STATEMENT_WORDS: readonly string[] = [
   'explain',
   'flush',
   'replay',
+  'verify',
   'subscribe',
   'with',
   'values',

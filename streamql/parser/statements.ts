@@ -29,6 +29,7 @@ const HEADS: Readonly<Record<string, Head>> = {
   },
   subscribe: parseSubscribe,
   replay: parseReplay,
+  verify: parseVerify,
   insert: parseInsert,
   update: parseUpdate,
   delete: parseDelete,
@@ -36,7 +37,6 @@ const HEADS: Readonly<Record<string, Head>> = {
 
 /** Statements that users of other databases will try. */
 const UNSUPPORTED: Readonly<Record<string, string>> = {
-  verify: 'compare the view with its SELECT',
   set: 'give settings to the command or the request',
   begin: 'each statement is a transaction of its own',
   start: 'each statement is a transaction of its own',
@@ -220,6 +220,23 @@ function parseExplain(cursor: Cursor, at: Position): Statement {
   if (!named) return { kind: 'explain', what, target: cursor.nested(() => parseStatement(cursor)), at };
   const name = cursor.name('a statement, or the name of a view, table, source or sink');
   return { kind: 'explain', what, target: { kind: 'name', name, at: name.at }, at };
+}
+
+/** VERIFY [MATERIALIZED] VIEW name [LIMIT n]. */
+function parseVerify(cursor: Cursor, at: Position): Statement {
+  cursor.next();
+  cursor.takeWord('materialized');
+  cursor.expectWord('view');
+  const name = cursor.name('the name of a view');
+  let limit: number | null = null;
+  if (cursor.takeWord('limit')) {
+    const { token } = cursor;
+    if (token.kind !== 'number' || !/^\d{1,9}$/.test(token.text))
+      throw cursor.expected('how many differing rows to show');
+    cursor.next();
+    limit = Number(token.text);
+  }
+  return { kind: 'verify', name, limit, at };
 }
 
 function parseReplay(cursor: Cursor, at: Position): Statement {

@@ -1,30 +1,17 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { DuckDbAnalytics } from '../../src/analytics/analytics.ts';
-import type { SqlResult } from '../../src/catalog/context.ts';
-import { openTestDatabase, type TestDatabase } from '../../src/cli/sql-test/test-database.ts';
 import { pipelineJson } from '../../src/server/routes/pipelines.ts';
-import { rowAt } from '../../src/values/batch.ts';
-import type { Datum } from '../../src/values/types.ts';
+import { SqlRig } from './sql-rig.ts';
 
 const analytics = new DuckDbAnalytics({ memoryLimitBytes: 256 << 20 });
-let db: TestDatabase;
-
-const run = async (sql: string): Promise<SqlResult> => {
-  const results = await db.executor.execute(sql, { params: [], timeoutMs: 10_000, maxRows: 1000 });
-  return results[results.length - 1];
-};
-const rows = async (sql: string): Promise<Record<string, Datum>[]> => {
-  const result = await run(sql);
-  if (result.kind !== 'rows') throw new Error(result.tag);
-  return result.batches.flatMap((batch) =>
-    Array.from({ length: batch.length }, (_, i) =>
-      Object.fromEntries(rowAt(batch, i).map((value, c) => [result.columns[c].name, value])),
-    ),
-  );
-};
+let db: SqlRig['db'];
+let rig: SqlRig;
+const run = (sql: string) => rig.run(sql);
+const rows = (sql: string) => rig.rows(sql);
 
 beforeAll(async () => {
-  db = await openTestDatabase(Date.UTC(2026, 0, 1, 0, 1), analytics);
+  rig = await SqlRig.open(analytics, Date.UTC(2026, 0, 1, 0, 1));
+  db = rig.db;
   await run(`
     CREATE SOURCE bid (auction BIGINT, price BIGINT, at TIMESTAMP, WATERMARK FOR at AS at - INTERVAL '5 seconds');
     CREATE SOURCE auction (id BIGINT, seller BIGINT);

@@ -285,7 +285,7 @@ export class PgConnection {
       const params = portal?.params ?? Array.from({ length: prepared.parameters }, () => null);
       return this.#services.executor.describeQuery(statement.query, params);
     }
-    if (statement.kind !== 'show' && statement.kind !== 'describe' && statement.kind !== 'explain') return undefined;
+    if (!['show', 'describe', 'explain', 'verify'].includes(statement.kind)) return undefined;
     const [result] = await this.#execute(prepared.sql, portal?.params ?? []);
     return result.kind === 'rows' ? result.columns : undefined;
   }

@@ -6,6 +6,7 @@ import { logDecoder } from './source-node.ts';
 
 /**
  * The source's rows, or of a table the versions of its rows, that are in the log now, decoded, in chunks: the next comes when the last was taken, and none after an answer of false.
+ * With `upTo` those before these offsets, by partition.
  * Late rows are left out as the source's policy says, so this is what a view over the source would see.
  */
 export async function readSource(
@@ -13,6 +14,7 @@ export async function readSource(
   columns: readonly number[],
   parts: CursorParts,
   onBatch: (batch: Batch) => Promise<boolean>,
+  upTo?: readonly number[],
 ): Promise<void> {
   const state = await parts.log.describe(spec.topic);
   if (state === undefined) return;
@@ -42,7 +44,8 @@ export async function readSource(
   );
   try {
     cursor.update(state);
-    const limit = (partition: number): number => state.partitions[partition].highWatermark;
+    const limit = (partition: number): number =>
+      upTo === undefined ? state.partitions[partition].highWatermark : (upTo[partition] ?? 0);
     const unread = (): boolean =>
       state.partitions.some((_, partition) => (cursor.position(partition) ?? 0) < limit(partition));
     for (;;) {

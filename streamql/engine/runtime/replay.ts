@@ -37,8 +37,6 @@ export interface ReplayParts {
   readonly batchRecords: number;
   /** Runs at the beginning of the next epoch, as part of it; rejects with what it throws. */
   readonly inEpoch: (run: () => void) => Promise<void>;
-  /** Resolves once no query that reads the source is catching up with it. */
-  readonly level: (source: SourceNode) => Promise<void>;
 }
 
 /**
@@ -61,15 +59,11 @@ export async function replay(node: SourceNode | QueryNode, parts: ReplayParts): 
     for (let from = 0; from < places.length; ) {
       const part = await fetch(places, from, target.source, parts.log);
       from = part.next;
-      // A query on its way through the log meets some of these records itself; only when none is, all others are alike.
-      for (let done = false; !done; ) {
-        await parts.level(target.source);
-        await parts.inEpoch(() => {
-          if (isCatchingUp(parts.graph, target.source)) return;
-          feed(part.fetched, target, parts.batchRecords, counts);
-          done = true;
-        });
-      }
+      await parts.inEpoch(() => {
+        if (isCatchingUp(parts.graph, target.source))
+          throw new StreamError('OVERLOADED', `a query over ${target.source.spec.name} has just begun to catch up`);
+        feed(part.fetched, target, parts.batchRecords, counts);
+      });
     }
   }
   counts.left = node.errors.rows - counts.failed;

@@ -2,7 +2,7 @@ import { assert } from '../../../src/lib/assert.ts';
 import type { Clock } from '../../../src/lib/clock.ts';
 import { StreamError } from '../../../src/lib/errors.ts';
 import type { Log } from '../../../src/lib/log.ts';
-import type { EngineObject, ObjectStats } from '../../../src/ports/engine.ts';
+import type { EngineObject, ObjectStats, ReplayCounts } from '../../../src/ports/engine.ts';
 import type { SinkKind } from '../../../src/ports/sink.ts';
 import type { SinkLog } from '../../../src/ports/sink-log.ts';
 import type { Batch } from '../../../src/values/batch.ts';
@@ -13,6 +13,7 @@ import { Epoch, type EpochReport } from '../runtime/epoch.ts';
 import { Graph } from '../runtime/graph.ts';
 import type { LogReader } from '../runtime/log-reader.ts';
 import { Objects, type Prepared } from '../runtime/objects.ts';
+import { replay } from '../runtime/replay.ts';
 import { fingerprintOf } from '../runtime/restore.ts';
 import type { EngineSettings } from '../runtime/settings.ts';
 import { StateDrafts } from '../runtime/state-drafts.ts';
@@ -58,6 +59,8 @@ export interface OtherShard {
   /** The last draft is durable, or lost. */
   drafted(manifest: Manifest | null, crowded: ReadonlySet<string>): void;
   stats(): Promise<ObjectStats[]>;
+  /** As StreamEngine.replay, of the letters that this shard has; not durable yet. */
+  replay(id: string): Promise<ReplayCounts>;
   close(): void;
 }
 
@@ -87,12 +90,14 @@ export class Shard implements OtherShard {
   readonly objects: Objects;
   readonly drafts: StateDrafts;
   readonly #index: number;
+  readonly #parts: ShardParts;
   readonly #fingerprints = new Map<string, string>();
   readonly #prepared = new Map<string, Prepared>();
 
   constructor(parts: ShardParts, loaded: LoadedCheckpoint | null) {
     const { peers, clock, settings, logger } = parts;
     this.#index = peers?.index ?? 0;
+    this.#parts = parts;
     this.graph = new Graph(logger);
     this.graph.epoch = loaded?.manifest.epoch ?? 0;
     this.epoch = new Epoch(this.graph, clock, settings, peers);
@@ -178,6 +183,18 @@ export class Shard implements OtherShard {
 
   async stats(): Promise<ObjectStats[]> {
     return objectStats(this.graph);
+  }
+
+  replay(id: string): Promise<ReplayCounts> {
+    const node = this.graph.node(id);
+    assert(node !== undefined, `object ${id} is there`);
+    const { log, settings, wake } = this.#parts;
+    const inEpoch = (run: () => void): Promise<void> => {
+      const done = this.epoch.inEpoch(run);
+      wake();
+      return done;
+    };
+    return replay(node, { graph: this.graph, log, batchRecords: settings.batchRecords, inEpoch });
   }
 
   close(): void {

@@ -60,16 +60,18 @@ export function serveEngine(engine: StreamEngine, rpc: Rpc): RpcHandlers {
       const { plain, buffers } = packed([batch]);
       return new Transferred({ epoch, batch: plain[0] }, buffers);
     },
-    snapshot: async (wants: Parameters<StreamEngine['snapshot']>[0]) => {
-      const { epoch, batches } = await engine.snapshot(wants);
+    snapshot: async (...args: Parameters<StreamEngine['snapshot']>) => {
+      const { batches, ...rest } = await engine.snapshot(...args);
       const { plain, buffers } = packed(batches);
-      return new Transferred({ epoch, batches: plain }, buffers);
+      return new Transferred({ ...rest, batches: plain }, buffers);
     },
-    readSource: (read: number, id: string, columns: readonly number[]) =>
-      engine.readSource(id, columns, (batch) => {
+    readSource: (read: number, id: string, columns: readonly number[], upTo?: readonly number[]) => {
+      const onBatch = (batch: Batch): Promise<boolean> => {
         const { plain, buffers } = packed([batch]);
         return rpc.call<boolean>('rows', [read, plain[0]], buffers);
-      }),
+      };
+      return engine.readSource(id, columns, onBatch, upTo);
+    },
     subscribe: async (feedId: number, id: string, options: { snapshot: boolean }) => {
       const feed: Feed = { subscription: null, changes: 0, rows: 0 };
       feeds.set(feedId, feed);

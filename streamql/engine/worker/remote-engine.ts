@@ -3,6 +3,7 @@ import type {
   EngineObject,
   EngineStats,
   ReplayCounts,
+  Snapshot,
   StreamEngine,
   Subscription,
   ViewChange,
@@ -75,16 +76,24 @@ export class RemoteEngine implements StreamEngine {
     return { epoch, batch: unpacked(batch) };
   }
 
-  async snapshot(wants: Parameters<StreamEngine['snapshot']>[0]): Promise<{ epoch: number; batches: Batch[] }> {
-    const { epoch, batches } = await this.#rpc.call<{ epoch: number; batches: unknown[] }>('snapshot', [wants]);
-    return { epoch, batches: batches.map(unpacked) };
+  async snapshot(...args: Parameters<StreamEngine['snapshot']>): Promise<Snapshot> {
+    const { batches, ...rest } = await this.#rpc.call<Omit<Snapshot, 'batches'> & { batches: unknown[] }>(
+      'snapshot',
+      args,
+    );
+    return { ...rest, batches: batches.map(unpacked) };
   }
 
-  async readSource(id: string, columns: readonly number[], onBatch: (batch: Batch) => Promise<boolean>): Promise<void> {
+  async readSource(
+    id: string,
+    columns: readonly number[],
+    onBatch: (batch: Batch) => Promise<boolean>,
+    upTo?: readonly number[],
+  ): Promise<void> {
     const read = this.#next++;
     this.#reads.set(read, onBatch);
     try {
-      await this.#rpc.call('readSource', [read, id, columns]);
+      await this.#rpc.call('readSource', [read, id, columns, upTo]);
     } finally {
       this.#reads.delete(read);
     }
