@@ -16,6 +16,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   produce: () => import('./produce.ts'),
   fetch: () => import('./fetch.ts'),
   nexmark: () => import('./nexmark.ts'),
+  'nexmark-beside-flink': async () => ({ bench: (await import('./nexmark.ts')).besideFlink }),
   freshness: () => import('./freshness.ts'),
   'point-read': () => import('./point-read.ts'),
   start: () => import('./start.ts'),

@@ -3,6 +3,7 @@ import { WireProducer } from '../../src/playground/wire-producer.ts';
 import { QUERIES, queryText, SOURCES } from '../support/nexmark.ts';
 import { ServerProcess, temporaryDirectory } from '../support/process.ts';
 import type { Bench } from './bench.ts';
+import { FLINK_QUERIES, prepareFlink, runFlink } from './flink/flink.ts';
 import { median, usageOf } from './measure.ts';
 import { PEERS, peerTable } from './nexmark-peers.ts';
 
@@ -10,7 +11,7 @@ const EVENTS = Number(process.env['STREAMLINE_BENCH_EVENTS'] ?? 500_000);
 const RUNS = Number(process.env['STREAMLINE_BENCH_RUNS'] ?? 1);
 /** `view`: rows are kept and readable; `blackhole`: they are thrown away, as the published figures do. */
 const INTO = process.env['STREAMLINE_BENCH_INTO'] ?? 'view';
-const CHOSEN = process.env['STREAMLINE_BENCH_QUERIES']?.split(',') ?? QUERIES;
+const CHOSEN: readonly string[] = process.env['STREAMLINE_BENCH_QUERIES']?.split(',') ?? QUERIES;
 const PER_BATCH = 2000;
 
 /**
@@ -30,7 +31,7 @@ export const bench: Bench = async (report) => {
       // A fresh process for each, so that memory and CPU are this query's.
       await server.stop();
       server = await ServerProcess.start(directory.path);
-      results.push(await measure(server, query));
+      results.push(await measure(server, query, INTO));
     }
     const middle = (figure: (one: (typeof results)[number]) => number): number => median(results.map(figure));
     const eventsPerSecond = Math.round(middle((one) => EVENTS / one.seconds));
@@ -54,12 +55,50 @@ export const bench: Bench = async (report) => {
   process.stderr.write(peerTable(rates, PEERS));
 };
 
-async function measure(server: ServerProcess, query: string) {
+/**
+ * Each query on Streamline and then on Apache Flink over the same topics of the same broker, on the same machine; both throw their
+ * rows away. Flink's JVM runs its first query once more before, so that its planner is loaded and its code is warm.
+ */
+export const besideFlink: Bench = async (report) => {
+  const reason = prepareFlink();
+  if (reason !== undefined) throw new Error(reason);
+  const directory = temporaryDirectory();
+  const flinkDirectory = temporaryDirectory();
+  const queries = FLINK_QUERIES.filter((query) => CHOSEN.includes(query));
+  let server = await ServerProcess.start(directory.path);
+  await server.sql(SOURCES);
+  await load(server);
+  const ours = new Map<string, number>();
+  for (const query of queries) {
+    await server.stop();
+    server = await ServerProcess.start(directory.path);
+    const runs: number[] = [];
+    for (let run = 0; run < RUNS; run++) runs.push((await measure(server, query, 'blackhole')).seconds);
+    ours.set(query, median(runs));
+  }
+  const theirs = await runFlink(server.kafka, flinkDirectory.path, [queries[0], ...queries]);
+  for (const query of queries) {
+    const [our, their] = [ours.get(query) as number, theirs.get(query) as number];
+    report({
+      bench: 'nexmark-beside-flink',
+      query,
+      events: EVENTS,
+      streamline: Math.round(EVENTS / our),
+      flink: Math.round(EVENTS / their),
+      ratio: Number((their / our).toFixed(2)),
+    });
+  }
+  await server.stop();
+  directory.remove();
+  flinkDirectory.remove();
+};
+
+async function measure(server: ServerProcess, query: string, into: string) {
   const before = usageOf(server.pid).cpuSeconds;
   const started = performance.now();
   const text = queryText(query);
   await server.sql(
-    INTO === 'blackhole'
+    into === 'blackhole'
       ? `CREATE SINK ${query} AS ${text} INTO BLACKHOLE`
       : `CREATE MATERIALIZED VIEW ${query} AS ${text}`,
   );
@@ -69,7 +108,7 @@ async function measure(server: ServerProcess, query: string) {
   const usage = usageOf(server.pid);
   const { json: pipeline } = await server.request('GET', `/api/v1/pipelines/${query}`);
   const { json: all } = await server.request('GET', '/api/v1/pipelines');
-  await server.sql(INTO === 'blackhole' ? `DROP SINK ${query}` : `DROP MATERIALIZED VIEW ${query}`);
+  await server.sql(into === 'blackhole' ? `DROP SINK ${query}` : `DROP MATERIALIZED VIEW ${query}`);
   return {
     seconds,
     cpuSeconds: usage.cpuSeconds - before,
