@@ -26,7 +26,7 @@ import { HIDDEN_COLUMNS } from '../values/hidden-columns.ts';
 import { ok, type SqlContext, type SqlResult, type Warning } from './context.ts';
 import { objectNamed } from './object-named.ts';
 import type { CatalogObject } from './objects.ts';
-import { checkOptions, parseCount, parseDurationMs, SOURCE_OPTIONS } from './options.ts';
+import { checkOptions, parseCount, parseDurationMs, SOURCE_OPTIONS, VIEW_OPTIONS } from './options.ts';
 import { scansOf } from './pull.ts';
 import { refuseLoop, sinkTarget } from './sink-target.ts';
 import { refuseInternal } from './topic-relation.ts';
@@ -175,7 +175,8 @@ export function viewObject(
   statement: CreateView,
   sql: string,
 ): { object: CatalogObject; plan: Plan } {
-  checkOptions(statement.options, []);
+  const options = checkOptions(statement.options, VIEW_OPTIONS);
+  if (options['backfill_rate'] !== undefined) parseCount(options['backfill_rate'], 'backfill_rate', 1_000_000_000);
   const bound = bindStored(context.catalog, statement.query);
   let columns = bound.columns;
   if (statement.columnNames.length > 0) {
@@ -192,6 +193,7 @@ export function viewObject(
     ...queryObject(context, statement.name.text, sql, statement.queryText, bound),
     kind: 'view',
     columns,
+    options,
     key: bound.key,
     changelog: bound.changelog,
     ...(time === undefined ? {} : { time }),
@@ -286,7 +288,11 @@ export function engineObject(
   const plan = storedPlan(context, object, parseQuery);
   const paused = object.paused && { paused: true };
   const common = { id: object.id, name: object.name, columns: object.columns, plan, ...paused };
-  if (object.kind === 'view') return { kind: 'view', ...common, key: object.key, ephemeral: false };
+  if (object.kind === 'view') {
+    const rate = object.options['backfill_rate'];
+    const limit = rate === undefined ? {} : { backfillRate: Number(rate) };
+    return { kind: 'view', ...common, key: object.key, ephemeral: false, ...limit };
+  }
   return {
     kind: 'sink',
     ...common,

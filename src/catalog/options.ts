@@ -28,6 +28,14 @@ export const SOURCE_OPTIONS: readonly OptionSpec[] = [
   ...FORMAT_OPTIONS.map((spec) => ({ ...spec, name: `key_${spec.name}`, doc: `Of key_format. ${spec.doc}` })),
 ];
 
+/** `WITH (…)` of CREATE MATERIALIZED VIEW. */
+export const VIEW_OPTIONS: readonly OptionSpec[] = [
+  {
+    name: 'backfill_rate',
+    doc: 'Records per second that the view may read of the log to catch up; default: as many as it can.',
+  },
+];
+
 /** Checks names and choices, fills in defaults. OPTION_INVALID with the position of the culprit. */
 export function checkOptions(given: readonly Option[], specs: readonly OptionSpec[]): Record<string, string> {
   const values: Record<string, string> = {};

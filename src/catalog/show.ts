@@ -5,6 +5,7 @@ import { TABLE_FUNCTIONS } from '../../streamql/functions/table-functions.ts';
 import { WINDOW_FUNCTIONS } from '../../streamql/functions/window-functions.ts';
 import type { Describe, Show } from '../../streamql/parser/ast.ts';
 import { StreamError } from '../lib/errors.ts';
+import type { ObjectStats } from '../ports/engine.ts';
 import { batchOfRows, type ColumnSchema } from '../values/batch.ts';
 import { BIGINT, BOOLEAN, type Datum, type SqlType, TIMESTAMP, typeName, VARCHAR } from '../values/types.ts';
 import type { SqlContext, SqlResult } from './context.ts';
@@ -130,6 +131,7 @@ const LISTINGS: Readonly<Record<string, Listing>> = {
       ['state_bytes', BIGINT],
       ['errors', BIGINT],
       ['cause', VARCHAR],
+      ['progress', VARCHAR],
     ],
     rows: async ({ engine }) =>
       (await engine.stats()).objects.flatMap((object) =>
@@ -144,6 +146,7 @@ const LISTINGS: Readonly<Record<string, Listing>> = {
           operator.stateBytes,
           object.errors,
           object.error === undefined ? null : `${object.error.code}: ${object.error.detail}`,
+          progressText(object.backfill),
         ]),
       ),
   },
@@ -167,6 +170,13 @@ const LISTINGS: Readonly<Record<string, Listing>> = {
     ],
   },
 };
+
+/** Null when it has caught up. */
+function progressText(backfill: ObjectStats['backfill']): string | null {
+  if (backfill === undefined) return null;
+  const { done, total, secondsLeft } = backfill;
+  return `${done} of ${total} records${secondsLeft === null ? '' : `, ${Math.ceil(secondsLeft)} s left`}`;
+}
 
 async function statsById(context: SqlContext) {
   return new Map((await context.engine.stats()).objects.map((object) => [object.id, object]));

@@ -111,6 +111,8 @@ export interface ViewSpec {
   /** Not in checkpoints and gone at restart. */
   readonly ephemeral: boolean;
   readonly paused?: boolean;
+  /** Records per second that it may read of the log to catch up; absent: as many as it can. */
+  readonly backfillRate?: number;
 }
 
 export interface SinkSpec {
@@ -163,6 +165,8 @@ export interface ObjectStats {
   readonly watermarkMicros?: number | null;
   /** Queries that have not caught up with their sources: records to go. */
   readonly recordsBehind?: number;
+  /** Of a query that catches up with its sources: records of the log. `secondsLeft` null: at this rate, or before there is a rate, not known. */
+  readonly backfill?: { readonly done: number; readonly total: number; readonly secondsLeft: number | null };
   /** Over the last seconds. */
   readonly rates: Rates;
   readonly operators: readonly OperatorStats[];

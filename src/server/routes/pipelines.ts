@@ -57,6 +57,7 @@ export function pipelineJson(context: SqlContext, stats: ObjectStats) {
     busyMs: Math.round(total(stats, 'busyMs')),
     rates: stats.rates,
     ...(stats.recordsBehind === undefined ? {} : { recordsBehind: stats.recordsBehind }),
+    ...(stats.backfill === undefined ? {} : { backfill: stats.backfill }),
     ...watermarkJson(context, stats.watermarkMicros),
     reads: reads.map((id) => context.catalog.byId(id)?.name ?? id),
     ...(stats.offsets === undefined

@@ -73,13 +73,18 @@ export function pauseQuery(graph: Graph, query: QueryNode): void {
   for (const source of sources) source.readersChanged();
 }
 
-/** Reads on up to where the shared reader is; false when there was nothing to be had. */
-export function stepCatchUp(graph: Graph, query: QueryNode, most: number): boolean {
+/** Reads on up to where the shared reader is, as fast as it may; false when there was nothing to be had. */
+export function stepCatchUp(graph: Graph, query: QueryNode, most: number, nowMs: number): boolean {
   if (query.paused) return false;
   if (query.catchingUp !== null && query.catchingUp.size > 0 && !followLookups(graph, query)) return false;
   let progress = false;
   for (const [source, cursor] of query.catchingUp ?? []) {
-    if (cursor.step(most, (partition) => source.cursor.position(partition) ?? 0)) progress = true;
+    const allowance = isLimited(query) ? query.allowance : null;
+    const records = Math.min(most, allowance?.left(nowMs) ?? most);
+    if (records < 1) continue;
+    const before = cursor.records;
+    if (cursor.step(records, (partition) => source.cursor.position(partition) ?? 0)) progress = true;
+    allowance?.use(cursor.records - before);
   }
   return progress;
 }
@@ -104,8 +109,17 @@ export function standingOf(graph: Graph, query: QueryNode): Standing {
   if (isLevel(graph, query)) return 'level';
   if (!inputsLive(graph, query)) return 'far';
   const behind = recordsBehind(query);
-  return behind > 0 && behind <= LAST_RECORDS ? 'near' : 'far';
+  return behind > 0 && behind <= nearOf(query) ? 'near' : 'far';
 }
+
+/** Sources wait for a query no longer than a second when it may not read as fast as it can; for that last stretch it may. */
+const nearOf = ({ allowance }: QueryNode): number => Math.min(LAST_RECORDS, allowance?.perSecond ?? LAST_RECORDS);
+
+const isLimited = (query: QueryNode): boolean => query.allowance !== null && recordsBehind(query) > nearOf(query);
+
+/** Whether it reads nothing until some time has passed. */
+export const mustWait = (query: QueryNode): boolean =>
+  query.catchingUp !== null && query.allowance !== null && query.allowance.isUsedUp && isLimited(query);
 
 /** At the beginning of an epoch, lets a query that is level follow along. False when it cannot yet, or fails at that. */
 export function follow(graph: Graph, query: QueryNode): boolean {
@@ -128,7 +142,7 @@ export function follow(graph: Graph, query: QueryNode): boolean {
 
 /** Whether the next epoch would bring the query further; if not, news of the log or of what it reads will. */
 export function canProceed(graph: Graph, query: QueryNode): boolean {
-  if (query.catchingUp === null || query.paused || !lookupsReady(graph, query)) return false;
+  if (query.catchingUp === null || query.paused || mustWait(query) || !lookupsReady(graph, query)) return false;
   for (const [source, cursor] of query.catchingUp) {
     if (cursor.readyBelow((partition) => source.cursor.position(partition) ?? 0)) return true;
   }

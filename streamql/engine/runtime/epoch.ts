@@ -6,6 +6,7 @@ import {
   follow,
   followLookups,
   lookupsReady,
+  mustWait,
   recordsBehind,
   type Standing,
   standingOf,
@@ -149,7 +150,9 @@ export class Epoch {
       if (source.isReading) waitMs = Math.min(waitMs, source.watermark.nextIdleMs - nowMs);
     }
     for (const query of queries) {
-      if (query.error !== null || query.catchingUp !== null) continue;
+      if (query.error !== null) continue;
+      if (!query.paused && mustWait(query)) waitMs = Math.min(waitMs, query.allowance!.fullInMs);
+      if (query.catchingUp !== null) continue;
       const at = query.pipeline.wakeAtMicros;
       if (at !== null) waitMs = Math.min(waitMs, Math.ceil(at / 1000) - clockMs);
     }
@@ -161,7 +164,7 @@ export class Epoch {
     const { sources, queries } = this.#graph;
     return (
       sources.some((source) => source.isReading && source.cursor.behind) ||
-      queries.some((query) => query.error === null && !query.paused && recordsBehind(query) > 0)
+      queries.some((query) => query.error === null && !query.paused && !mustWait(query) && recordsBehind(query) > 0)
     );
   }
 
@@ -245,7 +248,7 @@ export class Epoch {
       for (const query of catchingUp) {
         if (query.error !== null) continue;
         try {
-          if (stepCatchUp(graph, query, batchRecords)) progress = true;
+          if (stepCatchUp(graph, query, batchRecords, lastMs)) progress = true;
         } catch (thrown) {
           graph.fail(query, asStreamError(thrown));
         }

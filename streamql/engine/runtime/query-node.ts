@@ -6,6 +6,7 @@ import { buildPipeline } from '../build.ts';
 import type { Pipeline, PipelineError, StateTable } from '../operator.ts';
 import { ViewStore } from '../operators/view-store.ts';
 import type { Peers, Waiting } from '../shards/peers.ts';
+import { Allowance } from './allowance.ts';
 import type { ObjectEntry } from './checkpoint-store.ts';
 import { consolidate } from './consolidate.ts';
 import { DEAD_LETTER_VALUE_BYTES, DeadLetters, isPowerOfTwo } from './dead-letters.ts';
@@ -41,6 +42,8 @@ export class QueryNode {
   catchingUp: Map<SourceNode, SourceCursor> | null = new Map();
   /** Whether it has the rows that it looks others up in, and follows them: before it reads anything else. */
   followsLookups = false;
+  /** How fast it may catch up. */
+  readonly allowance: Allowance | null;
   /** Takes in nothing: its own readers stand where the shared ones were, changes of views and tables are held. */
   paused = false;
   /** Whether it has followed along before: then its rows are good, though old, while it catches up after a pause. */
@@ -79,6 +82,8 @@ export class QueryNode {
     this.writer = parts.writer;
     this.#nowMs = parts.nowMs;
     this.#onRowRefused = parts.onRowRefused;
+    const rate = spec.kind === 'view' ? spec.backfillRate : undefined;
+    this.allowance = rate === undefined ? null : new Allowance(rate / (parts.peers?.count ?? 1));
     const result = resultPartitioning(spec.plan, spec.kind, spec.kind === 'view' ? spec.key : null);
     this.#isAlone = parts.peers === null;
     this.#gathers = parts.peers !== null && spec.kind === 'sink' && !spec.appendOnly;

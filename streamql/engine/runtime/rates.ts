@@ -36,14 +36,20 @@ export class RateSamples {
 
   /** The objects with their rates up to now. */
   rated(nowMs: number, objects: readonly ObjectStats[]): ObjectStats[] {
-    return objects.map((object) => ({
+    return objects.map((object) => {
+      const rates = this.#rates(nowMs, object.id, totalOf(object.operators));
+      return { ...this.#object(nowMs, object), rates, ...timed(object, rates) };
+    });
+  }
+
+  #object(nowMs: number, object: ObjectStats): ObjectStats {
+    return {
       ...object,
-      rates: this.#rates(nowMs, object.id, totalOf(object.operators)),
       operators: object.operators.map((operator) => ({
         ...operator,
         rates: this.#rates(nowMs, `${object.id}/${operator.id}`, operator),
       })),
-    }));
+    };
   }
 
   /** Since the oldest sample that is of the last seconds, or the newest before them. What was built anew since counts from 0. */
@@ -62,6 +68,13 @@ export class RateSamples {
       stateBytesPerHour: ((now.stateBytes - before.stateBytes) / seconds) * 3600,
     };
   }
+}
+
+/** While a query catches up, what it takes in are the records that it reads. */
+function timed({ backfill }: ObjectStats, { rowsInPerSecond }: Rates): Pick<ObjectStats, 'backfill'> {
+  if (backfill === undefined) return {};
+  const left = backfill.total - backfill.done;
+  return { backfill: { ...backfill, secondsLeft: rowsInPerSecond > 0 ? left / rowsInPerSecond : null } };
 }
 
 const countersOf = ({ rowsIn, rowsOut, busyMs, stateBytes }: Counters): Counters => ({

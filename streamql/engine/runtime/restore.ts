@@ -5,8 +5,10 @@ import type { ObjectEntry } from './checkpoint-store.ts';
 
 /** Names a definition: state saved for another one is of no use. The object's name may change, and whether it is paused. */
 export function fingerprintOf(spec: EngineObject): string {
-  const text = JSON.stringify({ ...spec, name: '', paused: undefined, firstName: undefined }, (_, value) =>
-    typeof value === 'bigint' ? `${value}n` : value instanceof Uint8Array ? { bytes: [...value] } : value,
+  const text = JSON.stringify(
+    { ...spec, name: '', paused: undefined, firstName: undefined, backfillRate: undefined },
+    (_, value) =>
+      typeof value === 'bigint' ? `${value}n` : value instanceof Uint8Array ? { bytes: [...value] } : value,
   );
   return createHash('sha256').update(text).digest('hex').slice(0, 32);
 }

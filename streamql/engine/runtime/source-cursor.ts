@@ -24,6 +24,7 @@ const LEAST_CHUNK_BYTES = 64 << 10;
 const CHUNK_BYTES_OF_SOURCE = 8 << 20;
 
 interface Partition extends PartitionPosition {
+  logStart: number;
   highWatermark: number;
   feed: PartitionFeed;
   /** The chunk being decoded and the offset after it. */
@@ -91,6 +92,17 @@ export class SourceCursor {
     return this.#byNumber.get(partition)?.next ?? this.#restored.get(partition)?.next;
   }
 
+  /** Records of the log up to its end, and of them those that were not read. */
+  get extent(): { total: number; left: number } {
+    let total = 0;
+    let left = 0;
+    for (const { logStart, highWatermark, next } of this.#partitions) {
+      total += highWatermark - logStart;
+      left += Math.max(0, highWatermark - Math.max(next, logStart));
+    }
+    return { total, left };
+  }
+
   /** Whether records below the high watermark are still to be read from the log. */
   get behind(): boolean {
     return this.#partitions.some((partition) => partition.next < partition.highWatermark);
@@ -134,6 +146,7 @@ export class SourceCursor {
           partition,
           next,
           maxTime: from?.maxTime ?? Number.NEGATIVE_INFINITY,
+          logStart,
           highWatermark,
           feed: this.#feed(partition, next, state.partitions.length),
           records: null,
@@ -159,6 +172,7 @@ export class SourceCursor {
         at.records = null;
         at.feed = this.#feed(partition, to, state.partitions.length);
       }
+      at.logStart = logStart;
       at.highWatermark = highWatermark;
       at.feed.advance(highWatermark);
     });

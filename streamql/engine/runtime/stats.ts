@@ -91,9 +91,16 @@ function queryStats(graph: Graph, node: QueryNode): ObjectStats {
     ...(watermarks.length === 0
       ? {}
       : { watermarkMicros: watermarks.includes(null) ? null : Math.min(...(watermarks as number[])) }),
-    ...(node.catchingUp === null ? {} : { recordsBehind: recordsBehind(node) }),
+    ...(node.catchingUp === null ? {} : { recordsBehind: recordsBehind(node), ...backfill(node) }),
     operators: [...operators, end],
   };
+}
+
+function backfill({ catchingUp }: QueryNode): Pick<ObjectStats, 'backfill'> {
+  const extents = [...(catchingUp?.values() ?? [])].map((cursor) => cursor.extent);
+  const total = extents.reduce((sum, extent) => sum + extent.total, 0);
+  const left = extents.reduce((sum, extent) => sum + extent.left, 0);
+  return { backfill: { done: total - left, total, secondsLeft: null } };
 }
 
 /** Every source that the query reads, through other views too. */

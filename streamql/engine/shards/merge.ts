@@ -66,6 +66,15 @@ export function mergeStats(shards: readonly (readonly ObjectStats[])[]): ObjectS
       late: sum(({ late }) => late),
       ...(object.offsets === undefined ? {} : { offsets: offsets.sort((a, b) => a.partition - b.partition) }),
       ...(object.recordsBehind === undefined ? {} : { recordsBehind: sum((part) => part.recordsBehind ?? 0) }),
+      ...(object.backfill === undefined
+        ? {}
+        : {
+            backfill: {
+              done: sum((part) => part.backfill?.done ?? 0),
+              total: sum((part) => part.backfill?.total ?? 0),
+              secondsLeft: null,
+            },
+          }),
       operators: object.operators.map((operator, i) =>
         mergeOperators(
           operator,

@@ -1,4 +1,4 @@
-import { systemClock } from '../../../../src/lib/clock.ts';
+import { type Clock, systemClock } from '../../../../src/lib/clock.ts';
 import { StreamError } from '../../../../src/lib/errors.ts';
 import { type Log, silentLog } from '../../../../src/lib/log.ts';
 import type { Disk } from '../../../../src/ports/disk.ts';
@@ -177,12 +177,18 @@ export async function rowsIn(engine: StreamEngine, id: string, width: number): P
 
 export async function openEngine(
   log: TopicLog,
-  more: { disk?: Disk | null; sinks?: readonly SinkKind[]; settings?: Partial<EngineSettings>; logger?: Log } = {},
+  more: {
+    clock?: Clock;
+    disk?: Disk | null;
+    sinks?: readonly SinkKind[];
+    settings?: Partial<EngineSettings>;
+    logger?: Log;
+  } = {},
 ): Promise<StreamEngine> {
   return createEngine({
     log: localLogReader(log),
     disk: more.disk ?? null,
-    clock: systemClock,
+    clock: more.clock ?? systemClock,
     logger: more.logger ?? silentLog,
     sinks: more.sinks ?? [],
     dataDir: '/nowhere',
