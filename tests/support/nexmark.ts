@@ -18,6 +18,8 @@ export const QUERIES = [
   'q8',
   'q9',
   'q10',
+  'q11',
+  'q13',
   'q14',
   'q15',
   'q16',
@@ -31,6 +33,7 @@ export const QUERIES = [
 /** Those whose rows are known from elsewhere. */
 export const EXPECTED = ['q0', 'q1', 'q2', 'q3', 'q4', 'q5', 'q7', 'q8', 'q9', 'q17', 'q18'] as const;
 
+/** The streams, and the table that q13 looks up. */
 export const SOURCES = `
 CREATE SOURCE person (id BIGINT, name VARCHAR, email_address VARCHAR, credit_card VARCHAR, city VARCHAR, state VARCHAR,
   date_time TIMESTAMP, extra VARCHAR, WATERMARK FOR date_time AS date_time - INTERVAL '4 seconds') WITH (topic = 'person', format = 'json');
@@ -38,7 +41,9 @@ CREATE SOURCE auction (id BIGINT, item_name VARCHAR, description VARCHAR, initia
   expires TIMESTAMP, seller BIGINT, category BIGINT, extra VARCHAR,
   WATERMARK FOR date_time AS date_time - INTERVAL '4 seconds') WITH (topic = 'auction', format = 'json');
 CREATE SOURCE bid (auction BIGINT, bidder BIGINT, price BIGINT, channel VARCHAR, url VARCHAR, date_time TIMESTAMP, extra VARCHAR,
-  WATERMARK FOR date_time AS date_time - INTERVAL '4 seconds') WITH (topic = 'bid', format = 'json');`;
+  WATERMARK FOR date_time AS date_time - INTERVAL '4 seconds') WITH (topic = 'bid', format = 'json');
+CREATE TABLE side_input (key BIGINT PRIMARY KEY, value VARCHAR);
+INSERT INTO side_input SELECT k, 'value ' || k FROM generate_series(0, 9999) AS side(k);`;
 
 export const records = (topic: Topic): string[] =>
   readFileSync(join(folder, 'data', `${topic}.ndjson`), 'utf8')
