@@ -29,7 +29,7 @@ export const USAGE = `npm run bench -- broker [options]; defaults in brackets
   --codecs A,B          none is measured with all sizes, others with 1024 bytes and one partition [none,gzip,snappy,lz4,zstd]
   --rates A,B           records a second of the latency [1000,10000,50000]
   --rounds N            [3]
-  --megabytes N         a case writes or reads [128]
+  --megabytes N         a case writes or reads [256]
   --recovery-megabytes N  [1000]
   --server "ARGS"       for our server, separated by spaces`;
 
@@ -47,7 +47,7 @@ export function brokerOptions(args: readonly string[]): BrokerBenchOptions {
       codecs: text('none,gzip,snappy,lz4,zstd'),
       rates: text('1000,10000,50000'),
       rounds: text('3'),
-      megabytes: text('128'),
+      megabytes: text('256'),
       'recovery-megabytes': text('1000'),
       server: text(''),
     },

@@ -17,7 +17,7 @@ type Figures = Readonly<Record<string, number>>;
 
 const LATENCY_SECONDS = 5;
 /** So that 10 KiB records fill some batches and 100 B records do not take all day. */
-const MOST_RECORDS = 1_000_000;
+const MOST_RECORDS = 2_000_000;
 /** With other codecs than none: the codec is the client's work, the broker stores what it gets. */
 const CODEC_LOAD = { recordBytes: 1024, partitions: 1, acks: 'all' } as const;
 
