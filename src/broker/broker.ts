@@ -17,6 +17,7 @@ import type { HostPort } from '../lib/config-table.ts';
 import { StreamError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { SinkLog } from '../ports/sink-log.ts';
+import type { Chunk } from '../ports/stored-bytes.ts';
 import {
   type ApiName,
   decodeRequestBody,
@@ -190,7 +191,7 @@ export class Broker {
       telemetry: await Telemetry.open(storage),
       isClosing,
     };
-    const serve = (frame: Buffer, connection: Connection): Promise<Buffer[] | null> =>
+    const serve = (frame: Buffer, connection: Connection): Promise<Chunk[] | null> =>
       serveFrame(frame, connection, context, requests);
     const counts = new ConnectionCounts();
     const queued = { used: 0, most: 0 };
@@ -313,7 +314,7 @@ async function serveFrame(
   connection: Connection,
   broker: BrokerContext,
   requests: Record<string, number>,
-): Promise<Buffer[] | null> {
+): Promise<Chunk[] | null> {
   const { sasl, advertised } = connection;
   if (sasl?.isBare) return lengthPrefixed(await sasl.bareToken(frame));
   const header = decodeRequestHeader(frame);
@@ -329,6 +330,7 @@ async function serveFrame(
     sasl,
     software: connection.software,
     clientPort: connection.port,
+    sendsStored: connection.sendsStored,
     clientHost: connection.clientHost,
     onClosed: (run: () => void) => connection.onClosed(run),
   };
@@ -399,7 +401,7 @@ async function answerTo(
 }
 
 /** A client begins with the newest ApiVersions it knows; in the oldest form we tell it what to use (KIP-511). */
-function unknownRequest({ apiKey, apiVersion, correlationId }: RequestHeader): Buffer[] {
+function unknownRequest({ apiKey, apiVersion, correlationId }: RequestHeader): Chunk[] {
   if (apiKey === API_VERSIONS_KEY)
     return encodeResponseChunks('apiVersions', 0, correlationId, apiVersionsAnswer(true));
   throw new ProtocolError(`API ${apiKey} version ${apiVersion} is not implemented`);

@@ -2,6 +2,7 @@ import { ANONYMOUS, type Principal } from '../auth/principal.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { HostPort } from '../lib/config-table.ts';
 import type { Log } from '../lib/log.ts';
+import type { Chunk, StoredBytes } from '../ports/stored-bytes.ts';
 import { apiOfKey } from '../protocol/protocol.ts';
 import { ProtocolError } from '../protocol/protocol-error.ts';
 import type { ByteStream } from './network.ts';
@@ -22,7 +23,7 @@ const MOST_STRANGERS_BYTES = 512 << 10;
 const LENGTH_BYTES = 4;
 
 /** Handles one request frame (without its length); null when there is no answer. A rejection closes the connection. */
-export type ServeFrame = (frame: Buffer, connection: Connection) => Promise<Buffer[] | null>;
+export type ServeFrame = (frame: Buffer, connection: Connection) => Promise<Chunk[] | null>;
 
 /** Bytes of requests that came in and have not begun, of all connections together. */
 export interface QueuedBytes {
@@ -75,7 +76,10 @@ export class Connection {
   /** What of `queued.used` is this connection's. */
   #queuedBytes = 0;
   /** Answers in order; undefined while the request runs. */
-  #answers: { chunks: Buffer[] | null | undefined }[] = [];
+  #answers: { chunks: Chunk[] | null | undefined }[] = [];
+  /** What is still to be given to the socket, in order: not empty only while bytes of a file are read. */
+  #unsent: Chunk[] = [];
+  #reading = false;
   /** Whether what runs are produce requests. */
   #producing = false;
   #paused = false;
@@ -115,7 +119,16 @@ export class Connection {
 
   /** Requests run, or answers are not yet on their way. What waits to begin does not count: it is not begun while draining. */
   get isBusy(): boolean {
-    return !this.#closed && (this.#answers.length > 0 || this.#socket.writableLength > 0);
+    return !this.#closed && (this.#answers.length > 0 || this.#isSending || this.#socket.writableLength > 0);
+  }
+
+  get #isSending(): boolean {
+    return this.#reading || this.#unsent.length > 0;
+  }
+
+  /** Whether bytes may go from a file to the client without being read. */
+  get sendsStored(): boolean {
+    return this.#socket.sendStored !== undefined;
   }
 
   /** Who the client is. */
@@ -168,6 +181,7 @@ export class Connection {
     this.#waitingBytes = 0;
     this.#count();
     this.#answers = [];
+    this.#unsent = [];
     for (const run of [...this.#onClosed]) run();
     this.#onClosed.clear();
   }
@@ -260,14 +274,14 @@ export class Connection {
   }
 
   #mayBegin(frame: Buffer): boolean {
-    if (this.#draining || this.#socket.writableLength > MOST_UNSENT_BYTES) return false;
+    if (this.#draining || this.#isSending || this.#socket.writableLength > MOST_UNSENT_BYTES) return false;
     if (this.#mutedUntilMs > 0 && this.#options.clock.monotonicMs() < this.#mutedUntilMs) return false;
     if (this.#answers.length === 0) return true;
     return this.#producing && isProduce(frame) && this.#answers.length < MOST_WAITING;
   }
 
   #begin(frame: Buffer): void {
-    const answer: { chunks: Buffer[] | null | undefined } = { chunks: undefined };
+    const answer: { chunks: Chunk[] | null | undefined } = { chunks: undefined };
     this.#producing = isProduce(frame);
     this.#answers.push(answer);
     this.#options.serve(frame, this).then(
@@ -289,16 +303,44 @@ export class Connection {
   #send(): void {
     this.#sending = false;
     if (this.#closed) return;
-    this.#socket.cork();
     while (this.#answers.length > 0 && this.#answers[0].chunks !== undefined) {
-      const { chunks } = this.#answers.shift() as { chunks: Buffer[] | null };
-      for (const chunk of chunks ?? []) {
-        this.bytesOut += chunk.length;
-        this.#socket.write(chunk);
-      }
+      const { chunks } = this.#answers.shift() as { chunks: Chunk[] | null };
+      if (chunks !== null) this.#unsent.push(...chunks);
+    }
+    this.#flush();
+    this.#proceed();
+  }
+
+  #flush(): void {
+    this.#socket.cork();
+    while (this.#unsent.length > 0 && !this.#reading) {
+      const chunk = this.#unsent.shift() as Chunk;
+      this.bytesOut += chunk.length;
+      if (chunk instanceof Uint8Array) this.#socket.write(chunk);
+      else this.#sendStored(chunk);
     }
     this.#socket.uncork();
-    this.#proceed();
+  }
+
+  /** From the file to the socket as far as that goes at once, the rest through memory. */
+  #sendStored(bytes: StoredBytes): void {
+    // What comes before must be with the kernel, and nothing may wait to follow it.
+    this.#socket.uncork();
+    const sent = this.#socket.writableLength === 0 ? (this.#socket.sendStored?.(bytes) ?? 0) : 0;
+    this.#socket.cork();
+    if (sent === bytes.length) return;
+    this.#reading = true;
+    bytes.read(sent).then(
+      (rest) => {
+        this.#reading = false;
+        if (this.#closed) return;
+        this.#socket.write(rest);
+        this.#flush();
+        this.#proceed();
+      },
+      // The length is sent already: the client has to come again. Retention or a deletion was faster than we.
+      (thrown: unknown) => this.close(`stored records: ${thrown instanceof Error ? thrown.message : String(thrown)}`),
+    );
   }
 
   #failed(frame: Buffer, thrown: unknown): void {

@@ -63,6 +63,8 @@ export interface Call {
   /** What the client's program is, as far as it has said. */
   readonly software: { name: string; version: string };
   readonly clientPort: string;
+  /** Whether the answer may hold bytes that are still in a file. */
+  readonly sendsStored?: boolean;
   /** Address of the peer, as Kafka shows it: "/127.0.0.1". */
   readonly clientHost: string;
   /** Calls back when the connection is gone and no answer is wanted any more; returns the way to forget that. */

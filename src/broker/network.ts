@@ -1,5 +1,7 @@
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import type { HostPort } from '../lib/config-table.ts';
+import { sendFile, sendsFiles } from '../lib/send-file.ts';
+import type { StoredBytes } from '../ports/stored-bytes.ts';
 
 /** What a connection needs of a socket: `node:net`'s and `node:tls`' have it, and so has a simulated one. */
 export interface ByteStream {
@@ -22,6 +24,11 @@ export interface ByteStream {
   uncork(): void;
   write(chunk: Buffer): unknown;
   destroy(): unknown;
+  /**
+   * Hands bytes of a file to the kernel, as many as go at once, and returns how many: perhaps none. Only when nothing that was written is
+   * unsent. Absent where bytes have to be changed on their way (TLS), or the system cannot do it.
+   */
+  readonly sendStored?: (bytes: StoredBytes) => number;
 }
 
 export interface Listening {
@@ -37,12 +44,24 @@ export interface Network {
   listen(at: HostPort, onConnection: (stream: ByteStream) => void, onError: (error: Error) => void): Promise<Listening>;
 }
 
+/** The descriptor of a connected socket; Node shows it on the handle only. */
+const fdOf = (socket: Socket): number => (socket as unknown as { _handle?: { fd?: number } })._handle?.fd ?? -1;
+
+function sendingFiles(socket: Socket): ByteStream {
+  if (!sendsFiles() || fdOf(socket) < 0) return socket;
+  const sendStored = (bytes: StoredBytes): number => {
+    const [to, from] = [fdOf(socket), bytes.fd()];
+    return to < 0 || from === undefined ? 0 : sendFile(to, from, bytes.position, bytes.length);
+  };
+  return Object.assign(socket, { sendStored });
+}
+
 const READ_BYTES = 256 << 10;
 
 /** TCP. */
 export const nodeNetwork: Network = {
   async listen(at, onConnection, onError) {
-    const server = createServer({ highWaterMark: READ_BYTES }, onConnection);
+    const server = createServer({ highWaterMark: READ_BYTES }, (socket) => onConnection(sendingFiles(socket)));
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(at.port, at.host, () => {

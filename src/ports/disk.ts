@@ -26,6 +26,8 @@ export interface DurableDisk extends Disk {
 }
 
 export interface DiskFile {
+  /** The operating system's handle, negative once closed; absent where there is none. */
+  readonly fd?: number;
   /** Bytes in the file when opened plus what was appended since. */
   readonly size: number;
   /** Appends all buffers, in order, whole. */

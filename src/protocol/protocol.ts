@@ -2,6 +2,7 @@
  * The Kafka wire, pure: bytes in, messages out, no I/O. One table per API over all its versions in `messages/`, read
  * with the notation of `schema.ts` and turned into code by `codec.ts`; `records.ts` holds the record batches inside.
  */
+import type { Chunk } from '../ports/stored-bytes.ts';
 import { codecOf } from './codec.ts';
 import { addOffsetsToTxn } from './messages/add-offsets-to-txn.ts';
 import { addPartitionsToTxn } from './messages/add-partitions-to-txn.ts';
@@ -212,7 +213,7 @@ export function encodeResponseChunks<A extends ApiName>(
   apiVersion: number,
   correlationId: number,
   body: ResponseInput<A>,
-): Buffer[] {
+): Chunk[] {
   const schema = (APIS[api] as ApiSchema).response;
   const writer = new WireWriter();
   writer.int32(0);
@@ -268,11 +269,13 @@ export function decodeResponse<A extends ApiName>(
 /** The correlation id of a response frame, before it is known what it answers. */
 export const correlationIdOf = (frame: Buffer): number => new WireReader(frame).int32();
 
-function framed(writer: WireWriter): Buffer[] {
+function framed(writer: WireWriter): Chunk[] {
   const length = writer.length - 4;
-  const chunks = writer.finish();
-  chunks[0].writeInt32BE(length, 0);
+  const chunks = writer.finishStored();
+  (chunks[0] as Buffer).writeInt32BE(length, 0);
   return chunks;
 }
 
-const joined = (chunks: Buffer[]): Buffer => (chunks.length === 1 ? chunks[0] : Buffer.concat(chunks));
+/** Nothing that is put together here lies in a file. */
+const joined = (chunks: readonly Chunk[]): Buffer =>
+  chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks as readonly Buffer[]);

@@ -1,3 +1,5 @@
+import type { StoredBytes } from '../ports/stored-bytes.ts';
+
 /**
  * The notation of the message tables: one table per message over all its versions. The TypeScript type of a message
  * follows from its table (`Value` when decoded, `Input` when encoded: what is left out there takes its default).
@@ -107,7 +109,8 @@ export const bytes = primitive<Buffer>('bytes');
 export const records = <const O extends Options>(
   versions?: string,
   options?: O,
-): Field<Buffer | null, Buffer | readonly Buffer[] | null> => field({ kind: 'records' }, versions, options);
+): Field<Buffer | null, Buffer | readonly Buffer[] | StoredBytes | null> =>
+  field({ kind: 'records' }, versions, options);
 
 /** An array of structs (given by their fields) or of primitives (given as a field, of which only the type counts). */
 export function array<E extends Fields, const O extends Options>(

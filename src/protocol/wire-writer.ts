@@ -1,4 +1,5 @@
 import { assert } from '../lib/assert.ts';
+import type { Chunk, StoredBytes } from '../ports/stored-bytes.ts';
 
 /** Byte ranges of at least this size are handed on as chunks of their own instead of being copied. */
 const CHUNK_BYTES = 4096;
@@ -12,7 +13,7 @@ export class WireWriter {
   #position = 0;
   /** Where the bytes begin that are not yet in a chunk. */
   #start = 0;
-  #chunks: Buffer[] = [];
+  #chunks: Chunk[] = [];
   #chunkBytes = 0;
 
   constructor(capacity = 256) {
@@ -122,28 +123,27 @@ export class WireWriter {
     else this.#buffer.utf8Write(value, at);
   }
 
-  bytes(value: Uint8Array | readonly Uint8Array[] | null): void {
+  bytes(value: Bytes | null): void {
     this.int32(value === null ? -1 : lengthOf(value));
     this.#parts(value);
   }
 
-  compactBytes(value: Uint8Array | readonly Uint8Array[] | null): void {
+  compactBytes(value: Bytes | null): void {
     this.uvarint(value === null ? 0 : lengthOf(value) + 1);
     this.#parts(value);
   }
 
-  #parts(value: Uint8Array | readonly Uint8Array[] | null): void {
+  #parts(value: Bytes | null): void {
     if (value === null) return;
     if (value instanceof Uint8Array) this.raw(value);
+    else if ('read' in value) this.#keep(value);
     else for (const part of value) this.raw(part);
   }
 
   /** The bytes themselves. A large value is kept, not copied: it must not change until the result was sent. */
   raw(value: Uint8Array): void {
     if (value.length >= CHUNK_BYTES) {
-      this.#cut();
-      this.#chunks.push(Buffer.from(value.buffer, value.byteOffset, value.length));
-      this.#chunkBytes += value.length;
+      this.#keep(Buffer.from(value.buffer, value.byteOffset, value.length));
       return;
     }
     const at = this.#room(value.length);
@@ -155,6 +155,12 @@ export class WireWriter {
     this.uvarint(tag);
     this.uvarint(body.length);
     for (const chunk of body.finish()) this.raw(chunk);
+  }
+
+  #keep(chunk: Chunk): void {
+    this.#cut();
+    this.#chunks.push(chunk);
+    this.#chunkBytes += chunk.length;
   }
 
   #cut(): void {
@@ -170,13 +176,22 @@ export class WireWriter {
 
   /** The bytes written, in order. Ends the life of the writer. */
   finish(): Buffer[] {
+    const chunks = this.finishStored();
+    assert(chunks.every(Buffer.isBuffer), 'bytes of a file are part of a response only');
+    return chunks as Buffer[];
+  }
+
+  /** As `finish`, where some of it may still be in a file. */
+  finishStored(): Chunk[] {
     this.#cut();
     return this.#chunks;
   }
 }
 
-function lengthOf(value: Uint8Array | readonly Uint8Array[]): number {
-  if (value instanceof Uint8Array) return value.length;
+type Bytes = Uint8Array | readonly Uint8Array[] | StoredBytes;
+
+function lengthOf(value: Bytes): number {
+  if (value instanceof Uint8Array || 'read' in value) return value.length;
   let sum = 0;
   for (const part of value) sum += part.length;
   return sum;

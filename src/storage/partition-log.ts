@@ -1,6 +1,7 @@
 import { assert } from '../lib/assert.ts';
 import type { Timer } from '../lib/clock.ts';
 import { StreamError } from '../lib/errors.ts';
+import type { StoredBytes } from '../ports/stored-bytes.ts';
 import type { WritableCodec } from '../protocol/compression.ts';
 import { ERROR_CODES } from '../protocol/error-codes.ts';
 import { type BatchHeader, encodeBatch, readBatchHeader } from '../protocol/records.ts';
@@ -269,17 +270,32 @@ export class PartitionLog {
    * `maxOffset`; empty when there is none. The bytes are shared: do not change them. REQUEST_INVALID outside [logStart, logEnd];
    * STORAGE_FAILED when the file cannot be read or is damaged.
    */
-  async read(offset: number, maxBytes: number, options: { maxOffset?: number } = {}): Promise<Buffer> {
+  read(offset: number, maxBytes: number, options: { maxOffset?: number } = {}): Promise<Buffer> {
+    return this.#read(offset, maxBytes, options.maxOffset, false) as Promise<Buffer>;
+  }
+
+  /** As `read`, but what is in no cache may stay in its file until it is sent. */
+  readStored(offset: number, maxBytes: number, options: { maxOffset?: number } = {}): Promise<Buffer | StoredBytes> {
+    return this.#read(offset, maxBytes, options.maxOffset, true);
+  }
+
+  async #read(
+    offset: number,
+    maxBytes: number,
+    maxOffset: number | undefined,
+    mayStay: boolean,
+  ): Promise<Buffer | StoredBytes> {
     if (this.#offline) throw this.#offline;
     this.checkRange(offset);
-    const end = Math.min(this.highWatermark, options.maxOffset ?? this.highWatermark);
+    const end = Math.min(this.highWatermark, maxOffset ?? this.highWatermark);
     if (offset >= end) return NOTHING;
     const cached = this.#writer.cache.read(offset, maxBytes, end);
     if (cached) return cached;
     const segment = this.#segmentOf(offset);
     if (segment.sealed) this.#shared.openSegments.touch(segment);
     try {
-      return this.#decrypt(await segment.read(offset, maxBytes, segment.summary.sizeBytes, end));
+      const stored = mayStay ? await segment.stored(offset, maxBytes, end) : undefined;
+      return stored ?? this.#decrypt(await segment.read(offset, maxBytes, segment.summary.sizeBytes, end));
     } catch (error) {
       this.checkRange(offset); // deleted meanwhile
       throw this.#unreadable(segment, offset, error);

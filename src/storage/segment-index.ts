@@ -70,6 +70,21 @@ export class SegmentIndex {
     return this.#positions[lastNotAbove(this.#offsets, this.#count, relativeOffset)]!;
   }
 
+  /**
+   * Bytes from the batch at exactly this offset to another batch start: at most so many, and of records below `maxOffset`. Undefined
+   * when the index knows no such range.
+   */
+  rangeFrom(offset: number, maxBytes: number, maxOffset: number): { from: number; to: number } | undefined {
+    const first = lastNotAbove(this.#offsets, this.#count, offset);
+    if (this.#count === 0 || this.#offsets[first] !== offset) return undefined;
+    const from = this.#positions[first]!;
+    const last = Math.min(
+      lastNotAbove(this.#positions, this.#count, from + maxBytes),
+      lastNotAbove(this.#offsets, this.#count, maxOffset),
+    );
+    return last > first ? { from, to: this.#positions[last]! } : undefined;
+  }
+
   /** A batch start before which every timestamp is below `timeMs`. */
   positionOfTime(timeMs: number): number {
     if (this.#count === 0) return SEGMENT_HEADER_BYTES;

@@ -1,5 +1,6 @@
 import { StreamError } from '../lib/errors.ts';
 import type { Disk, DiskFile } from '../ports/disk.ts';
+import type { StoredBytes } from '../ports/stored-bytes.ts';
 import { readInt64 } from '../protocol/record-batch.ts';
 import { BATCH_HEADER_BYTES, type BatchHeader, batchSizeAt, readBatchHeader } from '../protocol/records.ts';
 import { scanBatches } from './batch-scan.ts';
@@ -227,6 +228,27 @@ export class Segment {
     });
   }
 
+  /**
+   * Whole batches beginning with the one at `offset`, as `read`, but where they lie: the reader checks them. Undefined when they cannot be
+   * told apart by the index alone, or are too few to be worth it.
+   */
+  async stored(offset: number, maxBytes: number, maxOffset: number): Promise<StoredBytes | undefined> {
+    if (maxBytes < STORED_LEAST_BYTES || this.header.keyId !== undefined) return undefined;
+    return this.use(async () => {
+      const file = await this.file();
+      if (file.fd === undefined) return undefined;
+      const range = (await this.index()).rangeFrom(offset - this.baseOffset, maxBytes, maxOffset - this.baseOffset);
+      if (range === undefined || range.to - range.from < STORED_LEAST_BYTES) return undefined;
+      const { from, to } = range;
+      return {
+        length: to - from,
+        position: from,
+        fd: () => (file.fd !== undefined && file.fd >= 0 ? file.fd : undefined),
+        read: (skip) => this.bytes(from + skip, to),
+      };
+    });
+  }
+
   #batchSize(data: Buffer, start: number, position: number): number {
     const size = batchSizeAt(data, start);
     if (size < BATCH_HEADER_BYTES) throw this.#damaged(`a batch of ${size} bytes at ${position + start}`);
@@ -344,6 +366,8 @@ export class Segment {
 /** A batch that begins at least this far after the last index entry gets one of its own. */
 const INDEX_INTERVAL_BYTES = 4096;
 const CHUNK_BYTES = 4 << 20;
+/** What is less is read as quickly. */
+const STORED_LEAST_BYTES = 64 << 10;
 /** A smaller segment is read as quickly as a filter of its keys would be. */
 const FILTERED_BYTES = 256 << 10;
 

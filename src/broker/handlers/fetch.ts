@@ -72,7 +72,7 @@ async function readAll(
       const given =
         log === undefined
           ? refused(wanted, typeof found === 'number' ? found : E.UNKNOWN_TOPIC_OR_PARTITION)
-          : readPartition(log, wanted, request.isolationLevel, most - bytes, bytes === 0);
+          : readPartition(log, wanted, request.isolationLevel, most - bytes, bytes === 0, call.sendsStored === true);
       // Most partitions have nothing new: they cost no turn of the event loop.
       const answer = given instanceof Promise ? await given : given;
       if (answer.errorCode !== E.NONE || answer.divergingEpoch !== undefined) failed = true;
@@ -98,6 +98,7 @@ function readPartition(
   isolationLevel: number,
   room: number,
   first: boolean,
+  sendsStored: boolean,
 ): PartitionAnswer | Promise<PartitionAnswer> {
   const { fetchOffset, lastFetchedEpoch } = wanted;
   const stale = checkLeaderEpoch(log, wanted.currentLeaderEpoch);
@@ -121,7 +122,9 @@ function readPartition(
   const answer = position(log, wanted, isolationLevel);
   const end = isolationLevel === READ_COMMITTED ? log.lastStableOffset : log.highWatermark;
   const wants = fetchOffset < end && (first || limit > 0);
-  return wants ? readRecords(log, wanted, end, limit, first ? Number.POSITIVE_INFINITY : room, answer) : answer;
+  return wants
+    ? readRecords(log, wanted, end, limit, first ? Number.POSITIVE_INFINITY : room, answer, sendsStored)
+    : answer;
 }
 
 async function readRecords(
@@ -131,11 +134,17 @@ async function readRecords(
   limit: number,
   room: number,
   answer: PartitionAnswer,
+  sendsStored: boolean,
 ): Promise<PartitionAnswer> {
   try {
+    const { abortedTransactions } = answer;
+    if (abortedTransactions === null && sendsStored) {
+      const records = await log.readStored(wanted.fetchOffset, limit, { maxOffset: end });
+      return records.length > room ? answer : { ...answer, records };
+    }
     const records = await log.read(wanted.fetchOffset, limit, { maxOffset: end });
     if (records.length > room) return answer;
-    if (answer.abortedTransactions === null) return { ...answer, records };
+    if (abortedTransactions === null) return { ...answer, records };
     return { ...answer, records, abortedTransactions: abortedIn(log, wanted.fetchOffset, records) };
   } catch (thrown) {
     // Retention or a deletion was faster than we.

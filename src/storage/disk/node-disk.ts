@@ -122,6 +122,10 @@ class NodeFile implements DiskFile {
     this.#size = size;
   }
 
+  get fd(): number {
+    return this.#handle.fd;
+  }
+
   get size(): number {
     return this.#size;
   }
