@@ -7,6 +7,7 @@ import { timeBoundsOf } from '../plan/event-time.ts';
 import { arrangedAs, partitioningOf, type Spread, sameSpread, spreadOf } from '../plan/partitioning.ts';
 import type { Filter, Join, LookupJoin, Plan, Project, Scan } from '../plan/plan.ts';
 import { stateGrowth } from '../plan/state-growth.ts';
+import { timeRangeOf } from '../plan/time-range.ts';
 import { inputsOf } from '../plan/walk.ts';
 import { compileFilterProject } from './compile-expr.ts';
 import { Edge } from './edge.ts';
@@ -400,7 +401,9 @@ function describe(plan: Plan, chain: readonly (Filter | Project)[]): { name: str
     case 'join': {
       const on = plan.keys.map(([l, r]) => `${plan.left.schema[l].name} = ${plan.right.schema[r].name}`);
       if (plan.residual !== null) on.push('condition');
-      return { name: on.length === 0 ? 'cross join' : `${plan.kind} join`, detail: on.join(' and ') };
+      const range = timeRangeOf(plan);
+      const how = range === null ? '' : `${range.kind} `;
+      return { name: on.length === 0 ? 'cross join' : `${how}${plan.kind} join`, detail: on.join(' and ') };
     }
     case 'lookup': {
       const on = plan.keys.map(([l, r]) => `${plan.left.schema[l].name} = ${plan.right.schema[r].name}`);

@@ -167,7 +167,7 @@ function atLeast(plan: Join): { at: number; from: number; plusMicros: number }[]
 }
 
 /** `column`, or `column ± INTERVAL`, of whole microseconds. */
-function columnPlus(expr: Expr): { column: number; plusMicros: number } | null {
+export function columnPlus(expr: Expr): { column: number; plusMicros: number } | null {
   if (expr.op === 'column') return { column: expr.index, plusMicros: 0 };
   const shift = shiftOf(expr);
   const inner = shift === null ? null : columnPlus(shift.of);

@@ -4,6 +4,7 @@ import { type Datum, type SqlType, typeName } from '../../src/values/types.ts';
 import { FUNCTIONS } from '../functions/functions.ts';
 import { changelogOf } from './changelog.ts';
 import type { Expr, Frame, Join, Plan, SortKey } from './plan.ts';
+import { timeRangeOf } from './time-range.ts';
 import { inputsOf } from './walk.ts';
 
 /** The plan as an indented tree: per line an operator, what it does, its output columns and the changelog kind of its output. */
@@ -88,7 +89,10 @@ function describe(plan: Plan): string {
       if (plan.residual !== null)
         on.push(exprText(plan.residual, { schema: [...plan.left.schema, ...plan.right.schema] }));
       if (on.length === 0) return 'Cross join';
-      return `${JOIN_NAMES[plan.kind]} on ${on.join(' AND ')}`;
+      const range = timeRangeOf(plan);
+      const name = JOIN_NAMES[plan.kind];
+      const how = range === null ? '' : `${range.kind} `;
+      return `${how === '' ? name : how[0].toUpperCase() + how.slice(1) + name.toLowerCase()} on ${on.join(' AND ')}`;
     }
     case 'lookup': {
       const on = plan.keys.map(([l, r]) => `${plan.left.schema[l].name} = ${plan.right.schema[r].name}`);

@@ -2,6 +2,7 @@ import { AGGREGATES } from '../functions/aggregates.ts';
 import { changelogOf } from './changelog.ts';
 import { timeBoundsOf } from './event-time.ts';
 import type { Aggregate, Expr, Plan } from './plan.ts';
+import { timeRangeOf } from './time-range.ts';
 import { childrenOf, inputsOf } from './walk.ts';
 
 /**
@@ -30,6 +31,9 @@ export function stateGrowth(plan: Plan): StateGrowth | null {
     case 'aggregate':
       return growthOfAggregate(plan);
     case 'join': {
+      const range = timeRangeOf(plan);
+      if (range?.left?.firm && range.right?.firm)
+        return bounded('the rows whose stretch of time the watermarks of both sides have not passed');
       const sides = [plan.left, plan.right].filter((side) => rowsOf(side) === 'all');
       if (sides.length > 0) {
         const names = sides.map(leavesText).join(' and of ');

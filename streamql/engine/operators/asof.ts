@@ -65,6 +65,7 @@ export class AsofOperator extends OperatorBase {
       `${this.id}.left`,
       { types: types(plan.left), keyColumns: this.#keyColumns[0], time: plan.leftTime },
       this.#keys,
+      this.#freeKey,
       stale,
     );
     const ties = [plan.rightTime, ...plan.ties].map((column) => ({ column, descending: false, nullsFirst: false }));
@@ -78,6 +79,7 @@ export class AsofOperator extends OperatorBase {
         ties: (columns, a, b) => order(columns, a, columns, b),
       },
       this.#keys,
+      this.#freeKey,
       stale,
     );
     this.#left.table.holds = wholeRows(LEFT, plan.left.schema.length);
@@ -127,8 +129,8 @@ export class AsofOperator extends OperatorBase {
       this.#matches = grown(this.#matches, left.table.capacity);
     }
     this.#rematch();
-    left.settle(this.#freeKey);
-    right.settle(this.#freeKey);
+    left.settle();
+    right.settle();
   }
 
   readonly #freeKey = (key: number): void => {
@@ -145,11 +147,10 @@ export class AsofOperator extends OperatorBase {
     const { rows } = this;
     const final = Math.min(...this.#final);
     if (final === Number.NEGATIVE_INFINITY || rows < this.#sweepAt) return;
-    for (const slot of left.table.aliveSlots())
-      if (Number(left.time.values[slot]) < final) left.drop(slot, this.#freeKey);
+    for (const slot of left.table.aliveSlots()) if (Number(left.time.values[slot]) < final) left.drop(slot);
     for (const slot of right.table.aliveSlots()) {
       const next = right.sets.from(right.root(right.keyOf[slot]), (row) => right.order(row, slot) > 0);
-      if (next !== EMPTY && Number(right.time.values[next]) < final) right.drop(slot, this.#freeKey);
+      if (next !== EMPTY && Number(right.time.values[next]) < final) right.drop(slot);
     }
     this.#sweepAt = Math.max(LEAST_SWEPT, 2 * this.rows);
   }

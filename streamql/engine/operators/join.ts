@@ -2,12 +2,15 @@ import { type Batch, gatherBatch } from '../../../src/values/batch.ts';
 import { nullColumn } from '../../../src/values/column.ts';
 import { BIGINT, type SqlType } from '../../../src/values/types.ts';
 import type { Join } from '../../plan/plan.ts';
+import { timeRangeOf } from '../../plan/time-range.ts';
 import { type StateTable, wholeRows } from '../operator.ts';
 import { Arrangement } from '../state/arrangement.ts';
 import { NONE } from '../state/chains.ts';
+import type { Timeline } from '../state/timeline.ts';
 import { OperatorBase, type OperatorContext, type OperatorInfo } from './base.ts';
 import { comingFirst, JoinPairs, splitByNullKey } from './join-pairs.ts';
 import { MatchCounts } from './match-counts.ts';
+import { RangeProbe } from './range-probe.ts';
 
 /** The rows of a batch that satisfy a condition, ascending in `rows[0..count)`. */
 export type Selector = (batch: Batch) => { readonly rows: Int32Array; readonly count: number };
@@ -24,7 +27,9 @@ const RIGHT = 1;
  * whose weight is above 0, the others those where it is 0, with NULLs for the other side's columns.
  */
 export class JoinOperator extends OperatorBase {
-  readonly #sides: readonly [Arrangement, Arrangement];
+  readonly #sides: readonly [Arrangement, Arrangement] | readonly [Timeline, Timeline];
+  /** Where ON sets times against each other; the sides are then in the order of their times. */
+  readonly #range: RangeProbe | null;
   readonly #keys: readonly [readonly number[], readonly number[]];
   readonly #types: readonly [readonly SqlType[], readonly SqlType[]];
   readonly #residual: Selector | null;
@@ -52,15 +57,15 @@ export class JoinOperator extends OperatorBase {
     this.#keys = [plan.keys.map(([left]) => left), plan.keys.map(([, right]) => right)];
     this.#types = [plan.left, plan.right].map((side) => side.schema.map(({ type }) => type)) as [SqlType[], SqlType[]];
     const counted = [plan.kind !== 'inner', plan.kind === 'full'];
+    const extra = (port: number): SqlType[] => (counted[port] ? [BIGINT] : []);
+    const range = timeRangeOf(plan);
+    this.#range =
+      range === null
+        ? null
+        : new RangeProbe(this.id, range, this.#types, this.#keys, [extra(LEFT), extra(RIGHT)], retractable);
     const side = (port: number, name: string): Arrangement =>
-      new Arrangement(
-        `${this.id}.${name}`,
-        this.#types[port],
-        this.#keys[port],
-        retractable[port],
-        counted[port] ? [BIGINT] : [],
-      );
-    this.#sides = [side(LEFT, 'left'), side(RIGHT, 'right')];
+      new Arrangement(`${this.id}.${name}`, this.#types[port], this.#keys[port], retractable[port], extra(port));
+    this.#sides = this.#range?.sides ?? [side(LEFT, 'left'), side(RIGHT, 'right')];
     this.#sides.forEach(({ table }, port) => {
       table.holds = wholeRows(port, this.#types[port].length);
     });
@@ -85,9 +90,18 @@ export class JoinOperator extends OperatorBase {
     this.#sides[port].apply(batch, (slots, rows, count) => mine?.keep(slots, rows, count));
   }
 
+  advance(port: number, micros: number): void {
+    this.#range?.advance(port, micros);
+  }
+
+  override endEpoch(): void {
+    this.#range?.sweep();
+  }
+
   /** The rows whose key has no NULL; where rows without a match are shown, the others pass at once. */
   #withKeys(port: number, batch: Batch): Batch {
-    const split = this.#nullSafe ? null : splitByNullKey(batch, this.#keys[port]);
+    const times = this.#range === null ? [] : [this.#range.times[port]];
+    const split = this.#nullSafe ? null : splitByNullKey(batch, [...this.#keys[port], ...times]);
     if (split === null) return batch;
     if (this.#counts[port] !== null && this.#kind !== 'semi') {
       this.#emitAlone(port, gatherBatch(batch, split.nullKeyed, split.nullCount));
@@ -97,14 +111,22 @@ export class JoinOperator extends OperatorBase {
 
   /** Pairs every row with the matching rows of the other side, counts and emits them. */
   #meet(port: number, batch: Batch): void {
-    const other = this.#sides[1 - port];
+    const pairs = this.#pairs;
+    const order = comingFirst(batch);
+    if (this.#range !== null) {
+      this.#range.meet(port, batch, order, (row, slot, weight) => {
+        pairs.add(row, slot, weight);
+        if (pairs.full) this.#flush(port, batch);
+      });
+      this.#flush(port, batch);
+      return;
+    }
+    const other = this.#sides[1 - port] as Arrangement;
     if (this.#keySlots.length < batch.length) this.#keySlots = new Int32Array(batch.length);
     const keySlots = this.#keySlots;
     other.probe(batch, this.#keys[port], keySlots);
     const { heads, next } = other.chains;
     const weights = other.weights;
-    const pairs = this.#pairs;
-    const order = comingFirst(batch);
     for (let i = 0; i < batch.length; i++) {
       const row = order === null ? i : order[i];
       const key = keySlots[row];

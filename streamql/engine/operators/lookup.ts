@@ -3,7 +3,7 @@ import { type Batch, batchOfRows, gatherBatch, rowAt, weightAt } from '../../../
 import { nullColumn } from '../../../src/values/column.ts';
 import { BIGINT, BOOLEAN, type Datum, type SqlType } from '../../../src/values/types.ts';
 import type { LookupJoin } from '../../plan/plan.ts';
-import type { StateTable } from '../operator.ts';
+import { type StateTable, wholeRows } from '../operator.ts';
 import { Arrangement } from '../state/arrangement.ts';
 import { NONE } from '../state/chains.ts';
 import { OperatorBase, type OperatorContext, type OperatorInfo } from './base.ts';
@@ -55,6 +55,8 @@ export class LookupOperator extends OperatorBase {
           this.#leftTypes.map((_, i) => i),
           true,
         );
+    this.#right.table.holds = wholeRows(1, this.#rightTypes.length);
+    if (this.#shown !== null) this.#shown.table.holds = wholeRows(LEFT, this.#leftTypes.length);
   }
 
   override get state(): readonly StateTable[] {

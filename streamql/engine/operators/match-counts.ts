@@ -1,12 +1,22 @@
 import { assert } from '../../../src/lib/assert.ts';
 import { type Batch, gatherBatch } from '../../../src/values/batch.ts';
-import type { Arrangement } from '../state/arrangement.ts';
-import { grown } from '../state/state-column.ts';
+import type { RowTable } from '../state/row-table.ts';
+import { grown, type StateColumn } from '../state/state-column.ts';
 import { room } from './join-pairs.ts';
+
+/** What a join keeps of one of its sides. */
+export interface JoinSide {
+  readonly table: RowTable;
+  /** By row slot, or null when all are 1. */
+  readonly weights: Float64Array | null;
+  readonly columns: readonly StateColumn[];
+  /** The n-th of the join's own columns. */
+  extra(n: number): StateColumn;
+}
 
 /** By the weight of the other side's rows that match it, whether a row of this side of a join shows on its own. */
 export class MatchCounts {
-  readonly #side: Arrangement;
+  readonly #side: JoinSide;
   /** Shown while there is a match (semi join), or while there is none. */
   readonly #whenMatched: boolean;
   /** During a batch of this side, by its rows. */
@@ -18,7 +28,7 @@ export class MatchCounts {
   #before = new Float64Array(64);
 
   /** The weights are the first extra column of `side`. */
-  constructor(side: Arrangement, whenMatched: boolean) {
+  constructor(side: JoinSide, whenMatched: boolean) {
     this.#side = side;
     this.#whenMatched = whenMatched;
   }

@@ -15,6 +15,8 @@ export interface TimelineShape {
   readonly time: number;
   /** The order of rows of one time; absent: any. */
   readonly ties?: (columns: readonly Column[], a: number, b: number) => number;
+  /** Value columns of the caller's, after the weight. */
+  readonly extra?: readonly SqlType[];
 }
 
 /**
@@ -31,17 +33,25 @@ export class Timeline {
   keyOf = new Int32Array(16);
   readonly #shape: TimelineShape;
   readonly #keys: KeyTable;
+  readonly #emptied: (key: number) => void;
   readonly #time: StateColumn;
   /** By key slot. */
   #roots = new Int32Array(16).fill(EMPTY);
   #seen = new Uint8Array(16);
   #slots = new Int32Array(0);
 
-  /** `rebuilt` is called before the first use after a load. */
-  constructor(id: string, shape: TimelineShape, keys: KeyTable, rebuilt: () => void) {
+  /** `emptied` is told of keys that have no more rows on this side; `rebuilt` is called before the first use after a load. */
+  constructor(
+    id: string,
+    shape: TimelineShape,
+    keys: KeyTable,
+    emptied: (key: number) => void,
+    rebuilt: () => void = () => undefined,
+  ) {
     this.#shape = shape;
+    this.#emptied = emptied;
     this.#keys = keys;
-    this.table = new RowTable(id, shape.types, [BIGINT], {
+    this.table = new RowTable(id, shape.types, [BIGINT, ...(shape.extra ?? [])], {
       rebuilt: () => {
         this.#rebuild();
         rebuilt();
@@ -54,6 +64,11 @@ export class Timeline {
 
   get weights(): Float64Array {
     return this.table.values[0].values as Float64Array;
+  }
+
+  /** The n-th of the caller's own value columns. */
+  extra(n: number): StateColumn {
+    return this.table.values[n + 1];
   }
 
   get columns(): readonly StateColumn[] {
@@ -111,24 +126,39 @@ export class Timeline {
     }
   }
 
-  /** Lets go of the rows that `unsetGone` took out. `emptied` is told their keys. */
-  settle(emptied: (key: number) => void): void {
+  /** Lets go of the rows that `unsetGone` took out. */
+  settle(): void {
     const weights = this.weights;
     for (const slot of this.touched) {
       this.#seen[slot] = 0;
       if (weights[slot] > 0) continue;
       this.table.release(slot);
-      if (this.#roots[this.keyOf[slot]] === EMPTY) emptied(this.keyOf[slot]);
+      if (this.#roots[this.keyOf[slot]] === EMPTY) this.#emptied(this.keyOf[slot]);
     }
     this.touched.length = 0;
   }
 
+  /** As Arrangement.apply: adds and takes back rows at once, whose keys get their slots here. */
+  apply(batch: Batch, fresh: (slots: Int32Array, rows: Int32Array, count: number) => void): void {
+    const keySlots = new Int32Array(batch.length);
+    this.#keys.upsert(
+      this.#shape.keyColumns.map((column) => batch.columns[column]),
+      batch.length,
+      keySlots,
+    );
+    this.add(batch, keySlots);
+    const { keys } = this.table;
+    fresh(keys.fresh, keys.freshRows, keys.freshCount);
+    this.unsetGone();
+    this.settle();
+  }
+
   /** Takes out a row that is not touched. */
-  drop(slot: number, emptied: (key: number) => void): void {
+  drop(slot: number): void {
     const key = this.keyOf[slot];
     this.#roots[key] = this.sets.remove(this.#roots[key], slot);
     this.table.release(slot);
-    if (this.#roots[key] === EMPTY) emptied(key);
+    if (this.#roots[key] === EMPTY) this.#emptied(key);
   }
 
   #insert(slot: number, key: number): void {
