@@ -20,7 +20,7 @@ const side = (relation: string, types: readonly SqlType[], time: number): Plan =
   name: relation,
   columns: types.map((_, i) => i),
   changelog: 'append',
-  time: { columns: [{ column: time, lagMicros: 0 }], firm: true, idleTimeoutMs: 0 },
+  time: { columns: [{ column: time, lagMicros: 0, ofWindow: false }], firm: true, idleTimeoutMs: 0 },
   schema: schema(types),
 });
 
