@@ -5,6 +5,7 @@ import type { SinkKind } from '../ports/sink.ts';
 import type { TopicLog } from '../ports/topic-log.ts';
 import type { Batch, ColumnSchema } from '../values/batch.ts';
 import type { Catalog } from './catalog.ts';
+import type { SqlSession } from './session.ts';
 
 /** What statements work on; composed by src/platform.ts. */
 export interface SqlContext {
@@ -37,6 +38,8 @@ export interface QueryOptions {
 export interface StatementOptions extends QueryOptions {
   /** JSON values for $1, $2 … */
   readonly params: readonly unknown[];
+  /** What SET has changed; absent: each call has its own. */
+  readonly session?: SqlSession;
 }
 
 /** How statements that run once are bound: now() is the moment they begin. */

@@ -245,7 +245,7 @@ export async function drop(context: SqlContext, statement: Drop): Promise<SqlRes
   return ok(tag);
 }
 
-async function dropObject(context: SqlContext, object: CatalogObject, cascade: boolean): Promise<void> {
+export async function dropObject(context: SqlContext, object: CatalogObject, cascade: boolean): Promise<void> {
   const readers = context.catalog.readersOf(object.id);
   if (readers.length > 0 && !cascade) {
     throw new StreamError(
@@ -257,7 +257,7 @@ async function dropObject(context: SqlContext, object: CatalogObject, cascade: b
     );
   }
   for (const reader of readers)
-    if (context.catalog.get(reader.name) !== undefined) await dropObject(context, reader, true);
+    if (context.catalog.byId(reader.id) !== undefined) await dropObject(context, reader, true);
   // The catalogue first: after a crash in between nothing starts the object again, and its state is let go.
   await context.catalog.delete(object.name);
   await context.engine.remove(object.id);
@@ -383,7 +383,7 @@ export function parseStoredQuery(text: string): Query {
 }
 
 function existing(context: SqlContext, name: Name, ifNotExists: boolean): boolean {
-  if (ifNotExists && context.catalog.get(name.text) !== undefined) return true;
+  if (ifNotExists && context.catalog.has(name.text)) return true;
   checkNewName(context, name);
   return false;
 }
@@ -396,7 +396,7 @@ export function checkNewName(context: SqlContext, name: Name): void {
       hint: '$ marks what belongs to a relation, such as bid$errors and rate$history',
     });
   }
-  if (context.catalog.get(name.text) === undefined) return;
+  if (!context.catalog.has(name.text)) return;
   throw new StreamError('ALREADY_EXISTS', `"${name.text}" exists already`, {
     at: name.at,
     hint: 'drop it first, take another name, or add IF NOT EXISTS',

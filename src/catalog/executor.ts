@@ -7,6 +7,7 @@ import type { Subscription, ViewChange } from '../ports/engine.ts';
 import type { Relation, RelationCatalog } from '../ports/relations.ts';
 import type { ColumnSchema } from '../values/batch.ts';
 import { alter, pause } from './alter.ts';
+import type { Catalog } from './catalog.ts';
 import { ok, pullBinding, type SqlContext, type SqlResult, type StatementOptions } from './context.ts';
 import { createSink, createSource, createView, drop } from './ddl.ts';
 import { insert, remove, update } from './dml.ts';
@@ -14,7 +15,9 @@ import { explain } from './explain.ts';
 import { runPull } from './pull.ts';
 import { replaceView } from './replace.ts';
 import { replay } from './replay.ts';
-import { describe, show } from './show.ts';
+import { createSchema, dropSchema, placed } from './schemas.ts';
+import { isSetting, SqlSession } from './session.ts';
+import { describe, settingResult, show } from './show.ts';
 import { topicRelation, usersTopics } from './topic-relation.ts';
 import { verifyView } from './verify.ts';
 
@@ -40,13 +43,15 @@ export class SqlExecutor {
     if (script.length === 0)
       throw new StreamError('SQL_SYNTAX', 'there is no statement', { at: { line: 1, column: 1 } });
     const results: SqlResult[] = [];
-    for (const { statement, text } of script) results.push(await this.#run(statement, text, options));
+    const session = options.session ?? new SqlSession();
+    for (const { statement, text } of script) results.push(await this.#run(statement, text, options, session));
     return results;
   }
 
   /** The columns a SELECT would answer with, without running it. */
-  describeQuery(query: Query, params: readonly unknown[] = []): readonly ColumnSchema[] {
-    return bindQuery(query, this.#relations(), { mode: 'pull', params }).columns;
+  describeQuery(query: Query, params: readonly unknown[] = [], session = new SqlSession()): readonly ColumnSchema[] {
+    return bindQuery(query, this.#relations(this.#context.catalog.under(session.searchPath)), { mode: 'pull', params })
+      .columns;
   }
 
   /**
@@ -113,8 +118,10 @@ export class SqlExecutor {
     };
   }
 
-  async #run(statement: Statement, sql: string, options: StatementOptions): Promise<SqlResult> {
-    const context = this.#context;
+  async #run(given: Statement, sql: string, options: StatementOptions, session: SqlSession): Promise<SqlResult> {
+    const catalog = this.#context.catalog.under(session.searchPath);
+    const context = { ...this.#context, catalog };
+    const statement = placed(catalog, given);
     switch (statement.kind) {
       case 'createSource':
       case 'createTable':
@@ -134,11 +141,19 @@ export class SqlExecutor {
       case 'drop':
         return this.#serial(() => drop(context, statement));
       case 'show':
+        if (isSetting(statement.what)) return settingResult(session, statement.what);
         return show(context, statement);
+      case 'set':
+        session.set(statement.name.text, statement.values, statement.name.at);
+        return ok('SET');
+      case 'createSchema':
+        return this.#serial(() => createSchema(context, statement));
+      case 'dropSchema':
+        return this.#serial(() => dropSchema(context, statement));
       case 'describe':
         return describe(context, statement);
       case 'explain':
-        return explain(context, this.#relations(), statement, options);
+        return explain(context, this.#relations(catalog), statement, options);
       case 'flush':
         await withTimeout(context.engine.flush(), options.timeoutMs, 'FLUSH');
         return ok('FLUSH');
@@ -157,27 +172,29 @@ export class SqlExecutor {
       case 'query': {
         if (statement.emitChanges) throw pushNeedsStream(statement.at);
         const { version } = context.catalog;
-        return this.#pull(statement, options).catch((thrown: unknown) => {
+        return this.#pull(context, statement, options).catch((thrown: unknown) => {
           // What it was bound to may have been replaced meanwhile.
           const { code } = asStreamError(thrown);
           if (context.catalog.version === version || (code !== 'NOT_FOUND' && code !== 'CANCELLED')) throw thrown;
-          return this.#pull(statement, options);
+          return this.#pull(context, statement, options);
         });
       }
     }
   }
 
-  async #pull(statement: QueryStatement, options: StatementOptions): Promise<SqlResult> {
-    const context = this.#context;
-    const bound = bindQuery(statement.query, this.#relations(), { mode: 'pull', ...pullBinding(context, options) });
+  async #pull(context: SqlContext, statement: QueryStatement, options: StatementOptions): Promise<SqlResult> {
+    const bound = bindQuery(statement.query, this.#relations(context.catalog), {
+      mode: 'pull',
+      ...pullBinding(context, options),
+    });
     const answer = await runPull(context, optimize(bound.plan), options);
     const epoch = answer.epoch === undefined ? {} : { epoch: answer.epoch };
     return { kind: 'rows', columns: bound.columns, batches: answer.batches, ...epoch };
   }
 
   /** The catalogue's relations, and any other topic by its name. */
-  #relations(): RelationCatalog {
-    const { catalog, log } = this.#context;
+  #relations(catalog: Catalog): RelationCatalog {
+    const { log } = this.#context;
     return {
       relation: (name): Relation | undefined => {
         const known = catalog.relation(name);

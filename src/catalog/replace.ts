@@ -61,7 +61,7 @@ export async function replaceView(
       const now = [old, ...readersBelow(context, old)];
       if (
         now.length !== group.length ||
-        now.some((object) => !group.includes(object) || catalog.get(object.name) !== object)
+        now.some((object) => !group.includes(object) || catalog.byId(object.id) !== object)
       ) {
         throw new StreamError('IN_USE', `"${old.name}", or what reads it, changed while its successor was built`, {
           hint: 'run the statement again',

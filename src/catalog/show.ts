@@ -3,12 +3,13 @@ import { exampleOf } from '../../streamql/functions/examples.ts';
 import { FUNCTIONS } from '../../streamql/functions/functions.ts';
 import { TABLE_FUNCTIONS } from '../../streamql/functions/table-functions.ts';
 import { WINDOW_FUNCTIONS } from '../../streamql/functions/window-functions.ts';
-import type { Describe, Show } from '../../streamql/parser/ast.ts';
+import type { Describe, Name, Show } from '../../streamql/parser/ast.ts';
 import { StreamError } from '../lib/errors.ts';
 import type { ObjectStats } from '../ports/engine.ts';
 import { batchOfRows, type ColumnSchema } from '../values/batch.ts';
 import { BIGINT, BOOLEAN, type Datum, type SqlType, TIMESTAMP, typeName, VARCHAR } from '../values/types.ts';
 import type { SqlContext, SqlResult } from './context.ts';
+import type { SqlSession } from './session.ts';
 import { usersTopics } from './topic-relation.ts';
 
 interface Listing {
@@ -102,6 +103,17 @@ const LISTINGS: Readonly<Record<string, Listing>> = {
         ]);
     },
   },
+  schemas: {
+    columns: [
+      ['name', VARCHAR],
+      ['objects', BIGINT],
+    ],
+    rows: async ({ catalog }) =>
+      catalog.schemas.map((schema) => [
+        schema,
+        catalog.list().filter((object) => catalog.schemaOf(object.name) === schema).length,
+      ]),
+  },
   topics: {
     columns: [
       ['name', VARCHAR],
@@ -181,6 +193,10 @@ function progressText(backfill: ObjectStats['backfill']): string | null {
 async function statsById(context: SqlContext) {
   return new Map((await context.engine.stats()).objects.map((object) => [object.id, object]));
 }
+
+/** SHOW of a setting. */
+export const settingResult = (session: SqlSession, { text, at }: Name): SqlResult =>
+  table([[text, VARCHAR]], [[session.get(text, at)]]);
 
 export async function show(context: SqlContext, statement: Show): Promise<SqlResult> {
   const what = statement.what.text === 'materialized views' ? 'views' : statement.what.text;

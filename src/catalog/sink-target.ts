@@ -43,9 +43,10 @@ export function sinkTarget(
 
 /** The records that INSERT would write: the sink's columns go by name, the table's primary key is the record key. */
 function tableTarget(context: Pick<SqlContext, 'catalog'>, statement: CreateSink, bound: BoundSink) {
-  const [name, rest] = statement.target;
-  if (name === undefined || rest !== undefined)
+  const [first, second, rest] = statement.target;
+  if (first === undefined || rest !== undefined)
     throw new StreamError('SQL_SYNTAX', 'INTO TABLE takes the name of one table', { at: statement.at });
+  const name = second === undefined ? first : { ...first, text: `${first.text}.${second.text}` };
   const object = context.catalog.get(name.text);
   if (object === undefined || object.kind !== 'table') {
     throw new StreamError(

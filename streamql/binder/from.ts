@@ -87,7 +87,7 @@ export class FromBinder {
           'SHOW SOURCES, SHOW TABLES and SHOW VIEWS list them',
       });
     }
-    return aliased(scanOf(relation, this.#context.dropsLate), name.text, alias);
+    return aliased(scanOf(relation, this.#context.dropsLate), localName(name), alias);
   }
 
   #window(ref: WindowRef): Bound {
@@ -198,7 +198,7 @@ export class FromBinder {
       );
     }
     this.#context.countRelation(table.at);
-    const right = aliased(scanOf(history, false), name.text, alias);
+    const right = aliased(scanOf(history, false), localName(name), alias);
     const { terms, pairs, scope } = this.#on(ref, left, right);
     const outer = this.#outer === undefined ? {} : { outer: this.#outer };
     const clause = 'FOR SYSTEM_TIME AS OF';
@@ -433,6 +433,9 @@ function commonNames(left: Scope, right: Scope, at: Position): Name[] {
   const common = new Set(left.columns.filter((c) => !c.hidden && !c.merged && names.has(c.name)).map((c) => c.name));
   return [...common].map((text) => ({ text, quoted: true, at }));
 }
+
+/** What columns are named after: of schema.name the name. */
+const localName = ({ text, schema }: Name): string => (schema === undefined ? text : text.slice(schema.length + 1));
 
 function aliased(plan: Plan, name: string | null, alias: { name: Name; columnNames: readonly Name[] } | null): Bound {
   if (alias !== null) checkNameCount(alias.columnNames, plan.schema.length);

@@ -8,7 +8,10 @@ export interface Located {
 }
 
 export interface Name extends Located {
+  /** Folded, or as quoted; with a schema `schema.name`. */
   readonly text: string;
+  /** Of an object written as schema.name. */
+  readonly schema?: string;
   readonly quoted: boolean;
 }
 
@@ -18,6 +21,9 @@ export type Statement =
   | CreateView
   | CreateSink
   | Drop
+  | CreateSchema
+  | DropSchema
+  | SetSession
   | Alter
   | Pause
   | Show
@@ -97,6 +103,26 @@ export interface CreateSink extends Located {
   /** What follows INTO <kind>, if a name does: INTO ICEBERG warehouse.bids. */
   readonly target: readonly Name[];
   readonly options: readonly Option[];
+}
+
+export interface CreateSchema extends Located {
+  readonly kind: 'createSchema';
+  readonly name: Name;
+  readonly ifNotExists: boolean;
+}
+
+export interface DropSchema extends Located {
+  readonly kind: 'dropSchema';
+  readonly name: Name;
+  readonly ifExists: boolean;
+  readonly cascade: boolean;
+}
+
+/** SET name = value, … for the statements after it. No values: DEFAULT. */
+export interface SetSession extends Located {
+  readonly kind: 'set';
+  readonly name: Name;
+  readonly values: readonly string[];
 }
 
 export interface Alter extends Located {

@@ -17,7 +17,6 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   unique: 'use PRIMARY KEY',
   connector: 'produce to a topic and use CREATE SOURCE',
   subscription: 'use SUBSCRIBE',
-  schema: 'there is one schema',
   database: 'there is one database',
   type: 'use JSONB for nested values',
   connection: 'give the options in WITH (…)',
@@ -37,6 +36,10 @@ export function parseCreate(cursor: Cursor, at: Position): Statement {
     return parseCreateView(cursor, at, orReplace);
   }
   if (orReplace) throw cursor.unsupported('OR REPLACE here', 'DROP it first', replaceAt);
+  if (cursor.takeWord('schema')) {
+    const ifNotExists = parseIfNotExists(cursor);
+    return { kind: 'createSchema', ifNotExists, name: cursor.name('the name of the schema'), at };
+  }
   if (cursor.takeWord('source')) return parseCreateSource(cursor, at);
   if (cursor.takeWord('table')) return parseCreateTable(cursor, at);
   if (cursor.takeWord('sink')) return parseCreateSink(cursor, at);
@@ -119,14 +122,14 @@ function refuseNotEnforced(cursor: Cursor): void {
 
 function parseCreateSource(cursor: Cursor, at: Position): Statement {
   const ifNotExists = parseIfNotExists(cursor);
-  const name = cursor.name('the name of the source');
+  const name = cursor.objectName('the name of the source');
   const { columns, primaryKey, watermark } = parseColumns(cursor);
   return { kind: 'createSource', name, ifNotExists, columns, primaryKey, watermark, options: parseOptions(cursor), at };
 }
 
 function parseCreateTable(cursor: Cursor, at: Position): Statement {
   const ifNotExists = parseIfNotExists(cursor);
-  const name = cursor.name('the name of the table');
+  const name = cursor.objectName('the name of the table');
   if (cursor.isWord('as')) throw cursor.unsupported('CREATE TABLE AS', 'use CREATE MATERIALIZED VIEW');
   if (!cursor.isSign('(')) throw cursor.expected('"(" and the columns');
   const { columns, primaryKey, watermark } = parseColumns(cursor);
@@ -137,7 +140,7 @@ function parseCreateView(cursor: Cursor, at: Position, orReplace: boolean): Stat
   if (orReplace && cursor.isWord('if'))
     throw cursor.unsupported('IF NOT EXISTS with OR REPLACE', 'say what you want when it exists: one of the two');
   const ifNotExists = parseIfNotExists(cursor);
-  const name = cursor.name('the name of the view');
+  const name = cursor.objectName('the name of the view');
   const columnNames = cursor.isSign('(') ? parseNames(cursor) : [];
   const options = parseOptions(cursor);
   cursor.expectWord('as');
@@ -161,9 +164,9 @@ function parseCreateView(cursor: Cursor, at: Position, orReplace: boolean): Stat
 /** CREATE SINK name FROM view | AS query INTO kind [target] [WITH (…)]. */
 function parseCreateSink(cursor: Cursor, at: Position): Statement {
   const ifNotExists = parseIfNotExists(cursor);
-  const name = cursor.name('the name of the sink');
+  const name = cursor.objectName('the name of the sink');
   let parsed: ReturnType<typeof queryOfName>;
-  if (cursor.takeWord('from')) parsed = queryOfName(cursor.name('a view, table or source'));
+  if (cursor.takeWord('from')) parsed = queryOfName(cursor.objectName('a view, table or source'));
   else if (cursor.takeWord('as')) parsed = parseQueryWithText(cursor);
   else throw cursor.expected('FROM a view, or AS a query', ['from', 'as']);
   refuseEmit(cursor);

@@ -140,6 +140,14 @@ export class Cursor {
   }
 
   /** A column, table or alias name. */
+  /** The name of an object, with its schema or without. */
+  objectName(what: string): Name {
+    const first = this.name(what);
+    if (!this.takeSign('.')) return first;
+    const { text, quoted } = this.name('the name after the schema');
+    return { text: `${first.text}.${text}`, schema: first.text, quoted, at: first.at };
+  }
+
   name(what: string): Name {
     const token = this.token;
     if (

@@ -140,12 +140,7 @@ function parseAsOf(cursor: Cursor): AstExpr | null {
   return parseExpr(cursor);
 }
 
-function parseTableName(cursor: Cursor): Name {
-  const name = cursor.name('a table, view, source or subquery');
-  if (cursor.isSign('.'))
-    throw cursor.unsupported('a schema before a name', 'there is one schema: leave it out', name.at);
-  return name;
-}
+const parseTableName = (cursor: Cursor): Name => cursor.objectName('a table, view, source or subquery');
 
 /** A window, or any other function: f(x, …) [WITH ORDINALITY]. */
 function parseCall(cursor: Cursor): WindowRef | Extract<TableRef, { kind: 'function' }> {

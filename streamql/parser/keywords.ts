@@ -51,6 +51,7 @@ export const STATEMENT_WORDS: readonly string[] = [
   'select',
   'create',
   'drop',
+  'set',
   'alter',
   'pause',
   'resume',

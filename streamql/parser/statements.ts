@@ -16,6 +16,7 @@ const HEADS: Readonly<Record<string, Head>> = {
   values: parseQueryStatement,
   create: parseCreate,
   drop: parseDrop,
+  set: parseSet,
   alter: parseAlter,
   pause: parsePause,
   resume: parsePause,
@@ -37,7 +38,6 @@ const HEADS: Readonly<Record<string, Head>> = {
 
 /** Statements that users of other databases will try. */
 const UNSUPPORTED: Readonly<Record<string, string>> = {
-  set: 'give settings to the command or the request',
   begin: 'each statement is a transaction of its own',
   start: 'each statement is a transaction of its own',
   commit: 'each statement is a transaction of its own',
@@ -106,7 +106,7 @@ export function queryOfName(name: Name): { query: Query; queryText: string } {
       emit: null,
       at,
     },
-    queryText: `SELECT * FROM "${name.text.replaceAll('"', '""')}"`,
+    queryText: `SELECT * FROM ${quotedName(name)}`,
   };
 }
 
@@ -119,6 +119,12 @@ export function refuseEmit(cursor: Cursor): void {
     words.join(' '),
     'write EMIT ON WINDOW CLOSE, or leave it out: the view shows each window as it grows',
   );
+}
+
+const quote = (text: string): string => `"${text.replaceAll('"', '""')}"`;
+
+function quotedName({ text, schema }: Name): string {
+  return schema === undefined ? quote(text) : `${quote(schema)}.${quote(text.slice(schema.length + 1))}`;
 }
 
 function parseQueryStatement(cursor: Cursor, at: Position): Statement {
@@ -156,14 +162,14 @@ function parseAlter(cursor: Cursor, at: Position): Statement {
   const object = parseObjectKind(cursor);
   const ifExists = cursor.takeWord('if');
   if (ifExists) cursor.expectWord('exists');
-  const name = cursor.name('a name');
+  const name = cursor.objectName('a name');
   if (cursor.takeWord('rename', 'to'))
     return { kind: 'alter', object, name, ifExists, action: 'rename', other: cursor.name('the new name'), at };
   if (cursor.isWord('swap', 'with')) {
     if (object !== 'view') throw cursor.unsupported('SWAP WITH here', 'it is for materialized views');
     cursor.next();
     cursor.next();
-    return { kind: 'alter', object, name, ifExists, action: 'swap', other: cursor.name('the other view'), at };
+    return { kind: 'alter', object, name, ifExists, action: 'swap', other: cursor.objectName('the other view'), at };
   }
   if (cursor.token.kind === 'word') {
     throw cursor.unsupported(
@@ -179,18 +185,46 @@ function parsePause(cursor: Cursor, at: Position): Statement {
   const paused = cursor.token.text === 'pause';
   cursor.next();
   const object = parseObjectKind(cursor);
-  return { kind: 'pause', object, name: cursor.name('a name'), paused, at };
+  return { kind: 'pause', object, name: cursor.objectName('a name'), paused, at };
 }
 
 function parseDrop(cursor: Cursor, at: Position): Statement {
   cursor.next();
+  if (cursor.takeWord('schema')) return parseDropSchema(cursor, at);
   const object = parseObjectKind(cursor);
   const ifExists = cursor.takeWord('if');
   if (ifExists) cursor.expectWord('exists');
-  const names = cursor.list(() => cursor.name('a name'));
+  const names = cursor.list(() => cursor.objectName('a name'));
   const cascade = cursor.takeWord('cascade');
   if (!cascade) cursor.takeWord('restrict');
   return { kind: 'drop', object, ifExists, cascade, names, at };
+}
+
+function parseDropSchema(cursor: Cursor, at: Position): Statement {
+  const ifExists = cursor.takeWord('if');
+  if (ifExists) cursor.expectWord('exists');
+  const name = cursor.name('the name of the schema');
+  const cascade = cursor.takeWord('cascade');
+  if (!cascade) cursor.takeWord('restrict');
+  return { kind: 'dropSchema', name, ifExists, cascade, at };
+}
+
+/** SET [SESSION | LOCAL] name = | TO value, … | DEFAULT. */
+function parseSet(cursor: Cursor, at: Position): Statement {
+  cursor.next();
+  if (!cursor.takeWord('session')) cursor.takeWord('local');
+  const name = cursor.name('the name of a setting');
+  if (!cursor.takeWord('to')) cursor.expectSign('=');
+  if (cursor.takeWord('default')) return { kind: 'set', name, values: [], at };
+  const values = cursor.list(() => {
+    const { kind, text } = cursor.token;
+    if (kind === 'string') {
+      cursor.next();
+      return text;
+    }
+    return cursor.name('a value').text;
+  });
+  return { kind: 'set', name, values, at };
 }
 
 function parseShow(cursor: Cursor, at: Position): Statement {
@@ -206,7 +240,7 @@ function parseShow(cursor: Cursor, at: Position): Statement {
 
 function parseDescribe(cursor: Cursor, at: Position): Statement {
   cursor.next();
-  return { kind: 'describe', name: cursor.name('the name of a source, table, view or sink'), at };
+  return { kind: 'describe', name: cursor.objectName('the name of a source, table, view or sink'), at };
 }
 
 function parseExplain(cursor: Cursor, at: Position): Statement {
@@ -254,7 +288,7 @@ function parseSubscribe(cursor: Cursor, at: Position): Statement {
   if (cursor.isSign('(')) parsed = cursor.parenthesized(() => parseQueryWithText(cursor));
   else if (cursor.isWord('select') || cursor.isWord('with')) parsed = parseQueryWithText(cursor);
   else {
-    name = cursor.name('a view, table or source, or a query in parentheses');
+    name = cursor.objectName('a view, table or source, or a query in parentheses');
     parsed = queryOfName(name);
   }
   const options = parseOptions(cursor);
@@ -272,7 +306,7 @@ function parseSubscribe(cursor: Cursor, at: Position): Statement {
 function parseInsert(cursor: Cursor, at: Position): Statement {
   cursor.next();
   cursor.expectWord('into');
-  const table = cursor.name('a table name');
+  const table = cursor.objectName('a table name');
   const columns = cursor.isSign('(') && !/^(?:select|with|values)$/.test(cursor.peek(1).text) ? parseNames(cursor) : [];
   if (cursor.isWord('default', 'values')) throw cursor.unsupported('DEFAULT VALUES', 'name the values');
   if (cursor.isWord('overriding')) throw cursor.unsupported('OVERRIDING', 'leave it out');
@@ -286,7 +320,7 @@ function parseInsert(cursor: Cursor, at: Position): Statement {
 
 function parseUpdate(cursor: Cursor, at: Position): Statement {
   cursor.next();
-  const table = cursor.name('a table name');
+  const table = cursor.objectName('a table name');
   refuseTableAlias(cursor, 'set');
   cursor.expectWord('set');
   const set = cursor.list(() => {
@@ -306,7 +340,7 @@ function parseUpdate(cursor: Cursor, at: Position): Statement {
 function parseDelete(cursor: Cursor, at: Position): Statement {
   cursor.next();
   cursor.expectWord('from');
-  const table = cursor.name('a table name');
+  const table = cursor.objectName('a table name');
   if (cursor.isWord('using')) throw cursor.unsupported('DELETE … USING', 'use WHERE key IN (…)');
   refuseTableAlias(cursor, 'where');
   const where = cursor.takeWord('where') ? parseExpr(cursor) : null;

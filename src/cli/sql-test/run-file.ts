@@ -1,5 +1,6 @@
 import type { DuckDbAnalytics } from '../../analytics/analytics.ts';
 import type { SqlResult } from '../../catalog/context.ts';
+import { SqlSession } from '../../catalog/session.ts';
 import { asStreamError, type StreamError } from '../../lib/errors.ts';
 import { datumAt } from '../../values/column.ts';
 import { addInterval } from '../../values/interval.ts';
@@ -54,6 +55,7 @@ class FileRun {
   readonly failures: Failure[] = [];
   readonly rewrites: { readonly at: Expected; readonly rows: readonly string[] }[] = [];
   readonly #database: TestDatabase;
+  readonly #limits = { ...LIMITS, session: new SqlSession() };
   readonly #deltas = new Map<string, Deltas>();
   readonly #crashes: boolean;
   #steps = 0;
@@ -108,10 +110,10 @@ class FileRun {
         return this.#moveTo(Number(addInterval(clock.nowMs() * 1000, step.by)) / 1000, step.line);
       case 'sql': {
         if (step.error === null) {
-          await executor.execute(step.sql, LIMITS);
+          await executor.execute(step.sql, this.#limits);
           return;
         }
-        const code = await executor.execute(step.sql, LIMITS).then(
+        const code = await executor.execute(step.sql, this.#limits).then(
           () => 'success',
           (thrown: unknown) => asStreamError(thrown).code,
         );
@@ -147,7 +149,7 @@ class FileRun {
   }
 
   async #rows(sql: string, line: number): Promise<Extract<SqlResult, { kind: 'rows' }>> {
-    const results = await this.#database.executor.execute(sql, LIMITS);
+    const results = await this.#database.executor.execute(sql, this.#limits);
     const [result] = results;
     if (results.length !== 1 || result.kind !== 'rows') throw new Stop(line, 'expected one query');
     return result;

@@ -283,7 +283,7 @@ export class PgConnection {
     if (statement === undefined) return undefined;
     if (statement.kind === 'query') {
       const params = portal?.params ?? Array.from({ length: prepared.parameters }, () => null);
-      return this.#services.executor.describeQuery(statement.query, params);
+      return this.#services.executor.describeQuery(statement.query, params, this.#session.sql);
     }
     if (!['show', 'describe', 'explain', 'verify'].includes(statement.kind)) return undefined;
     const [result] = await this.#execute(prepared.sql, portal?.params ?? []);
@@ -303,6 +303,7 @@ export class PgConnection {
         timeoutMs: this.#session.statementTimeoutMs,
         maxRows: DEFAULT_MAX_ROWS,
         signal: running.signal,
+        session: this.#session.sql,
       });
     } catch (thrown) {
       if (!running.signal.aborted || asStreamError(thrown).code !== 'CANCELLED') throw thrown;

@@ -1,4 +1,5 @@
 import { ok, type SqlResult } from '../../catalog/context.ts';
+import { SqlSession } from '../../catalog/session.ts';
 import { StreamError } from '../../lib/errors.ts';
 import { batchOfRows, type ColumnSchema } from '../../values/batch.ts';
 import { VARCHAR } from '../../values/types.ts';
@@ -18,7 +19,6 @@ export const PARAMETERS: Readonly<Record<string, { readonly value: string; reado
   integer_datetimes: { value: 'on', reported: true },
   standard_conforming_strings: { value: 'on', reported: true },
   transaction_isolation: { value: 'read committed', reported: false },
-  search_path: { value: '"$user", public', reported: false },
   max_identifier_length: { value: '63', reported: false },
 };
 
@@ -67,7 +67,11 @@ const STATEMENTS: readonly SessionRow[] = [
   {
     pattern: /^set\s+(?:session\s+|local\s+)?([\w.]+)\s*(?:=|\s+to\s+)\s*(.+)$/i,
     run: (session, [, name, value]) =>
-      /^statement_timeout$/i.test(name) ? session.setTimeout(value) : set(name, value),
+      /^statement_timeout$/i.test(name)
+        ? session.setTimeout(value)
+        : /^search_path$/i.test(name)
+          ? session.setOfLanguage(name, value)
+          : set(name, value),
   },
   { pattern: /^reset\s+([\w.]+)$/i, run: (session, [, name]) => session.reset(name) },
   { pattern: /^discard\s+all$/i, run: (session) => session.discardAll() },
@@ -76,13 +80,20 @@ const STATEMENTS: readonly SessionRow[] = [
     pattern: /^show\s+statement_timeout$/i,
     run: (session) => ({ column: 'statement_timeout', value: `${session.statementTimeoutMs}ms` }),
   },
+  {
+    pattern: /^show\s+(search_path)$/i,
+    run: (session, [, name]) => ({ column: name.toLowerCase(), value: session.sql.get(name.toLowerCase()) }),
+  },
   { pattern: /^show\s+transaction\s+isolation\s+level$/i, run: constant('transaction_isolation', 'read committed') },
   { pattern: /^show\s+([a-z]+_\w+|datestyle|timezone|intervalstyle)$/i, run: (_, [, name]) => show(name) },
   {
     pattern: /^select\s+(?:pg_catalog\.)?version\(\)$/i,
     run: constant('version', `PostgreSQL 15.0 (Streamline ${VERSION})`),
   },
-  { pattern: /^select\s+(?:pg_catalog\.)?current_schema(?:\(\))?$/i, run: constant('current_schema', 'public') },
+  {
+    pattern: /^select\s+(?:pg_catalog\.)?current_schema(?:\(\))?$/i,
+    run: (session) => ({ column: 'current_schema', value: session.sql.searchPath[0] ?? 'public' }),
+  },
   {
     pattern: /^select\s+(?:pg_catalog\.)?current_database\(\)$/i,
     run: (session) => ({ column: 'current_database', value: session.database }),
@@ -94,7 +105,7 @@ const STATEMENTS: readonly SessionRow[] = [
 ];
 
 /** Statements that leave rows behind. */
-const WRITES = /^\s*(insert|update|delete|create|drop)\b/i;
+const WRITES = /^\s*(insert|update|delete|create|drop|alter|pause|resume)\b/i;
 
 /**
  * The state of one client: whether it is in a transaction block, and whether that failed. Every statement is durable when it
@@ -107,6 +118,8 @@ export class PgSession {
   statementTimeoutMs = DEFAULT_TIMEOUT_MS;
   /** By name; '' is the unnamed one. */
   readonly prepared = new Map<string, Prepared>();
+  /** What the language knows of the session. */
+  readonly sql = new SqlSession();
   #block: 'none' | 'open' | 'failed' = 'none';
   #wrote = false;
 
@@ -134,6 +147,8 @@ export class PgSession {
         throw new StreamError('SQL_UNSUPPORTED', 'there is no replication over the Postgres wire', {
           hint: 'SUBSCRIBE over HTTP, or read the topic with a Kafka client',
         });
+    } else if (/^search_path$/i.test(name)) {
+      this.setOfLanguage(name, value);
     } else if (!/^(timezone|datestyle|intervalstyle)$/i.test(name)) {
       set(name, value);
     }
@@ -155,7 +170,15 @@ export class PgSession {
     return { tag: 'SET' };
   }
 
+  setOfLanguage(name: string, text: string): SessionAnswer {
+    const values = /^default$/i.test(text.trim()) ? [] : text.split(',').map((value) => identifier(value.trim()));
+    this.sql.set(name.toLowerCase(), values);
+    return { tag: 'SET' };
+  }
+
   reset(name: string): SessionAnswer {
+    if (/^(search_path|all)$/i.test(name)) this.sql.set('search_path', []);
+    if (/^search_path$/i.test(name)) return { tag: 'RESET' };
     if (/^(statement_timeout|all)$/i.test(name)) this.statementTimeoutMs = DEFAULT_TIMEOUT_MS;
     else if (!COMFORT.test(name)) parameter(name);
     return { tag: 'RESET' };
@@ -254,6 +277,10 @@ export function sessionResult(answer: SessionAnswer): SqlResult {
   const columns: readonly ColumnSchema[] = [{ name: answer.column, type: VARCHAR, nullable: false }];
   return { kind: 'rows', columns, batches: [batchOfRows([VARCHAR], [[answer.value]])] };
 }
+
+/** A name or a string, folded unless it is in quotes. */
+const identifier = (text: string): string =>
+  /^(['"]).*\1$/s.test(text) ? text.slice(1, -1).replaceAll('""', '"') : text.toLowerCase();
 
 const unquoted = (text: string): string => text.trim().replace(/^'(.*)'$/s, '$1');
 

@@ -119,7 +119,7 @@ const isLimited = (query: QueryNode): boolean => query.allowance !== null && rec
 
 /** Whether it reads nothing until some time has passed. */
 export const mustWait = (query: QueryNode): boolean =>
-  query.catchingUp !== null && query.allowance !== null && query.allowance.isUsedUp && isLimited(query);
+  query.catchingUp !== null && query.allowance?.isUsedUp === true && isLimited(query);
 
 /** At the beginning of an epoch, lets a query that is level follow along. False when it cannot yet, or fails at that. */
 export function follow(graph: Graph, query: QueryNode): boolean {

@@ -180,7 +180,6 @@ describe('what is wrong has a place and a hint', () => {
     ["SELECT * FROM TUMBLE(DATA => TABLE t, GAP => INTERVAL '1 s')", 'SQL_SYNTAX', '1:39', 'TIMECOL, SIZE'],
     ['SELECT * FROM t MATCH_RECOGNIZE (x)', 'SQL_UNSUPPORTED', '1:17', ''],
     ['SELECT * FROM a ASOF FULL JOIN b ON true', 'SQL_UNSUPPORTED', '1:22', ''],
-    ['SELECT * FROM s.t', 'SQL_UNSUPPORTED', '1:15', 'one schema'],
     ['CREATE VIEW v AS SELECT 1', 'SQL_UNSUPPORTED', '1:8', 'MATERIALIZED'],
     ['ALTER TABLE t ADD x INT', 'SQL_UNSUPPORTED', '1:15', 'DROP'],
     ['', 'none', '', ''],

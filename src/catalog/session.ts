@@ -1,0 +1,35 @@
+import type { Name } from '../../streamql/parser/ast.ts';
+import { type Position, StreamError } from '../lib/errors.ts';
+import { PUBLIC_SCHEMA } from './catalog.ts';
+
+const DEFAULT_PATH: readonly string[] = [PUBLIC_SCHEMA];
+
+/** What SET changes for the statements after it: of a connection of the Postgres wire, or of one script over HTTP. */
+export class SqlSession {
+  /** Where plain names are looked for, and in the first of them made. Schemas that do not exist are passed over. */
+  searchPath: readonly string[] = DEFAULT_PATH;
+
+  /** As SHOW answers. OPTION_INVALID when there is no such setting. */
+  get(name: string, at?: Position): string {
+    if (name === 'search_path') return this.searchPath.map(shown).join(', ');
+    throw unknown(name, at);
+  }
+
+  /** No values: the default. */
+  set(name: string, values: readonly string[], at?: Position): void {
+    if (name !== 'search_path') throw unknown(name, at);
+    this.searchPath = values.length === 0 ? DEFAULT_PATH : values.filter((value) => value !== '$user' && value !== '');
+  }
+}
+
+const shown = (name: string): string => (/^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`);
+
+function unknown(name: string, at: Position | undefined): StreamError {
+  return new StreamError('OPTION_INVALID', `there is no setting "${name}"`, {
+    ...(at === undefined ? {} : { at }),
+    hint: 'there is search_path; settings of the server are flags of its command',
+  });
+}
+
+/** SHOW of a setting rather than of a kind of objects. */
+export const isSetting = ({ text }: Name): boolean => text === 'search_path';
