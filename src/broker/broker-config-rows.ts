@@ -14,6 +14,8 @@ export interface BrokerConfigRow {
   readonly valid: (value: string) => boolean;
   /** Ours that it is; none for the default of a topic's setting, and for what cannot be chosen. */
   readonly setting?: keyof BrokerSettings;
+  /** It is set where the server is started only. */
+  readonly fixed?: true;
   /** What one of Kafka's units is in ours. */
   readonly unit?: number;
   /** The topic's setting that it is the default of. */
@@ -72,6 +74,16 @@ const OWN: readonly BrokerConfigRow[] = [
     'idleConnectionMs',
     'A connection without a request for this long is closed, in milliseconds. A change holds for connections made after it.',
   ),
+  {
+    ...number(
+      'long',
+      'connections.max.reauth.ms',
+      'maxReauthMs',
+      'When a session ends unless the client authenticates again, in milliseconds; 0: never. Set by kafka.max_reauth_ms.',
+      0,
+    ),
+    fixed: true,
+  },
   choice('default.replication.factor', undefined, ['1'], 'Replicas of a topic; there is one broker.'),
   choice('delete.topic.enable', undefined, ['true'], 'Topics can be deleted.'),
   number('int', 'fetch.max.bytes', 'maxFetchBytes', 'Largest answer to a Fetch, in bytes.', 1024),
@@ -190,6 +202,18 @@ const OWN: readonly BrokerConfigRow[] = [
     'queuedMaxRequestBytes',
     'Bytes of requests that may wait on all connections together.',
   ),
+  {
+    ...choice(
+      'sasl.enabled.mechanisms',
+      'saslMechanisms',
+      [],
+      'How clients can authenticate. Set by kafka.sasl_mechanisms.',
+    ),
+    type: 'list',
+    allowed: 'mechanisms',
+    valid: (value) => /^[A-Z0-9,-]*$/u.test(value),
+    fixed: true,
+  },
   number('int', 'socket.request.max.bytes', 'maxRequestBytes', 'Largest request, in bytes.', 1024),
   {
     ...choice(
@@ -227,7 +251,9 @@ export const BROKER_CONFIG: readonly BrokerConfigRow[] = [
 
 /** Whether it can have another value than the one it has. */
 export const isFixed = (row: BrokerConfigRow): boolean =>
-  row.setting === undefined && (row.topic === undefined || row.allowed === row.default || row.allowed === 'left empty');
+  row.fixed === true ||
+  (row.setting === undefined &&
+    (row.topic === undefined || row.allowed === row.default || row.allowed === 'left empty'));
 
 /** What can be set for a single group of the consumer protocol (Kafka's resource GROUP). */
 export const GROUP_CONFIG = [

@@ -172,6 +172,6 @@ function checkBroker(name: string, value: string | null): void {
       'DescribeConfigs of the broker lists those there are',
     );
   if (value === null) return;
-  if (isFixed(row)) throw invalid(`broker setting ${name} is ${row.default} and cannot be changed`);
+  if (isFixed(row)) throw invalid(`broker setting ${name} cannot be changed while the broker runs`);
   if (!row.valid(value)) throw invalid(`broker setting ${name} must be ${row.allowed}, not ${value}`);
 }

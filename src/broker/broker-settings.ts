@@ -61,6 +61,9 @@ export interface BrokerSettings {
   readonly allowIfNoAcl: boolean;
   /** Keep an audit log. */
   readonly audit: boolean;
+  /** Of the listeners, to be shown: when sessions end, and the mechanisms, separated by commas. */
+  readonly maxReauthMs: number;
+  readonly saslMechanisms: string;
 }
 
 export const BROKER_DEFAULTS: BrokerSettings = {
@@ -94,4 +97,6 @@ export const BROKER_DEFAULTS: BrokerSettings = {
   superUsers: '',
   allowIfNoAcl: false,
   audit: false,
+  maxReauthMs: 0,
+  saslMechanisms: '',
 };

@@ -120,6 +120,11 @@ export class Broker {
       const given = options.settings?.[key];
       if (given !== undefined) Object.assign(started, { [key]: given });
     }
+    const sasl = options.listeners.flatMap((listener) => listener.sasl ?? []);
+    Object.assign(started, {
+      maxReauthMs: Math.max(0, ...sasl.map(({ maxReauthMs }) => maxReauthMs)),
+      saslMechanisms: [...new Set(sasl.flatMap(({ mechanisms }) => mechanisms))].join(','),
+    });
     const config = await BrokerConfig.open(storage, started);
     const { settings } = config;
     const journal = await OffsetsTopic.open(storage, log);

@@ -7,6 +7,7 @@ import { javaClasspath } from '../support/java.ts';
 import { ServerProcess, temporaryDirectory } from '../support/process.ts';
 import { type CaseResult, type Judge, WITH_ACLS } from './judge.ts';
 import { EXCLUSIONS } from './librdkafka-exclusions.ts';
+import { SECURED_CASES } from './secured-listener.ts';
 
 const PACKAGE = '@confluentinc/kafka-javascript@1.10.1';
 const SOURCES = 'node_modules/@confluentinc/kafka-javascript/deps/librdkafka';
@@ -68,6 +69,7 @@ export const librdkafka: Judge = {
       const directory = temporaryDirectory();
       let server = await ServerProcess.start(directory.path, args);
       for (const name of cases.get(scenario) ?? []) {
+        if (SECURED_CASES.some((one) => one.name === name)) continue;
         if (only.length > 0 && !only.some((part) => name.includes(part))) continue;
         const excluded = EXCLUSIONS.find(({ cases: pattern }) => pattern.test(name));
         if (excluded !== undefined) {
@@ -88,13 +90,44 @@ export const librdkafka: Judge = {
       await server.stop();
       directory.remove();
     }
+    for (const one of SECURED_CASES) {
+      if (only.length === 0 || only.some((part) => one.name.includes(part))) report(await runSecured(sources, one));
+    }
   },
 };
+
+/** A case that needs a listener with TLS or SASL, of which some sub-tests may be left out. */
+async function runSecured(
+  sources: string,
+  { name, listener, subtests, note }: (typeof SECURED_CASES)[number],
+): Promise<CaseResult> {
+  const folder = temporaryDirectory();
+  const { serverArgs, conf, env, close } = await listener(folder.path);
+  const args = ['--any-replication-factor', '--num-partitions', '4', ...serverArgs];
+  const server = await ServerProcess.start(null, args);
+  try {
+    let seconds = 0;
+    for (const subtest of subtests) {
+      const filter: Record<string, string> = subtest === undefined ? {} : { SUBTESTS: subtest };
+      const secured = { conf, env: { ...env, ...filter }, quick: false };
+      const result = await runCase(sources, server.kafka, 'default', name, secured);
+      seconds += result.seconds ?? 0;
+      if (result.outcome !== 'pass') return { ...result, note: `${subtest ?? ''} ${result.note ?? ''}`.trim() };
+    }
+    return { name, outcome: 'pass', note, seconds };
+  } finally {
+    await server.stop();
+    close();
+    folder.remove();
+  }
+}
 
 /** The entries of its table that talk to a broker, by the scenario they run in. */
 function casesOf(table: string): Map<string, string[]> {
   const found = new Map<string, string[]>();
-  for (const [, name, rest] of table.matchAll(/^\s+_TEST\((\w+),([^;]*?)\),\n/gms)) {
+  for (const [, name, rest] of table.matchAll(
+    /^\s+_TEST\((\w+),((?:(?!_TEST\()[^;])*?)\),\n(?=\s*(?:_TEST\(|\{|\/\*|#))/gms,
+  )) {
     if (/TEST_F_LOCAL|TEST_F_MANUAL/.test(rest)) continue;
     const scenario = /\.scenario = "(\w+)/.exec(rest)?.[1] ?? 'default';
     found.set(scenario, [...(found.get(scenario) ?? []), name]);
@@ -121,12 +154,27 @@ function kafkaScripts(folder: string): string {
   return folder;
 }
 
-async function runCase(sources: string, bootstrap: string, scenario: string, name: string): Promise<CaseResult> {
+interface Surroundings {
+  readonly conf: Readonly<Record<string, string>>;
+  readonly env: Readonly<Record<string, string>>;
+  /** Its own choice of what takes little time. */
+  readonly quick: boolean;
+}
+
+async function runCase(
+  sources: string,
+  bootstrap: string,
+  scenario: string,
+  name: string,
+  { conf, env: more, quick }: Surroundings = { conf: {}, env: {}, quick: true },
+): Promise<CaseResult> {
   const work = temporaryDirectory();
   // As in its own tree: some cases read files beside theirs.
   const cwd = join(work.path, 'tests');
   mkdirSync(cwd);
-  writeFileSync(join(cwd, 'test.conf'), `bootstrap.servers=${bootstrap}\ntest.timeout.multiplier=2\n`);
+  const lines = Object.entries({ 'bootstrap.servers': bootstrap, 'test.timeout.multiplier': '2', ...conf });
+  writeFileSync(join(cwd, 'test.conf'), lines.map(([key, value]) => `${key}=${value}\n`).join(''));
+  symlinkSync(join(sources, 'tests/fixtures'), join(cwd, 'fixtures'));
   symlinkSync(join(sources, 'src'), join(work.path, 'src'));
   symlinkSync(join(sources, 'tests/java'), join(cwd, 'java'));
   writeFileSync(join(cwd, 'Makefile'), '.PHONY: java\njava:\n\t$(MAKE) -C java\n');
@@ -137,11 +185,12 @@ async function runCase(sources: string, bootstrap: string, scenario: string, nam
     TEST_KAFKA_VERSION: '4.1.0.0',
     BROKERS: bootstrap,
     KAFKA_PATH: kafkaScripts(work.path),
+    ...more,
   };
   const started = performance.now();
   const seconds = (): number => (performance.now() - started) / 1000;
   try {
-    const args = ['-p1', '-Q', '-L', '-s', scenario];
+    const args = ['-p1', ...(quick ? ['-Q'] : []), '-L', '-s', scenario];
     const out = await run(join(sources, 'tests/test-runner'), args, '', CASE_TIMEOUT_MS, { cwd, env });
     // Its summary has a line a case: | name | outcome | time | why it was skipped
     const line = new RegExp(`\\b${name}\\s+\\|\\s+(PASSED|SKIPPED|FAILED)[^|]*\\|[^|]*\\|([^\\n]*)`).exec(

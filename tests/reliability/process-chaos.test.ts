@@ -94,6 +94,12 @@ test(
       config: { 'segment.bytes': '20000' },
     });
     await rig.server.request('POST', '/api/v1/topics', { name: 'b', partitions: 1 });
+    await rig.server.request('POST', '/api/v1/topics', {
+      name: 'c',
+      partitions: 1,
+      config: { 'cleanup.policy': 'compact', 'segment.bytes': '2000', 'min.cleanable.dirty.ratio': '0' },
+    });
+    await rig.server.request('POST', '/api/v1/topics', { name: 'd', partitions: 1 });
     const recorder = new Recorder();
     const lab: Lab = {
       world,

@@ -8,7 +8,7 @@ test('a seed gives the same history again', async () => {
   const [first, second, other] = [await simulate(4), await simulate(4), await simulate(5)];
   expect(first.history()).toBe(second.history());
   expect(first.history()).not.toBe(other.history());
-});
+}, 60_000);
 
 test('runs go through what they are for: crashes, retries, refusals, full disks', async () => {
   const faults = new Set<string>();
@@ -26,4 +26,4 @@ test('runs go through what they are for: crashes, retries, refusals, full disks'
   // UNKNOWN_MEMBER_ID and STALE_MEMBER_EPOCH, as members of the consumer protocol meet them.
   for (const error of ['modern heartbeat 25', 'modern commit 113']) expect(errors).toContain(error);
   expect(acknowledged).toBeGreaterThan(1000);
-});
+}, 120_000);

@@ -144,7 +144,7 @@ export class Group {
 /** Ends what a member does with its present generation. */
 class Rejoin extends Error {}
 
-/** A member of a consumer group: joins, reads what it is assigned, commits, and now and then leaves or dies. */
+/** A member of a consumer group, now and then a static one: joins, reads what it is assigned, commits, and now and then leaves or dies. */
 export class GroupMember {
   readonly #lab: Lab;
   readonly #group: Group;
@@ -152,6 +152,7 @@ export class GroupMember {
   #client: SimClient;
   #process: string;
   #lives = 0;
+  readonly #instance: { readonly groupInstanceId: string | null };
   #memberId = '';
   #generation = -1;
 
@@ -161,6 +162,7 @@ export class GroupMember {
     this.#name = name;
     this.#client = new SimClient(lab.network, name);
     this.#process = name;
+    this.#instance = { groupInstanceId: lab.world.chance(0.4) ? `static-${name}` : null };
   }
 
   async run(): Promise<void> {
@@ -188,6 +190,7 @@ export class GroupMember {
         sessionTimeoutMs: this.#lab.sessionMs,
         rebalanceTimeoutMs: 600,
         memberId: this.#memberId,
+        ...this.#instance,
         protocolType: 'consumer',
         protocols: [{ name: 'range', metadata: encodeConsumerSubscription(topics) }],
       },
@@ -205,7 +208,13 @@ export class GroupMember {
       joined.leader === joined.memberId
         ? members.map((memberId, at) => ({ memberId, assignment: this.#assignment(at, members.length) }))
         : [];
-    const body = { groupId: id, generationId: this.#generation, memberId: this.#memberId, assignments };
+    const body = {
+      groupId: id,
+      generationId: this.#generation,
+      memberId: this.#memberId,
+      ...this.#instance,
+      assignments,
+    };
     const synced = await this.#client.call('syncGroup', 3, body, 1500);
     if (synced.errorCode !== E.NONE) return this.#refused('sync', synced.errorCode);
     if (synced.assignment.length === 0) throw new Error(`${this.#name} was assigned nothing, not even an empty list`);
@@ -281,6 +290,7 @@ export class GroupMember {
         groupId: this.#group.id,
         generationIdOrMemberEpoch: this.#generation,
         memberId: this.#memberId,
+        ...this.#instance,
         topics: offsets.map(({ place, offset }) => ({
           name: place.topic,
           partitions: [{ partitionIndex: place.partition, committedOffset: offset, committedMetadata: '' }],
@@ -305,6 +315,7 @@ export class GroupMember {
         groupId: this.#group.id,
         generationId: this.#generation,
         memberId: this.#memberId,
+        ...this.#instance,
       });
       if (errorCode === E.NONE) return;
       this.#refused('heartbeat', errorCode);
@@ -318,7 +329,7 @@ export class GroupMember {
 
   #refused(what: string, errorCode: number): undefined {
     this.#lab.recorder.error(`${what} ${errorCode}`);
-    if (errorCode === E.UNKNOWN_MEMBER_ID) this.#memberId = '';
+    if (errorCode === E.UNKNOWN_MEMBER_ID || errorCode === E.FENCED_INSTANCE_ID) this.#memberId = '';
     return undefined;
   }
 
@@ -326,7 +337,8 @@ export class GroupMember {
   async #end(): Promise<void> {
     const { world } = this.#lab;
     try {
-      if (world.chance(0.5)) {
+      // A static member does not say that it goes.
+      if (this.#instance.groupInstanceId === null && world.chance(0.5)) {
         const members = [{ memberId: this.#memberId }];
         await this.#client.call('leaveGroup', 3, { groupId: this.#group.id, members });
       }

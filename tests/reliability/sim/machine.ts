@@ -95,6 +95,8 @@ export class Machine {
       tailCacheBytes: world.pick([0, 2000, 1 << 20]),
       // Small ones turn over often.
       walFileBytes: world.pick([1500, 8000, 1 << 20]),
+      compactionCheckMs: 500,
+      retentionCheckMs: 300,
     });
     if (!life.alive) return;
     life.storage = storage;

@@ -18,6 +18,7 @@ export class ModernMember {
   #client: SimClient;
   #process: string;
   #lives = 0;
+  readonly #instance: { readonly instanceId: string | null };
   #epoch = 0;
   /** The last answer was lost, or there was none yet: everything has to be said. */
   #saysAll = true;
@@ -30,6 +31,7 @@ export class ModernMember {
     this.#name = name;
     this.#client = new SimClient(lab.network, name);
     this.#process = name;
+    this.#instance = { instanceId: lab.world.chance(0.4) ? `static-${name}` : null };
   }
 
   async run(): Promise<void> {
@@ -83,6 +85,7 @@ export class ModernMember {
         groupId: this.#group.id,
         memberId: this.#process,
         memberEpoch: this.#epoch,
+        ...this.#instance,
         ...(all
           ? { rebalanceTimeoutMs: sessionMs, subscribedTopicNames: [...new Set(places.map(({ topic }) => topic))] }
           : {}),
@@ -93,6 +96,7 @@ export class ModernMember {
         if (
           answer.errorCode === E.FENCED_MEMBER_EPOCH ||
           answer.errorCode === E.UNKNOWN_MEMBER_ID ||
+          answer.errorCode === E.FENCED_INSTANCE_ID ||
           answer.errorCode === E.GROUP_ID_NOT_FOUND
         ) {
           this.#epoch = 0;
@@ -190,7 +194,10 @@ export class ModernMember {
     try {
       if (world.chance(0.5)) {
         const { id: groupId } = this.#group;
-        await this.#client.call('consumerGroupHeartbeat', 1, { groupId, memberId: this.#process, memberEpoch: -1 });
+        // A static member goes for a while, others for good.
+        const memberEpoch = this.#instance.instanceId === null ? -1 : -2;
+        const body = { groupId, memberId: this.#process, memberEpoch, ...this.#instance };
+        await this.#client.call('consumerGroupHeartbeat', 1, body);
       }
     } catch (thrown) {
       lost(thrown);

@@ -3,7 +3,7 @@ import { ANOMALIES } from '../checker.ts';
 import { type Outcome, simulate } from './simulate.ts';
 
 /** SIMULATION_SEEDS=1000 runs so many; SEED=n replays one and prints what happened. */
-const SEEDS = Number(process.env['SIMULATION_SEEDS'] ?? 60);
+const SEEDS = Number(process.env['SIMULATION_SEEDS'] ?? 40);
 const FIRST_SEED = Number(process.env['SIMULATION_FIRST_SEED'] ?? 1);
 const ONE = process.env['SEED'];
 

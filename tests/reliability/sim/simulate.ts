@@ -1,4 +1,5 @@
 import { seededRandom } from '../../support/fault-disk.ts';
+import { COMPACTED, TRIMMED } from './kept.ts';
 import type { Lab } from './lab.ts';
 import { Machine, type Spoil } from './machine.ts';
 import { Nemesis } from './nemesis.ts';
@@ -52,6 +53,14 @@ export async function simulate(seed: number, spoil?: Spoil): Promise<Outcome> {
     const config = { 'segment.bytes': world.pick(['1024', '3000', '100000']), 'retention.ms': '-1' };
     await machine.storage!.createTopic('a', { partitions: 2, config });
     await machine.storage!.createTopic('b', { partitions: 1, config });
+    const compacted = {
+      'cleanup.policy': 'compact',
+      'segment.bytes': '1024',
+      'min.cleanable.dirty.ratio': world.pick(['0', '0.5']),
+      'delete.retention.ms': world.pick(['0', '3600000']),
+    };
+    await machine.storage!.createTopic(COMPACTED.topic, { partitions: 1, config: compacted });
+    await machine.storage!.createTopic(TRIMMED.topic, { partitions: 1, config });
     await workload.run(async () => {
       await nemesis.run(world.between(...FAULTS_MS));
       await nemesis.heal();

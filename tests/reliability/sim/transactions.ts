@@ -3,6 +3,7 @@ import { encodeBatch } from '../../../src/protocol/records.ts';
 import { sendOf } from '../checker.ts';
 import type { Step } from '../history.ts';
 import { SimClient } from './client.ts';
+import { COMPACTED, type Ledger, type Row } from './kept.ts';
 import { type Lab, type Place, placeName } from './lab.ts';
 import { lost } from './producers.ts';
 import type { Open } from './recorder.ts';
@@ -34,10 +35,18 @@ export class TransactionalProducer {
   #producerEpoch = -1;
   readonly #sequences = new Map<string, number>();
   #count = 0;
+  /** Set: it writes to the compacted topic, and what becomes of that is told there. */
+  readonly ledger: Ledger | undefined;
+  #rows: Row[] = [];
+  /** The offset that it commits with a transaction counts its transactions; the last one that counts, and the one of the present one. */
+  #marked = -1;
+  #mark: number | undefined;
+  #marks = 0;
 
-  constructor(lab: Lab, name: string) {
+  constructor(lab: Lab, name: string, ledger?: Ledger) {
     this.#lab = lab;
     this.name = name;
+    this.ledger = ledger;
     this.#transactionalId = `tx-${name}`;
     this.#protocol = lab.world.pick([1, 2]);
     this.#client = new SimClient(lab.network, name);
@@ -84,9 +93,10 @@ export class TransactionalProducer {
     let asked: 'nothing' | 'commit' | 'abort' = 'nothing';
     try {
       for (let batches = world.between(1, 4); batches > 0; batches--) {
-        await this.#produce(world.pick(this.#lab.places), steps);
+        await this.#produce(this.ledger === undefined ? world.pick(this.#lab.places) : COMPACTED, steps);
         await world.sleep(world.between(0, 30));
       }
+      if (world.chance(0.6)) await this.#commitOffset();
       // Vanishes: its transaction hangs until it times out, or until it is back.
       if (recorder.healedAt === undefined && world.chance(0.05)) {
         this.#client.leave();
@@ -97,6 +107,7 @@ export class TransactionalProducer {
       asked = world.chance(0.75) ? 'commit' : 'abort';
       await this.#end(asked === 'commit');
       this.#close(open, asked === 'commit' ? 'ok' : 'aborted', steps);
+      if (world.chance(0.2)) await this.#checkOffset();
       if (asked === 'commit' && recorder.healedAt !== undefined) this.okSinceHealed++;
     } catch (thrown) {
       if (!(thrown instanceof Broken)) throw thrown;
@@ -109,7 +120,13 @@ export class TransactionalProducer {
     const { world } = this.#lab;
     while (!this.#lab.over) {
       if (await this.#init()) {
-        this.#close(open, asked === 'commit' ? 'unknown' : 'aborted', steps);
+        // What it asked for is done or was undone by now: the offset that belongs to the transaction tells which.
+        const mark = this.#mark;
+        const offset = asked === 'commit' && mark !== undefined ? await this.#offset() : undefined;
+        const outcome = offset === undefined ? 'unknown' : offset === mark ? 'ok' : 'aborted';
+        this.#close(open, asked === 'commit' ? outcome : 'aborted', steps);
+        if (asked === 'commit' && mark !== undefined && offset === undefined) this.#marked = Number.NaN;
+        if (offset !== undefined && offset !== mark && offset !== this.#marked) this.#complain(offset);
         return;
       }
       await world.sleep(world.between(10, 100));
@@ -118,7 +135,72 @@ export class TransactionalProducer {
   }
 
   #close(open: Open, outcome: 'ok' | 'aborted' | 'unknown', steps: readonly Step[]): void {
-    this.#lab.recorder.end(open, outcome, steps, false, true);
+    if (outcome === 'ok' && this.#mark !== undefined) this.#marked = this.#mark;
+    this.#mark = undefined;
+    if (this.ledger === undefined) this.#lab.recorder.end(open, outcome, steps, false, true);
+    else this.ledger.close(this.#rows, outcome);
+    this.#rows = [];
+  }
+
+  get #groupId(): string {
+    return `of-${this.name}`;
+  }
+
+  /** Offsets in the transaction (KIP-447): they count when it does. */
+  async #commitOffset(): Promise<void> {
+    const id = {
+      transactionalId: this.#transactionalId,
+      producerId: this.#producerId,
+      producerEpoch: this.#producerEpoch,
+    };
+    if (this.#protocol === 1) {
+      await this.#persist('add offsets', async () => {
+        return (await this.#client.call('addOffsetsToTxn', 3, { ...id, groupId: this.#groupId })).errorCode;
+      });
+    }
+    const mark = ++this.#marks;
+    const { topic, partition } = this.#lab.places[0]!;
+    this.#mark = mark;
+    await this.#persist('commit offset', async () => {
+      const answer = await this.#client.call('txnOffsetCommit', this.#protocol === 1 ? 3 : 5, {
+        ...id,
+        groupId: this.#groupId,
+        topics: [
+          { name: topic, partitions: [{ partitionIndex: partition, committedOffset: mark, committedMetadata: '' }] },
+        ],
+      });
+      return answer.topics[0]!.partitions[0]!.errorCode;
+    });
+  }
+
+  /** What counts now; undefined when that could not be learned. */
+  async #offset(): Promise<number | undefined> {
+    const { topic, partition } = this.#lab.places[0]!;
+    for (let attempt = 0; attempt < 50 && !this.#lab.over; attempt++) {
+      try {
+        const answer = await this.#client.call('offsetFetch', 7, {
+          groupId: this.#groupId,
+          topics: [{ name: topic, partitionIndexes: [partition] }],
+          requireStable: true,
+        });
+        const found = answer.topics[0]?.partitions[0];
+        if (answer.errorCode === E.NONE && found?.errorCode === E.NONE) return found.committedOffset;
+        this.#lab.recorder.error(`offset of a transaction ${answer.errorCode} ${found?.errorCode}`);
+      } catch (thrown) {
+        lost(thrown);
+      }
+      await this.#lab.world.sleep(this.#lab.world.between(10, 60));
+    }
+    return undefined;
+  }
+
+  async #checkOffset(): Promise<void> {
+    const offset = await this.#offset();
+    if (offset !== undefined && !Number.isNaN(this.#marked) && offset !== this.#marked) this.#complain(offset);
+  }
+
+  #complain(offset: number): void {
+    this.#lab.recorder.complaints.push(`${this.name}: the offset ${offset} counts, and ${this.#marked} should`);
   }
 
   async #produce(place: Place, steps: Step[]): Promise<void> {
@@ -128,8 +210,13 @@ export class TransactionalProducer {
     const values = Array.from({ length: world.between(1, 3) }, () => `${this.name}.${++this.#count}`);
     const baseSequence = this.#sequences.get(key) ?? 0;
     this.#sequences.set(key, baseSequence + values.length);
+    const { ledger } = this;
+    const rows = ledger === undefined ? [] : values.map((value) => ledger.row(value));
+    this.#rows.push(...rows);
     const records = encodeBatch(
-      values.map((value) => ({ key: null, value: Buffer.from(value + pad()), timestampMs: nowMs() })),
+      ledger === undefined
+        ? values.map((value) => ({ key: null, value: Buffer.from(value + pad()), timestampMs: nowMs() }))
+        : rows.map((row) => ledger.bytes(row)),
       { producerId: this.#producerId, producerEpoch: this.#producerEpoch, baseSequence, isTransactional: true },
     );
     const sends = values.map((value) => sendOf(key, value));

@@ -1,5 +1,6 @@
 import { ANOMALIES, type Anomaly, check } from '../checker.ts';
 import { DirectConsumer, Group, GroupMember } from './consumers.ts';
+import { COMPACTED, KeyedProducer, Ledger, readWhole, TRIMMED, Trimmer } from './kept.ts';
 import type { Lab, Place } from './lab.ts';
 import { ModernMember } from './modern-members.ts';
 import { IdempotentProducer, PlainProducer } from './producers.ts';
@@ -33,6 +34,9 @@ export class Workload {
   readonly #members: readonly GroupMember[];
   readonly #modernGroup: Group;
   readonly #modernMembers: readonly ModernMember[];
+  readonly #keyed: KeyedProducer;
+  readonly #keyedTransactions: TransactionalProducer;
+  readonly #trimmer: Trimmer;
   #producing: Promise<unknown> = Promise.resolve();
   #running: Promise<unknown> = Promise.resolve();
 
@@ -48,6 +52,9 @@ export class Workload {
       new PlainProducer(lab, 'p1', -1),
       new PlainProducer(lab, 'p2', world.pick([0, 1] as const)),
     ];
+    this.#keyed = new KeyedProducer(lab, 'k1');
+    this.#keyedTransactions = new TransactionalProducer(lab, 'k2', new Ledger(lab, 'k2'));
+    this.#trimmer = new Trimmer(lab, 'r1');
     this.#direct = [new DirectConsumer(lab, 'd0', 0), new DirectConsumer(lab, 'd1', 1)];
     this.#members = Array.from({ length: world.between(1, 3) }, (_, at) => new GroupMember(lab, this.#group, `m${at}`));
     this.#modernGroup = new Group(lab, 'h');
@@ -59,7 +66,8 @@ export class Workload {
 
   /** Runs until the faults are over (`faults`), then lets producers go on for a while and readers catch up. */
   async run(faults: () => Promise<void>): Promise<void> {
-    this.#producing = Promise.all(this.#producers.map((one) => one.run()));
+    const writers = [...this.#producers, this.#keyed, this.#keyedTransactions, this.#trimmer];
+    this.#producing = Promise.all(writers.map((one) => one.run()));
     this.#running = Promise.all([
       this.#producing,
       ...[...this.#direct, ...this.#members, ...this.#modernMembers].map((one) => one.run()),
@@ -117,8 +125,31 @@ export class Workload {
     const readers = [this.#group.seen, this.#modernGroup.seen, ...this.#direct.map(({ seen }) => seen)];
     do await world.sleep(100);
     while (world.now < until && !acknowledged.every((value) => readers.every((seen) => seen.has(value))));
+    await this.#judgeKept(until);
     // What was not acknowledged but is there shall be read too.
     await world.sleep(500);
     lab.over = true;
+  }
+
+  /** What the topics that do not keep everything hold in the end, when everything in them is decided. */
+  async #judgeKept(until: number): Promise<void> {
+    const { world, recorder } = this.#lab;
+    const whole = async (place: Place) => {
+      for (;;) {
+        const read = await readWhole(this.#lab, 'whole', place);
+        if (read !== undefined) return read;
+        if (world.now > until) {
+          recorder.complaints.push(`${place.topic} could not be read`);
+          return { start: 0, seen: [] };
+        }
+        await world.sleep(100);
+      }
+    };
+    const compacted = await whole(COMPACTED);
+    const newest = new Map(compacted.seen.map(({ key, value }) => [key!, value]));
+    this.#keyed.ledger.judge(newest);
+    this.#keyedTransactions.ledger!.judge(newest);
+    const { start, seen } = await whole(TRIMMED);
+    this.#trimmer.judge(start, new Map(seen.map(({ offset, value }) => [offset, value])));
   }
 }
