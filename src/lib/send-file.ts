@@ -10,6 +10,14 @@ const STEP_BYTES = 128 << 10;
 /** Of preadv2: fail rather than wait for the disk. */
 const RWF_NOWAIT = 8;
 
+/** What is used of koffi: it is optional, and so are its types. */
+interface Koffi {
+  load(path: null): { func(prototype: string): (...args: unknown[]) => unknown };
+  alloc(type: string, count: number): unknown;
+  address(pointer: unknown): bigint;
+  encode(pointer: unknown, offset: number, type: string, value: number | bigint): void;
+}
+
 interface Kernel {
   sendfile(out: number, from: number, offset: [number], bytes: number): number;
   /** Whether the byte is in the page cache. */
@@ -43,7 +51,7 @@ export function sendFile(socketFd: number, fileFd: number, position: number, len
 
 function load(): Kernel | null {
   try {
-    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+    const koffi = createRequire(import.meta.url)('koffi') as Koffi;
     const libc = koffi.load(null);
     const sendfile = libc.func('int64 sendfile(int out, int from, _Inout_ int64 *offset, size_t bytes)');
     const preadv2 = libc.func('int64 preadv2(int fd, void *parts, int count, int64 offset, int flags)');
