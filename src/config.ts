@@ -330,6 +330,15 @@ export const SETTINGS = {
     doc: 'How often changed view state is made durable and sinks commit.',
     parse: parseInteger(10, 3_600_000),
   } as Setting<number>,
+  engineWorkers: {
+    name: 'engine.workers',
+    flag: 'engine-workers',
+    env: 'STREAMLINE_ENGINE_WORKERS',
+    placeholder: 'N',
+    default: 1,
+    doc: 'Threads that share the work of all views and sinks: each reads some partitions and keeps some of the keys. May differ from one start to the next.',
+    parse: parseInteger(1, 64),
+  } as Setting<number>,
   queryMemoryMb: {
     name: 'query.memory_mb',
     flag: 'query-memory-mb',

@@ -65,6 +65,7 @@ export async function startPlatform(settings: Settings, version: string, log: Lo
       logger: log,
       sinkRegistry: new URL('../sinks/registry.ts', import.meta.url).href,
       settings: { checkpointIntervalMs: settings.checkpointIntervalMs },
+      workers: settings.engineWorkers,
       onExit: (error) => {
         engineEnded = error.message;
       },

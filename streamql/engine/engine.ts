@@ -31,6 +31,7 @@ import { isCatchingUp } from './runtime/replay.ts';
 import { DEFAULT_ENGINE_SETTINGS, type EngineSettings } from './runtime/settings.ts';
 import type { SourceNode } from './runtime/source-node.ts';
 import { Waiters } from './runtime/waiters.ts';
+import { localCrew } from './shards/local-crew.ts';
 import { mergeDrafts, mergeStats } from './shards/merge.ts';
 import { runAlone } from './shards/peers.ts';
 import { type Crew, type OtherShard, Shard } from './shards/shard.ts';
@@ -53,8 +54,10 @@ export interface EngineOptions {
   /** For sinks into topics; without it there are none. */
   readonly sinkLog?: SinkLog;
   readonly settings?: Partial<EngineSettings>;
-  /** The shards beside this one; without it this one does all. They were made with the same checkpoint. */
+  /** Shards in threads of their own, beside this one. They were made with the same checkpoint. */
   readonly crew?: Crew;
+  /** Without a crew: how many shards share this thread. One does all by itself. */
+  readonly shards?: number;
 }
 
 /** Ends the relation of a table's versions. */
@@ -97,15 +100,17 @@ class LocalEngine implements StreamEngine {
   /** Adding and removing objects, one at a time. */
   #ddl: Promise<unknown> = Promise.resolve();
   #subscriptions = 0;
-  /** The clock alone has made something of the last epoch old in some shard. */
-  #isDueElsewhere = false;
+  /** When the clock alone makes something of the last epoch old in some shard. */
+  #dueAtMs = Number.POSITIVE_INFINITY;
 
   constructor(options: EngineOptions, store: CheckpointStore | null, loaded: LoadedCheckpoint | null) {
-    const { log, clock, logger, crew = null } = options;
+    const { log, clock, logger, shards = 1 } = options;
     this.#log = log;
     this.#clock = clock;
     this.#logger = logger;
     this.#settings = { ...DEFAULT_ENGINE_SETTINGS, ...options.settings };
+    const parts = { ...options, settings: this.#settings, isStored: store !== null };
+    const crew = options.crew ?? (shards > 1 ? localCrew(shards, parts, loaded) : null);
     this.#crew = crew;
     this.#others = crew?.others ?? [];
     this.#waiters = new Waiters(clock);
@@ -115,7 +120,7 @@ class LocalEngine implements StreamEngine {
     };
     const settings = this.#settings;
     const peers = crew?.peers ?? null;
-    this.#shard = new Shard({ ...options, peers, settings, isStored: store !== null, wake: () => wake() }, loaded);
+    this.#shard = new Shard({ ...parts, peers, wake: () => wake() }, loaded);
     this.#graph = this.#shard.graph;
     const { epoch } = this.#shard;
     this.#checkpointer = new Checkpointer(this.#graph, store, draftsOf([this.#shard, ...this.#others]), {
@@ -128,7 +133,7 @@ class LocalEngine implements StreamEngine {
       { epoch, clock, settings },
       () => (crew === null ? runAlone(epoch.run()) : crew.runEpoch(epoch.run())),
       (report) => {
-        this.#isDueElsewhere = crew !== null && report.due;
+        this.#dueAtMs = clock.monotonicMs() + report.dueInMs;
         if (report.worked) this.#checkpointer.changed();
         this.#waiters.check();
         if (report.worked) this.#sample();
@@ -333,8 +338,11 @@ class LocalEngine implements StreamEngine {
     const subscriber: Subscriber = { onChange, starting: { snapshot: options.snapshot }, relation };
     relation.subscribers.add(subscriber);
     // One that is still catching up begins when it is there: its first call is the whole view.
-    if (this.#crew !== null) this.#watch(relation);
-    else if (isLive(node)) relation.start(subscriber, this.#graph.epoch);
+    if (this.#crew !== null) {
+      this.#watch(relation);
+      const began = (): boolean => subscriber.starting === null || !relation.subscribers.has(subscriber);
+      if (isLive(node)) await this.#waiters.until(began, `the first rows of ${node.spec.name}`);
+    } else if (isLive(node)) relation.start(subscriber, this.#graph.epoch);
     const close = (): void => {
       const { relation: home } = subscriber;
       home.subscribers.delete(subscriber);
@@ -426,7 +434,8 @@ class LocalEngine implements StreamEngine {
   }
 
   get #isDue(): boolean {
-    return this.#isDueElsewhere || this.#shard.epoch.isDue;
+    const isDueElsewhere = this.#others.length > 0 && this.#dueAtMs <= this.#clock.monotonicMs();
+    return isDueElsewhere || this.#shard.epoch.isDue;
   }
 
   /** Whether the shared readers are past these offsets and every query reflects them. */

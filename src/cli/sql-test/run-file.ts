@@ -38,7 +38,7 @@ export async function runTestFile(text: string, analytics: DuckDbAnalytics, way:
     const error = asStreamError(thrown);
     return { steps: 0, failures: [{ line: error.at?.line ?? 1, message: error.message }], updated: text };
   }
-  const database = await openTestDatabase(START_MS, analytics, way.settings);
+  const database = await openTestDatabase(START_MS, analytics, way.settings, way.shards);
   const run = new FileRun(database, way.crashes);
   try {
     for (const step of steps) {

@@ -34,12 +34,14 @@ export async function openTestDatabase(
   startMs: number,
   analytics: DuckDbAnalytics,
   settings: Partial<EngineSettings> = {},
+  shards: readonly number[] = [1],
 ): Promise<TestDatabase> {
   const clock = new VirtualClock(startMs);
   const log = await Storage.open({ disk: new MemoryDisk(), dir: null, clock, log: silentLog });
   const transactions = await openTransactions(log, clock);
   const files = new MemoryDisk();
   let ids = 0;
+  let starts = 0;
   const newId = (): string => `00000000-0000-4000-8000-${String(++ids).padStart(12, '0')}`;
   const start = async () => {
     const disk = new SeverableDisk(files);
@@ -54,6 +56,7 @@ export async function openTestDatabase(
       dataDir: '/',
       // The clock stands still, so nothing may wait for it.
       settings: { ...settings, epochIntervalMs: 0 },
+      shards: shards[starts++ % shards.length],
     });
     const catalog = await Catalog.open(disk);
     for (const object of catalog.list()) await engine.add(engineObject({ catalog }, object, parseStoredQuery));

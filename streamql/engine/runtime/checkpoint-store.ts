@@ -54,6 +54,8 @@ export interface DraftEntry extends Omit<ObjectEntry, 'tables'> {
 export interface LoadedCheckpoint {
   readonly manifest: Manifest;
   piece(ref: PieceRef): Buffer;
+  /** Whole, by name. */
+  readonly files: ReadonlyMap<string, Buffer>;
 }
 
 const FORMAT = 1;
@@ -177,7 +179,7 @@ export class CheckpointStore {
         throw new StreamError('STORAGE_FAILED', `${ref.file} is damaged at ${ref.at}`);
       }
     }
-    return { manifest, piece: (ref) => files.get(ref.file)!.subarray(ref.at, ref.at + ref.bytes) };
+    return { manifest, files, piece: (ref) => files.get(ref.file)!.subarray(ref.at, ref.at + ref.bytes) };
   }
 
   async #removeUnused(): Promise<void> {

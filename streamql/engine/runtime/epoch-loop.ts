@@ -75,15 +75,14 @@ export class EpochLoop {
     if (this.#stopped) return;
     this.#lastBeganMs = this.#clock.monotonicMs();
     const report = this.#run();
-    this.#setAlarm();
+    this.#setAlarm(report.dueInMs);
     this.#afterEpoch(report);
     if (report.worked && report.more) this.wake(report.behind);
   }
 
-  #setAlarm(): void {
+  #setAlarm(waitMs: number): void {
     this.#alarm?.cancel();
     this.#alarm = null;
-    const waitMs = this.#epoch.dueInMs;
     if (waitMs === Number.POSITIVE_INFINITY) return;
     // What is due now waits for the next epoch all the same, so that epochs stay apart; and a timer holds no more than that.
     const wait = Math.min(Math.max(waitMs, this.#settings.epochIntervalMs), MOST_WAIT_MS);

@@ -26,8 +26,8 @@ export interface EpochReport {
   readonly more: boolean;
   /** The log is ahead of a source or of a query that catches up. */
   readonly behind: boolean;
-  /** The clock alone has made something of the epoch old. */
-  readonly due: boolean;
+  /** Time until the clock alone makes something of the epoch old; infinite when it will not. */
+  readonly dueInMs: number;
 }
 
 /** An object that one shard found broken: it is then broken in all. */
@@ -90,13 +90,18 @@ export class Epoch {
     }
     if (!worked) graph.epoch = before;
     else yield* this.#notify();
-    const report = { worked, more: this.#more(), behind: this.behind, due: this.isDue };
+    const report = { worked, more: this.#more(), behind: this.behind, dueInMs: this.dueInMs };
     if (peers === null) return report;
     yield* this.#shareFailures(peers, 'end');
     const all = yield* gather(peers, 'report', report);
     peers.endRound();
-    const any = (what: keyof EpochReport): boolean => all.some((other) => other[what]);
-    return { worked, more: any('more'), behind: any('behind'), due: any('due') };
+    const any = (what: 'more' | 'behind'): boolean => all.some((other) => other[what]);
+    return {
+      worked,
+      more: any('more'),
+      behind: any('behind'),
+      dueInMs: Math.min(...all.map((other) => other.dueInMs)),
+    };
   }
 
   /** Runs at the beginning of the next epoch, as part of it. */

@@ -157,7 +157,9 @@ function feed(
   const finish = (): void => {
     const position = source.cursor.positions.find((at) => at.partition === partition);
     // A copy: what is read again does not move time on.
-    if (position !== undefined) decoder.finish({ ...position });
+    if (partition < 0) return;
+    // Another shard may read the partition: then what of it is late was settled there.
+    decoder.finish({ ...(position ?? { partition, next: 0, maxTime: Number.NEGATIVE_INFINITY }) });
   };
   let taken = 0;
   for (const { place, record } of fetched) {

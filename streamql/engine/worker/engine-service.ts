@@ -15,7 +15,7 @@ interface Feed {
   rows: number;
 }
 
-const packed = (batches: readonly Batch[]): { plain: unknown[]; buffers: ArrayBuffer[] } => {
+export const packed = (batches: readonly Batch[]): { plain: unknown[]; buffers: ArrayBuffer[] } => {
   const plain = batches.map(encodeBatch);
   return { plain, buffers: plain.flatMap(transferables) };
 };

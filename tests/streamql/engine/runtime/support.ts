@@ -175,6 +175,9 @@ export async function rowsIn(engine: StreamEngine, id: string, width: number): P
   return rowsOf(batches[0]);
 }
 
+/** STREAMLINE_TEST_SHARDS=2 runs every engine of these tests in so many shards. */
+const SHARDS = Number(process.env['STREAMLINE_TEST_SHARDS'] ?? 1);
+
 export async function openEngine(
   log: TopicLog,
   more: {
@@ -183,6 +186,7 @@ export async function openEngine(
     sinks?: readonly SinkKind[];
     settings?: Partial<EngineSettings>;
     logger?: Log;
+    shards?: number;
   } = {},
 ): Promise<StreamEngine> {
   return createEngine({
@@ -192,6 +196,7 @@ export async function openEngine(
     logger: more.logger ?? silentLog,
     sinks: more.sinks ?? [],
     dataDir: '/nowhere',
+    shards: more.shards ?? SHARDS,
     settings: { epochIntervalMs: 1, checkpointIntervalMs: 20, ...more.settings },
   });
 }
