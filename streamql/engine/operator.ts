@@ -78,9 +78,13 @@ export interface StateTable {
   takeOver?(pieces: readonly Uint8Array[], pick: TablePick): Int32Array;
 }
 
-/** Key columns that are columns `columns` of the operator's input on `port`; or a slot of another table, and then more. */
+/**
+ * Key columns that are columns `columns` of the operator's input on `port`; or a slot of another table, and then more; or none, and one number: of
+ * those of all shards the greatest is true.
+ */
 export type TableRows =
   | { readonly port: number; readonly columns: readonly number[] }
+  | { readonly greatest: true }
   | { readonly slotsOf: StateTable };
 
 /** Of a table whose key is the whole input row. */
@@ -91,10 +95,10 @@ export const wholeRows = (port: number, width: number): TableRows => ({
 
 /**
  * Which rows of a table are taken: those that `mine` marks; with `slots`, those whose first key column leads somewhere there, which it becomes.
- * A row whose key is there already adds to its first value when `adds`; else that must not be.
+ * For a row whose key is there already `meets` says what becomes of their first values.
  */
 export interface TablePick {
-  readonly adds: boolean;
+  readonly meets: 'never' | 'add' | 'greatest';
   readonly mine: ((keys: readonly Column[], length: number) => Uint8Array) | null;
   /** By old slot of the other table, the new one, −1 for none. */
   readonly slots: Int32Array | null;

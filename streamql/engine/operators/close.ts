@@ -3,7 +3,7 @@ import { type Batch, gatherBatch, rowAt } from '../../../src/values/batch.ts';
 import { type Column, PlainColumn } from '../../../src/values/column.ts';
 import { BIGINT, DOUBLE } from '../../../src/values/types.ts';
 import type { Close } from '../../plan/plan.ts';
-import type { StateTable } from '../operator.ts';
+import { type StateTable, wholeRows } from '../operator.ts';
 import { Chains, NONE } from '../state/chains.ts';
 import { ABSENT } from '../state/key-table.ts';
 import { RowTable } from '../state/row-table.ts';
@@ -52,7 +52,9 @@ export class CloseOperator extends OperatorBase {
         derivedBytes: () => this.#byTime.bytes + this.#times.bytes,
       },
     );
+    this.#rows.holds = wholeRows(0, plan.schema.length);
     this.#closed = new RowTable(`${this.id}.closed`, [], [DOUBLE]);
+    this.#closed.holds = { greatest: true };
   }
 
   override get state(): readonly StateTable[] {

@@ -114,6 +114,7 @@ export class QueryNode {
         (error) => parts.onFailure(this, error),
       ),
     }));
+    this.followsLookups = !this.inputs.some(({ isLookedUp }) => isLookedUp);
     this.#errorsRelation = deadLetterRelation(`${spec.id}$errors`, spec.id, this.errors);
     if (spec.kind === 'view') {
       const store = new ViewStore('view', spec.columns, spec.key);
@@ -149,7 +150,7 @@ export class QueryNode {
     restore();
     this.errors.loaded();
     if (entry.backfill === undefined) this.follow();
-    else this.followsLookups = this.wasLive || Object.keys(entry.backfill).length > 0;
+    else this.followsLookups ||= this.wasLive || Object.keys(entry.backfill).length > 0;
   }
 
   /** From now on changes of what it reads come to it. */

@@ -63,7 +63,7 @@ function spreadAnew(
 ): void {
   /** New slots by old ones, by table and shard. */
   const moved = new Map<StateTable, Int32Array[]>();
-  const take = (table: StateTable, columns: readonly number[], adds: boolean): void => {
+  const take = (table: StateTable, columns: readonly number[], meets: 'never' | 'add'): void => {
     if (table.takeOver === undefined) throw cannotSpread(table);
     const mine = (keys: Parameters<typeof shardsOf>[0], length: number): Uint8Array => {
       const owners = new Int32Array(length);
@@ -77,10 +77,15 @@ function spreadAnew(
     };
     moved.set(
       table,
-      shards.map((shard) => table.takeOver!(piecesOf(table, shard), { mine, slots: null, adds })),
+      shards.map((shard) => table.takeOver!(piecesOf(table, shard), { mine, slots: null, meets })),
     );
   };
-  const takeBy = (table: StateTable, spread: Spread, holds: readonly number[], adds = false): void => {
+  const takeBy = (
+    table: StateTable,
+    spread: Spread,
+    holds: readonly number[],
+    meets: 'never' | 'add' = 'never',
+  ): void => {
     if (spread.to === 'one') {
       if (index === 0) for (const piece of piecesOf(table, 0)) table.load(piece);
       return;
@@ -88,29 +93,34 @@ function spreadAnew(
     const columns =
       spread.to === 'keys' ? spread.columns.map((column) => holds.indexOf(column)) : holds.map((_, i) => i);
     if (columns.includes(-1)) throw cannotSpread(table);
-    take(table, columns, adds);
+    take(table, columns, meets);
   };
-  // Which rows of what is held are whose is not known.
-  for (const { changes } of node.held.values()) {
-    if (shards.some((shard) => piecesOf(changes, shard).length > 0)) throw cannotSpread(changes);
-  }
   const following: { table: StateTable; base: StateTable }[] = [];
   for (const { table, inputs } of node.pipeline.places.values()) {
     const alone = inputs.every((spread) => spread.to === 'one');
     if (alone) takeBy(table, { to: 'one' }, []);
     else if (table.holds === undefined) throw cannotSpread(table);
-    else if ('slotsOf' in table.holds) following.push({ table, base: table.holds.slotsOf });
+    else if ('greatest' in table.holds) {
+      for (const shard of shards)
+        table.takeOver?.(piecesOf(table, shard), { mine: null, slots: null, meets: 'greatest' });
+    } else if ('slotsOf' in table.holds) following.push({ table, base: table.holds.slotsOf });
     else takeBy(table, inputs[table.holds.port], table.holds.columns);
   }
   for (const { table, base } of following) {
     const slots = moved.get(base);
     if (slots === undefined || table.takeOver === undefined) throw cannotSpread(table);
     for (const shard of shards)
-      table.takeOver(piecesOf(table, shard), { mine: null, slots: slots[shard], adds: false });
+      table.takeOver(piecesOf(table, shard), { mine: null, slots: slots[shard], meets: 'never' });
+  }
+  // Changes that wait are spread by the exchanges when they are let go.
+  if (index === 0) {
+    for (const { changes } of node.held.values()) {
+      for (const shard of shards) for (const piece of piecesOf(changes, shard)) changes.load(piece);
+    }
   }
   if (node.store === null) return;
   const { key, columns, state } = node.store;
-  takeBy(state, node.pipeline.result, key ?? columns.map((_, column) => column), key === null);
+  takeBy(state, node.pipeline.result, key ?? columns.map((_, column) => column), key === null ? 'add' : 'never');
 }
 
 const cannotSpread = (table: StateTable): StreamError =>

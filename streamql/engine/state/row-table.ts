@@ -176,7 +176,7 @@ export class RowTable implements StateTable {
     this.#stale = true;
   }
 
-  takeOver(pieces: readonly Uint8Array[], { mine, slots, adds }: TablePick): Int32Array {
+  takeOver(pieces: readonly Uint8Array[], { mine, slots, meets }: TablePick): Int32Array {
     const types = [this.keys.columns, this.values].map((columns) => columns.map((column) => column.type));
     const other = new RowTable(this.id, types[0], types[1], { indexed: false });
     for (const piece of pieces) other.load(piece);
@@ -197,10 +197,12 @@ export class RowTable implements StateTable {
     if (this.#indexed) this.upsert(taken, count, to);
     else this.append(taken, count, to);
     const from = wanted.map((row) => all[row]);
-    if (adds) {
+    if (meets !== 'never') {
+      const isNew = new Set(this.keys.fresh.subarray(0, this.keys.freshCount));
       for (let i = 0; i < count; i++) {
-        const sum = Number(this.values[0].get(to[i]) ?? 0) + Number(other.values[0].get(from[i]));
-        this.values[0].set(to[i], sum);
+        const value = Number(other.values[0].get(from[i]));
+        const there = isNew.has(to[i]) ? null : Number(this.values[0].get(to[i]));
+        this.values[0].set(to[i], there === null ? value : meets === 'add' ? there + value : Math.max(there, value));
       }
     } else {
       assert(this.rows === before + count, `${this.id}: two shards had the same row`);

@@ -57,6 +57,10 @@ class RemoteShard implements OtherShard {
     this.#rpc.note('remove', [id]);
   }
 
+  alter(id: string, change: Parameters<OtherShard['alter']>[1]): void {
+    this.#rpc.note('alter', [id, change]);
+  }
+
   resume(): void {
     this.#rpc.note('resume', []);
   }
@@ -128,6 +132,7 @@ export function serveShard(shard: Shard, peers: PortPeers): RpcHandlers {
     commit: (id: string) => shard.commit(id),
     abort: (id: string) => shard.abort(id),
     remove: (id: string) => shard.remove(id),
+    alter: (id: string, change: Parameters<OtherShard['alter']>[1]) => shard.alter(id, change),
     resume: () => void shard.resume(),
     lookup: async (id: string, key: readonly Datum[], limit: number) =>
       transferred([await shard.lookup(id, key, limit)], ([batch]) => batch),
