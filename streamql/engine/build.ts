@@ -41,9 +41,9 @@ interface Entry {
   consumer: string | null;
 }
 
-/** One of several shards that a pipeline is built for: exchanges bring rows where the operators want them, and the result where `result` says. */
+/** The shard that a pipeline is built for. If there are others, exchanges bring rows where the operators want them, and the result where `result` says. */
 export interface ShardPlace {
-  readonly peers: Peers;
+  readonly peers: Peers | null;
   /** Of this pipeline, unlike any other's. */
   readonly channel: string;
   readonly result: Spread;
@@ -212,7 +212,7 @@ class Builder {
         this.#output.onError({ code, reason, operator: `${info.id} ${info.name}`, row, origin }),
     };
     const arranged = built.map(({ spread }) => spread);
-    const elsewhere = (this.#shard?.peers.index ?? 0) > 0 && arranged.every(({ to }) => to === 'one');
+    const elsewhere = (this.#shard?.peers?.index ?? 0) > 0 && arranged.every(({ to }) => to === 'one');
     if (chain !== null) cell.operator = statelessOf(chain, info, context);
     else cell.operator = elsewhere ? new SilentOperator(info, context) : operatorOf(plan, info, context);
     this.#operators.push(cell.operator);
@@ -234,7 +234,9 @@ class Builder {
     const cell = { enter: emit };
     const { id, edge, spread: have } = this.#node(plan, path, (batch) => cell.enter(batch), as.isLookedUp);
     const spread = arrangedAs(have, as.want, as.alone);
-    if (this.#shard === null || spread.to === 'any' || sameSpread(have, spread)) return { id, edge, spread };
+    const peers = this.#shard?.peers ?? null;
+    if (this.#shard === null || peers === null || spread.to === 'any' || sameSpread(have, spread))
+      return { id, edge, spread };
     const names = spread.to === 'keys' ? spread.columns.map((column) => plan.schema[column].name).join(', ') : '';
     const info: OperatorInfo = {
       id: `${path}.exchange`,
@@ -244,7 +246,7 @@ class Builder {
       changelog: changelogOf(plan),
       growth: null,
     };
-    const { peers, channel } = this.#shard;
+    const { channel } = this.#shard;
     const context: OperatorContext = {
       emit: (batch) => {
         exchange.stats.rowsOut += batch.length;

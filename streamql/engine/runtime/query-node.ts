@@ -97,7 +97,7 @@ export class QueryNode {
           this.#onRowError(error);
         },
       },
-      parts.peers === null ? null : { peers: parts.peers, channel: spec.id, result },
+      { peers: parts.peers, channel: spec.id, result },
     );
     this.inputs = this.pipeline.inputs.map(({ relation, isLookedUp, ...wants }, input) => ({
       isLookedUp,
