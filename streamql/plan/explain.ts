@@ -4,6 +4,7 @@ import { type Datum, type SqlType, typeName } from '../../src/values/types.ts';
 import { FUNCTIONS } from '../functions/functions.ts';
 import { changelogOf } from './changelog.ts';
 import type { Expr, Frame, Join, Plan, SortKey } from './plan.ts';
+import { rowBound } from './row-bound.ts';
 import { timeRangeOf } from './time-range.ts';
 import { inputsOf } from './walk.ts';
 
@@ -88,7 +89,11 @@ function describe(plan: Plan): string {
       );
       if (plan.residual !== null)
         on.push(exprText(plan.residual, { schema: [...plan.left.schema, ...plan.right.schema] }));
-      if (on.length === 0) return 'Cross join';
+      if (on.length === 0) {
+        const [left, right] = [rowBound(plan.left), rowBound(plan.right)];
+        const most = Math.min(left, right);
+        return `Cross join${Number.isFinite(most) ? `, at most ${most} row${most === 1 ? '' : 's'} on the ${right <= left ? 'right' : 'left'}` : ''}`;
+      }
       const range = timeRangeOf(plan);
       const name = JOIN_NAMES[plan.kind];
       const how = range === null ? '' : `${range.kind} `;

@@ -1,7 +1,8 @@
 import { AGGREGATES } from '../functions/aggregates.ts';
 import { changelogOf } from './changelog.ts';
 import { timeBoundsOf } from './event-time.ts';
-import type { Aggregate, Expr, Plan } from './plan.ts';
+import type { Aggregate, Expr, Join, Plan } from './plan.ts';
+import { rowBound } from './row-bound.ts';
 import { timeRangeOf } from './time-range.ts';
 import { childrenOf, inputsOf } from './walk.ts';
 
@@ -34,6 +35,12 @@ export function stateGrowth(plan: Plan): StateGrowth | null {
       const range = timeRangeOf(plan);
       if (range?.left?.firm && range.right?.firm)
         return bounded('the rows whose stretch of time the watermarks of both sides have not passed');
+      if (isUnboundCross(plan)) {
+        return unbounded(
+          `pairs every row of ${leavesText(plan.left)} with every row of ${leavesText(plan.right)}: no equality says which, and neither side is known to have few rows`,
+          `set a column of one side equal to one of the other, or bound a side: one row of an aggregate without GROUP BY, ORDER BY … LIMIT n, VALUES`,
+        );
+      }
       const sides = [plan.left, plan.right].filter((side) => rowsOf(side) === 'all');
       if (sides.length > 0) {
         const names = sides.map(leavesText).join(' and of ');
@@ -135,6 +142,17 @@ export function unboundedStates(plan: Plan, keepsResult: boolean): StateGrowth[]
   // A view over operators that grow grows with them: one warning is enough.
   if (keepsResult && found.length === 0 && view.bound === 'unbounded') found.push(view);
   return found;
+}
+
+/** With more rows than that on both sides a cross join is worth a warning. */
+const FEW_ROWS = 10_000;
+
+/** Whether a join compares all rows with all. (A join of another kind than inner has the key 1 = 1 then.) */
+function isUnboundCross(plan: Join): boolean {
+  const isConstant = (side: Plan, column: number): boolean =>
+    side.op === 'project' && side.exprs[column].op === 'literal';
+  if (!plan.keys.every(([l, r]) => isConstant(plan.left, l) && isConstant(plan.right, r))) return false;
+  return Math.min(rowBound(plan.left), rowBound(plan.right)) > FEW_ROWS;
 }
 
 function growthOfAggregate(plan: Aggregate): StateGrowth {

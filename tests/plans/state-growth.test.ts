@@ -44,6 +44,21 @@ test.each([
     "SELECT date_trunc('minute', date_time), count(*) FROM bid GROUP BY 1",
     ['keeps one entry for every "expr_0", which ever new values come for'],
   ],
+  ['SELECT count(*) FROM product p CROSS JOIN (SELECT max(id) AS top FROM product) m', []],
+  ['SELECT count(*) FROM product p, generate_series(1, 12) AS n', []],
+  ['SELECT count(*) FROM product p JOIN (VALUES (1), (2)) AS v(n) ON p.id > v.n', []],
+  [
+    'SELECT count(*) FROM product p, product q',
+    [
+      'pairs every row of product with every row of product: no equality says which, and neither side is known to have few rows',
+    ],
+  ],
+  [
+    'SELECT count(*) FROM product p LEFT JOIN product q ON p.id > q.id',
+    [
+      'pairs every row of product with every row of product: no equality says which, and neither side is known to have few rows',
+    ],
+  ],
   ['SELECT price FROM bid INTERSECT SELECT id FROM auction', ['keeps every distinct row of bid, auction']],
 ])('%s', (sql, expected) => {
   expect(reasons(sql)).toEqual(expected);
