@@ -28,6 +28,7 @@ const BOUND_IT = "WITH (ttl = '1 day') forgets old rows, WITH (max_state = '2GB'
 
 /** Null for what keeps no state. `plan` is a node as the engine runs it. */
 export function stateGrowth(plan: Plan): StateGrowth | null {
+  if (isLetGo(plan)) return { bound: 'keys', reason: 'what the watermark has not passed', fix: '' };
   switch (plan.op) {
     case 'aggregate':
       return growthOfAggregate(plan);
@@ -112,6 +113,20 @@ export function stateGrowth(plan: Plan): StateGrowth | null {
     case 'union':
     case 'sort':
       return null;
+  }
+}
+
+/** Whether the operator lets go of what no row can change any more. */
+function isLetGo(plan: Plan): boolean {
+  switch (plan.op) {
+    case 'aggregate':
+    case 'distinct':
+    case 'over':
+    case 'topn':
+    case 'setOp':
+      return [...timeBoundsOf(plan).values()].some(({ firm }) => firm);
+    default:
+      return false;
   }
 }
 

@@ -28,6 +28,8 @@ export interface Accumulator {
   update(from: Contribution): void;
   /** The group is gone; every contribution was taken back before. */
   release(slot: number): void;
+  /** The group is let go of with what it holds, at the end of an epoch; absent where that is nothing but its columns. */
+  drop?(slot: number): void;
   /** The batch's contributions are all in: what must hold between batches is checked here. */
   endEpoch(): void;
 }

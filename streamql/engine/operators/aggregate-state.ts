@@ -51,9 +51,12 @@ export class AggregateState {
   readonly #input: readonly ColumnSchema[];
   readonly #appendOnly: boolean;
   readonly #rowCount: Counted;
+  readonly #drops: boolean;
 
-  constructor(id: string, plan: Aggregate, appendOnly: boolean, rowCount: Counted) {
+  /** `drops`: groups are let go of before all their rows were taken back. */
+  constructor(id: string, plan: Aggregate, appendOnly: boolean, rowCount: Counted, drops: boolean) {
     this.#id = id;
+    this.#drops = drops;
     this.#input = plan.input.schema;
     this.#appendOnly = appendOnly;
     this.#rowCount = rowCount;
@@ -64,6 +67,12 @@ export class AggregateState {
   get tables(): StateTable[] {
     const distinct = [...this.#feeds.values()].flatMap((feed) => (feed.distinct === null ? [] : [feed.distinct.table]));
     return [...distinct, ...this.accumulators.flatMap((part) => part.tables)];
+  }
+
+  /** Lets go of all that a group holds beside its row. */
+  drop(slot: number): void {
+    for (const part of this.accumulators) part.drop?.(slot);
+    for (const feed of this.#feeds.values()) feed.distinct?.drop(slot);
   }
 
   update(batch: Batch, slots: Int32Array): void {
@@ -153,7 +162,7 @@ export class AggregateState {
     if (feed === undefined) {
       const distinct =
         call.distinct && call.arg !== null && AGGREGATES.get(call.fn)?.finish === undefined
-          ? new DistinctValues(`${this.#id}.distinct.${key}`, this.#input[call.arg].type, this.#appendOnly)
+          ? new DistinctValues(`${this.#id}.distinct.${key}`, this.#input[call.arg].type, this.#appendOnly, this.#drops)
           : null;
       feed = {
         arg: call.arg,

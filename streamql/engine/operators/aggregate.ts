@@ -4,6 +4,7 @@ import type { Batch } from '../../../src/values/batch.ts';
 import { BIGINT } from '../../../src/values/types.ts';
 import type { Aggregate } from '../../plan/plan.ts';
 import type { StateTable } from '../operator.ts';
+import { Expiry, expiryOf } from '../state/expiry.ts';
 import { markDifferent } from '../state/row-hash.ts';
 import { RowTable } from '../state/row-table.ts';
 import { grown, identity, StateColumn } from '../state/state-column.ts';
@@ -23,6 +24,8 @@ const FAILED = 2;
  * row, so what was emitted last is not kept: it is read once more when a group is first touched in an epoch, and at
  * the end of the epoch compared with the new result. Each group emits at most one retraction and one insertion per epoch.
  *
+ * Where the watermark says that a group cannot change any more, it is let go; what it showed stays.
+ *
  * Without GROUP BY there is one group, from the first epoch on, even over no rows.
  */
 export class AggregateOperator extends OperatorBase {
@@ -41,19 +44,24 @@ export class AggregateOperator extends OperatorBase {
   #before = new Uint8Array(64);
   readonly #old: readonly StateColumn[];
   #slots = new Int32Array(0);
+  readonly #expiry: Expiry | null;
+  readonly advance?: (port: number, micros: number) => void;
 
   constructor(info: OperatorInfo, context: OperatorContext, plan: Aggregate, appendOnly: boolean) {
     super(info, context);
     this.#groupBy = plan.groupBy;
     this.#global = plan.groupBy.length === 0;
     const rowCount = { column: new StateColumn(BIGINT) };
-    this.#parts = new AggregateState(this.id, plan, appendOnly, rowCount);
+    const expiry = expiryOf(plan);
+    this.#parts = new AggregateState(this.id, plan, appendOnly, rowCount, expiry !== null);
     this.#table = new RowTable(
       `${this.id}.groups`,
       plan.groupBy.map((column) => plan.input.schema[column].type),
       [BIGINT, ...this.#parts.accumulators.flatMap((part) => part.types)],
-      { rebuilt: () => this.#rebuilt() },
+      { rebuilt: () => this.#rebuilt(), derivedBytes: () => this.#expiry?.bytes ?? 0 },
     );
+    this.#expiry = expiry === null ? null : new Expiry(this.#table.keys, expiry);
+    if (this.#expiry !== null) this.advance = (port, micros) => this.#expiry!.advance(port, micros);
     this.#table.holds = { port: 0, columns: plan.groupBy };
     for (const table of this.#parts.tables) table.holds = { slotsOf: this.#table };
     rowCount.column = this.#table.values[0];
@@ -87,7 +95,19 @@ export class AggregateOperator extends OperatorBase {
 
   override endEpoch(): void {
     if (this.#global && !this.#globalIsShown()) this.#touchGlobal();
-    if (this.#touchedCount === 0) return;
+    if (this.#touchedCount > 0) this.#finish();
+    if (this.#expiry !== null) this.#letGo(this.#expiry);
+  }
+
+  #letGo(expiry: Expiry): void {
+    this.#table.ready();
+    for (const slot of expiry.due()) {
+      this.#parts.drop(slot);
+      this.#table.release(slot);
+    }
+  }
+
+  #finish(): void {
     for (const part of this.#parts.accumulators) part.endEpoch();
     for (let from = 0; from < this.#touchedCount; from += CHUNK) {
       this.#emitChanges(from, Math.min(from + CHUNK, this.#touchedCount));
@@ -109,11 +129,13 @@ export class AggregateOperator extends OperatorBase {
 
   #rebuilt(): void {
     this.#globalShown = this.#global && this.#table.keys.count > 0;
+    this.#expiry?.rebuild();
   }
 
   #init(slots: Int32Array, count: number): void {
     if (this.#mark.length < this.#table.capacity) this.#mark = grown(this.#mark, this.#table.capacity);
     for (const part of this.#parts.accumulators) part.init(slots, count);
+    this.#expiry?.add(slots, count);
   }
 
   /** Notes the groups that this epoch had not touched yet, and what they showed. Comes before the state changes. */

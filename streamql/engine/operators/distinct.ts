@@ -3,6 +3,7 @@ import { type Batch, gatherBatch } from '../../../src/values/batch.ts';
 import { BIGINT } from '../../../src/values/types.ts';
 import type { Distinct } from '../../plan/plan.ts';
 import { type StateTable, wholeRows } from '../operator.ts';
+import { Expiry, expiryOf } from '../state/expiry.ts';
 import { RowTable } from '../state/row-table.ts';
 import { OperatorBase, type OperatorContext, type OperatorInfo } from './base.ts';
 
@@ -11,12 +12,20 @@ export class DistinctOperator extends OperatorBase {
   readonly #table: RowTable;
   readonly #appendOnly: boolean;
   #slots = new Int32Array(0);
+  readonly #expiry: Expiry | null;
+  readonly advance?: (port: number, micros: number) => void;
 
   constructor(info: OperatorInfo, context: OperatorContext, plan: Distinct, appendOnly: boolean) {
     super(info, context);
     this.#appendOnly = appendOnly;
     const types = plan.schema.map((column) => column.type);
-    this.#table = new RowTable(`${this.id}.rows`, types, appendOnly ? [] : [BIGINT]);
+    this.#table = new RowTable(`${this.id}.rows`, types, appendOnly ? [] : [BIGINT], {
+      rebuilt: () => this.#expiry?.rebuild(),
+      derivedBytes: () => this.#expiry?.bytes ?? 0,
+    });
+    const expiry = expiryOf(plan);
+    this.#expiry = expiry === null ? null : new Expiry(this.#table.keys, expiry);
+    if (this.#expiry !== null) this.advance = (port, micros) => this.#letGo(this.#expiry!, port, micros);
     this.#table.holds = wholeRows(0, types.length);
   }
 
@@ -27,8 +36,16 @@ export class DistinctOperator extends OperatorBase {
   push(_port: number, batch: Batch): void {
     if (this.#slots.length < batch.length) this.#slots = new Int32Array(batch.length);
     const made = this.#table.upsert(batch.columns, batch.length, this.#slots);
+    this.#expiry?.add(this.#table.keys.fresh, made);
     if (this.#appendOnly) this.#emitFirsts(batch, made);
     else this.#emitTransitions(batch);
+  }
+
+  /** What the watermark has passed comes no more, so that there is nothing to tell it from. */
+  #letGo(expiry: Expiry, port: number, micros: number): void {
+    this.#table.ready();
+    expiry.advance(port, micros);
+    for (const slot of expiry.due()) this.#table.release(slot);
   }
 
   #emitFirsts(batch: Batch, made: number): void {

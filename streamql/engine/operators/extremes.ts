@@ -143,6 +143,13 @@ export class OrderedValues implements Accumulator {
     assert(this.#root(group) === EMPTY, 'a group without rows still has values');
   }
 
+  drop(group: number): void {
+    const slots: number[] = [];
+    this.#sets.walk(this.#root(group), (slot) => slots.push(slot) > 0);
+    for (const slot of slots) this.#counts.release(slot);
+    if (slots.length > 0) this.#roots[group] = EMPTY;
+  }
+
   /** Lets go of the values whose count fell to 0. Comes before the group's results are read. */
   endEpoch(): void {
     const counts = this.#counts.values[0].values as Float64Array;

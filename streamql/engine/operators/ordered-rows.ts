@@ -93,6 +93,15 @@ export class OrderedRows implements Accumulator {
     assert(group >= this.#roots.length || this.#roots[group] === EMPTY, 'a group without rows still has values');
   }
 
+  drop(group: number): void {
+    this.#table.ready();
+    if (group >= this.#roots.length || this.#roots[group] === EMPTY) return;
+    const slots: number[] = [];
+    this.#sets.walk(this.#roots[group], (slot) => slots.push(slot) > 0);
+    for (const slot of slots) this.#table.release(slot);
+    this.#roots[group] = EMPTY;
+  }
+
   /** Lets go of the rows whose count fell to 0. Comes before the group's results are read. */
   endEpoch(): void {
     const counts = this.#table.values[0].values as Float64Array;

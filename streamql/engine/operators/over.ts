@@ -6,6 +6,7 @@ import { equalDatums } from '../../../src/values/compare.ts';
 import { BIGINT, type Datum, type SqlType } from '../../../src/values/types.ts';
 import type { Over } from '../../plan/plan.ts';
 import { type StateTable, wholeRows } from '../operator.ts';
+import { Expiry, type ExpiryColumn, partitionExpiry } from '../state/expiry.ts';
 import { KeyTable } from '../state/key-table.ts';
 import { type RowOrder, sortKeyOrder, totalOrder } from '../state/row-order.ts';
 import { RowTable } from '../state/row-table.ts';
@@ -42,6 +43,9 @@ export class OverOperator extends OperatorBase {
   #before = new Float64Array(16);
   #slots = new Int32Array(0);
   #partitionSlots = new Int32Array(0);
+  readonly #expires: ExpiryColumn | null;
+  #expiry: Expiry | null = null;
+  readonly advance?: (port: number, micros: number) => void;
 
   constructor(info: OperatorInfo, context: OperatorContext, plan: Over) {
     super(info, context);
@@ -55,7 +59,9 @@ export class OverOperator extends OperatorBase {
     this.#rows.holds = wholeRows(0, types.length);
     this.#order = totalOrder(types.length, plan.orderBy);
     this.#peers = sortKeyOrder(plan.orderBy);
+    this.#expires = partitionExpiry(plan);
     this.#keys = this.#newKeys();
+    if (this.#expires !== null) this.advance = (port, micros) => this.#advance(port, micros);
   }
 
   override get state(): readonly StateTable[] {
@@ -86,7 +92,25 @@ export class OverOperator extends OperatorBase {
   }
 
   override endEpoch(): void {
-    if (this.#touched.size === 0) return;
+    if (this.#touched.size > 0) this.#finish();
+    if (this.#expiry !== null) this.#letGo(this.#expiry);
+  }
+
+  #advance(port: number, micros: number): void {
+    this.#rows.ready();
+    this.#expiry!.advance(port, micros);
+  }
+
+  /** What partitions showed stays. */
+  #letGo(expiry: Expiry): void {
+    for (const partition of expiry.due()) {
+      for (const slot of new Set(this.#partitions[partition].slots)) this.#rows.release(slot);
+      this.#partitions[partition] = { slots: [], values: [] };
+      this.#keys.release(partition);
+    }
+  }
+
+  #finish(): void {
     const gone = new Output(this.#plan);
     const come = new Output(this.#plan);
     for (const [partition, changed] of this.#touched) this.#refresh(partition, changed, gone, come);
@@ -252,7 +276,9 @@ export class OverOperator extends OperatorBase {
   }
 
   #newKeys(): KeyTable {
-    return new KeyTable(this.#plan.partitionBy.map((column) => this.#rows.keys.columns[column].type));
+    const keys = new KeyTable(this.#plan.partitionBy.map((column) => this.#rows.keys.columns[column].type));
+    this.#expiry = this.#expires === null ? null : new Expiry(keys, this.#expires);
+    return keys;
   }
 
   /** The partition of each row; new ones are made. */
@@ -262,6 +288,7 @@ export class OverOperator extends OperatorBase {
     for (let i = 0; i < made; i++) {
       this.#partitions[this.#keys.fresh[i]] = { slots: [], values: this.#plan.calls.map(() => []) };
     }
+    this.#expiry?.add(this.#keys.fresh, made);
     return this.#partitionSlots;
   }
 

@@ -3,6 +3,7 @@ import { type Batch, gatherBatch } from '../../../src/values/batch.ts';
 import { BIGINT } from '../../../src/values/types.ts';
 import type { SetOp } from '../../plan/plan.ts';
 import { type StateTable, wholeRows } from '../operator.ts';
+import { Expiry, expiryOf } from '../state/expiry.ts';
 import { RowTable } from '../state/row-table.ts';
 import { OperatorBase, type OperatorContext, type OperatorInfo } from './base.ts';
 
@@ -12,10 +13,19 @@ export class SetOperator extends OperatorBase {
   readonly #shown: (left: number, right: number) => number;
   #slots = new Int32Array(0);
 
+  readonly #expiry: Expiry | null;
+  readonly advance?: (port: number, micros: number) => void;
+
   constructor(info: OperatorInfo, context: OperatorContext, plan: SetOp) {
     super(info, context);
     const types = plan.schema.map((column) => column.type);
-    this.#table = new RowTable(`${this.id}.rows`, types, [BIGINT, BIGINT]);
+    this.#table = new RowTable(`${this.id}.rows`, types, [BIGINT, BIGINT], {
+      rebuilt: () => this.#expiry?.rebuild(),
+      derivedBytes: () => this.#expiry?.bytes ?? 0,
+    });
+    const expiry = expiryOf(plan);
+    this.#expiry = expiry === null ? null : new Expiry(this.#table.keys, expiry, 2);
+    if (this.#expiry !== null) this.advance = (port, micros) => this.#letGo(this.#expiry!, port, micros);
     this.#table.holds = wholeRows(0, types.length);
     this.#shown = SHOWN[plan.kind][plan.all ? 'all' : 'distinct'];
   }
@@ -27,7 +37,8 @@ export class SetOperator extends OperatorBase {
   push(port: number, batch: Batch): void {
     if (this.#slots.length < batch.length) this.#slots = new Int32Array(batch.length);
     const slots = this.#slots;
-    this.#table.upsert(batch.columns, batch.length, slots);
+    const made = this.#table.upsert(batch.columns, batch.length, slots);
+    this.#expiry?.add(this.#table.keys.fresh, made);
     const mine = this.#table.values[port].values as Float64Array;
     const [left, right] = this.#table.values.map((column) => column.values as Float64Array);
     const rows = new Int32Array(batch.length);
@@ -49,6 +60,12 @@ export class SetOperator extends OperatorBase {
     if (count === 0) return;
     const { columns } = gatherBatch({ length: batch.length, columns: batch.columns, weights: null }, rows, count);
     this.emit({ length: count, columns, weights: allOne ? null : weights.subarray(0, count) });
+  }
+
+  #letGo(expiry: Expiry, port: number, micros: number): void {
+    this.#table.ready();
+    expiry.advance(port, micros);
+    for (const slot of expiry.due()) this.#table.release(slot);
   }
 
   #dropGone(length: number, left: Float64Array, right: Float64Array): void {

@@ -4,6 +4,7 @@ import { PlainColumn } from '../../../src/values/column.ts';
 import { BIGINT } from '../../../src/values/types.ts';
 import type { TopN } from '../../plan/plan.ts';
 import { type StateTable, wholeRows } from '../operator.ts';
+import { Expiry, type ExpiryColumn, partitionExpiry } from '../state/expiry.ts';
 import { KeyTable } from '../state/key-table.ts';
 import { EMPTY, OrderedSets } from '../state/ordered-set.ts';
 import { type RowOrder, totalOrder } from '../state/row-order.ts';
@@ -42,6 +43,10 @@ export class TopNOperator extends OperatorBase {
   #dying: number[] = [];
   #slots = new Int32Array(0);
   #partitionSlots = new Int32Array(0);
+  /** Among the partition columns. */
+  readonly #expires: ExpiryColumn | null;
+  #expiry: Expiry | null = null;
+  readonly advance?: (port: number, micros: number) => void;
 
   constructor(info: OperatorInfo, context: OperatorContext, plan: TopN, appendOnly: boolean) {
     super(info, context);
@@ -58,7 +63,9 @@ export class TopNOperator extends OperatorBase {
     this.#order = totalOrder(types.length, plan.orderBy);
     const { columns } = this.#rows.keys;
     this.#sets = new OrderedSets((a, b) => this.#order(columns, a, columns, b));
+    this.#expires = partitionExpiry(plan);
     this.#partitions = this.#newPartitions();
+    if (this.#expires !== null) this.advance = (port, micros) => this.#advance(port, micros);
   }
 
   override get state(): readonly StateTable[] {
@@ -88,6 +95,24 @@ export class TopNOperator extends OperatorBase {
       if (this.#rows.keys.alive(slot) && this.#weights()[slot] === 0) this.#rows.release(slot);
     }
     this.#dying = [];
+    if (this.#expiry !== null) this.#letGo(this.#expiry);
+  }
+
+  #advance(port: number, micros: number): void {
+    this.#rows.ready();
+    this.#expiry!.advance(port, micros);
+  }
+
+  /** What partitions showed stays. */
+  #letGo(expiry: Expiry): void {
+    for (const partition of expiry.due()) {
+      const slots: number[] = [];
+      this.#sets.walk(this.#roots[partition], (slot) => slots.push(slot) > 0);
+      for (const slot of slots) this.#rows.release(slot);
+      this.#roots[partition] = EMPTY;
+      this.#totals[partition] = 0;
+      this.#partitions.release(partition);
+    }
   }
 
   /** Finds or makes the rows' partitions; over append-only input drops at once what cannot be among the first. */
@@ -101,6 +126,7 @@ export class TopNOperator extends OperatorBase {
     );
     this.#growPartitions();
     for (let i = 0; i < made; i++) this.#roots[this.#partitions.fresh[i]] = EMPTY;
+    this.#expiry?.add(this.#partitions.fresh, made);
     for (let row = 0; row < batch.length; row++) {
       if (this.#mark[partitions[row]] === 0) this.#note(partitions[row]);
     }
@@ -200,7 +226,9 @@ export class TopNOperator extends OperatorBase {
   }
 
   #newPartitions(): KeyTable {
-    return new KeyTable(this.#partitionBy.map((column) => this.#rows.keys.columns[column].type));
+    const keys = new KeyTable(this.#partitionBy.map((column) => this.#rows.keys.columns[column].type));
+    this.#expiry = this.#expires === null ? null : new Expiry(keys, this.#expires);
+    return keys;
   }
 
   #growPartitions(): void {
@@ -221,6 +249,7 @@ export class TopNOperator extends OperatorBase {
     this.#growPartitions();
     this.#totals.fill(0);
     for (let i = 0; i < made; i++) this.#roots[this.#partitions.fresh[i]] = EMPTY;
+    this.#expiry?.add(this.#partitions.fresh, made);
     const weights = this.#weights();
     for (let i = 0; i < count; i++) {
       const partition = this.#partitionSlots[i];
