@@ -85,6 +85,8 @@ class Printer {
         return `SELECT ${this.#project(plan.exprs)} ${this.#from(plan.input)}`;
       case 'window':
         return plan.kind === 'cumulate' ? this.#cumulate(plan) : this.#window(plan);
+      case 'expire':
+        throw new StreamError('SQL_UNSUPPORTED', 'which rows have expired is known only to the view');
       case 'close':
         throw new StreamError('SQL_UNSUPPORTED', 'what has been emitted on window close is known only to a view');
       case 'session':

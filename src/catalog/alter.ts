@@ -3,6 +3,7 @@ import { StreamError } from '../lib/errors.ts';
 import { ok, type SqlContext, type SqlResult } from './context.ts';
 import { checkNewName } from './ddl.ts';
 import { KIND_WORDS, objectNamed } from './object-named.ts';
+import { alteredOptions, stateLimit } from './view-options.ts';
 
 /** Queries know what they read by id, so names may change under them: each change here is one step of the catalogue. */
 export async function alter(context: SqlContext, statement: Alter): Promise<SqlResult> {
@@ -11,6 +12,12 @@ export async function alter(context: SqlContext, statement: Alter): Promise<SqlR
   if (statement.ifExists && catalog.get(statement.name.text) === undefined)
     return ok(tag, `"${statement.name.text}" does not exist`);
   const object = objectNamed(context, statement.object, statement.name);
+  if (statement.action === 'set') {
+    const options = alteredOptions(object.options, statement.options);
+    await catalog.change((objects) => objects.map((one) => (one.id === object.id ? { ...one, options } : one)));
+    await engine.alter(object.id, { stateLimit: stateLimit(options) });
+    return ok(tag);
+  }
   if (statement.action === 'rename') {
     checkNewName(context, statement.other);
     await renameAll(context, new Map([[object.id, statement.other.text]]));
@@ -55,6 +62,10 @@ async function renameAll({ catalog }: SqlContext, names: ReadonlyMap<string, str
 export async function pause(context: SqlContext, statement: Pause): Promise<SqlResult> {
   const tag = `${statement.paused ? 'PAUSE' : 'RESUME'} ${KIND_WORDS[statement.object]}`;
   const object = objectNamed(context, statement.object, statement.name);
+  if (!statement.paused && !object.paused && (await isHalted(context, object.id))) {
+    await context.engine.alter(object.id, { paused: false });
+    return ok(tag);
+  }
   if ((object.paused ?? false) === statement.paused)
     return ok(tag, `"${object.name}" ${statement.paused ? 'is paused already' : 'is not paused'}`);
   // Where it stopped is durable before it counts as paused: after a crash in between it goes on.
@@ -72,3 +83,7 @@ export async function pause(context: SqlContext, statement: Pause): Promise<SqlR
   if (!statement.paused) await context.engine.alter(object.id, { paused: false });
   return ok(tag);
 }
+
+/** Whether the engine paused it, for the size of its state. */
+const isHalted = async ({ engine }: SqlContext, id: string): Promise<boolean> =>
+  (await engine.stats()).objects.find((one) => one.id === id)?.state === 'paused';

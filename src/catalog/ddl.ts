@@ -26,10 +26,11 @@ import { HIDDEN_COLUMNS } from '../values/hidden-columns.ts';
 import { ok, type SqlContext, type SqlResult, type Warning } from './context.ts';
 import { objectNamed } from './object-named.ts';
 import type { CatalogObject } from './objects.ts';
-import { checkOptions, parseCount, parseDurationMs, SOURCE_OPTIONS, VIEW_OPTIONS } from './options.ts';
+import { checkOptions, parseCount, parseDurationMs, SOURCE_OPTIONS } from './options.ts';
 import { scansOf } from './pull.ts';
 import { refuseLoop, sinkTarget } from './sink-target.ts';
 import { refuseInternal } from './topic-relation.ts';
+import { boundedPlan, stateLimit, viewOptions } from './view-options.ts';
 
 /** How many records, and bytes of log, CREATE SOURCE looks at to infer columns. */
 const INFER_RECORDS = 1000;
@@ -166,7 +167,8 @@ export async function createView(context: SqlContext, statement: CreateView, sql
   if (existing(context, statement.name, statement.ifNotExists)) return ok(tag, `"${name}" exists already`);
   const { object, plan } = viewObject(context, statement, sql);
   await install(context, object);
-  return ok(tag, undefined, stateWarnings(plan, true));
+  // A limit is an answer to the warning.
+  return ok(tag, undefined, object.options['max_state'] === undefined ? stateWarnings(plan, true) : []);
 }
 
 /** What CREATE MATERIALIZED VIEW would put into the catalogue. */
@@ -175,9 +177,8 @@ export function viewObject(
   statement: CreateView,
   sql: string,
 ): { object: CatalogObject; plan: Plan } {
-  const options = checkOptions(statement.options, VIEW_OPTIONS);
-  if (options['backfill_rate'] !== undefined) parseCount(options['backfill_rate'], 'backfill_rate', 1_000_000_000);
-  const bound = bindStored(context.catalog, statement.query);
+  const options = viewOptions(statement.options);
+  const bound = bindStored(context.catalog, statement.query, options);
   let columns = bound.columns;
   if (statement.columnNames.length > 0) {
     if (statement.columnNames.length !== columns.length) {
@@ -290,8 +291,12 @@ export function engineObject(
   const common = { id: object.id, name: object.name, columns: object.columns, plan, ...paused };
   if (object.kind === 'view') {
     const rate = object.options['backfill_rate'];
-    const limit = rate === undefined ? {} : { backfillRate: Number(rate) };
-    return { kind: 'view', ...common, key: object.key, ephemeral: false, ...limit };
+    const limit = stateLimit(object.options);
+    const more = {
+      ...(rate !== undefined && { backfillRate: Number(rate) }),
+      ...(limit !== null && { stateLimit: limit }),
+    };
+    return { kind: 'view', ...common, key: object.key, ephemeral: false, ...more };
   }
   return {
     kind: 'sink',
@@ -306,10 +311,11 @@ export function engineObject(
 /** The plan that a view or sink runs. */
 export function storedPlan(
   { catalog }: { readonly catalog: StoredRelations },
-  { names, query }: CatalogObject,
+  { names, query, kind, options }: CatalogObject,
   parseQuery: (text: string) => Query = parseStoredQuery,
 ): Plan {
-  return bindStored(names === undefined ? catalog : namedRelations(catalog, names), parseQuery(query as string)).plan;
+  const relations = names === undefined ? catalog : namedRelations(catalog, names);
+  return bindStored(relations, parseQuery(query as string), kind === 'view' ? options : {}).plan;
 }
 
 /** The catalogue, or what it is about to be. */
@@ -326,7 +332,7 @@ function namedRelations(catalog: StoredRelations, names: Readonly<Record<string,
 }
 
 /** Binds a query that is kept, and says what its names mean. */
-export function bindStored(relations: RelationCatalog, query: Query) {
+export function bindStored(relations: RelationCatalog, query: Query, options: Readonly<Record<string, string>> = {}) {
   const names: Record<string, string> = {};
   const recording: RelationCatalog = {
     relation(name) {
@@ -337,7 +343,7 @@ export function bindStored(relations: RelationCatalog, query: Query) {
     relationNames: () => relations.relationNames(),
   };
   const bound = bindQuery(query, recording, { mode: 'view' });
-  return { ...bound, plan: optimize(bound.plan), names };
+  return boundedPlan({ ...bound, plan: optimize(bound.plan), names }, options);
 }
 
 function queryObject(

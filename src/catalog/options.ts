@@ -28,11 +28,19 @@ export const SOURCE_OPTIONS: readonly OptionSpec[] = [
   ...FORMAT_OPTIONS.map((spec) => ({ ...spec, name: `key_${spec.name}`, doc: `Of key_format. ${spec.doc}` })),
 ];
 
-/** `WITH (…)` of CREATE MATERIALIZED VIEW. */
+/** `WITH (…)` of CREATE MATERIALIZED VIEW; docs/reference/sql.md says what they mean for the rows. */
 export const VIEW_OPTIONS: readonly OptionSpec[] = [
   {
     name: 'backfill_rate',
     doc: 'Records per second that the view may read of the log to catch up; default: as many as it can.',
+  },
+  { name: 'ttl', doc: 'A row of the input is taken back this long after it came, by the clock.' },
+  { name: 'max_state', doc: 'What the rows of the view and of its operators may use: 500MB, 2GB.' },
+  {
+    name: 'on_exceed',
+    doc: 'What happens beyond max_state: the view pauses, fails, or lets go of its oldest input.',
+    default: 'pause',
+    oneOf: ['pause', 'fail', 'expire'],
   },
 ];
 
@@ -98,4 +106,26 @@ export function parseCount(text: string, name: string, most: number): number {
     throw new StreamError('OPTION_INVALID', `${name} = '${text}': expected a whole number from 1 to ${most}`);
   }
   return value;
+}
+
+const UNIT_BYTES: Readonly<Record<string, number>> = {
+  b: 1,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  kib: 2 ** 10,
+  mib: 2 ** 20,
+  gib: 2 ** 30,
+};
+
+/** `500MB`, `2 GiB`, `1000` → bytes. */
+export function parseBytes(text: string, name: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([kmg]?i?b)?$/i.exec(text.trim());
+  const bytes = match === null ? 0 : Number(match[1]) * (UNIT_BYTES[(match[2] ?? 'b').toLowerCase()] ?? 0);
+  if (bytes < 1) {
+    throw new StreamError('OPTION_INVALID', `${name} = '${text}' is not a size`, {
+      hint: 'write a number and a unit: 500MB, 2GB, 1GiB',
+    });
+  }
+  return Math.round(bytes);
 }

@@ -111,7 +111,8 @@ function rebound(
   };
   let bound: ReturnType<typeof bindStored>;
   try {
-    bound = bindStored(relations, parseStoredQuery(object.query as string));
+    const options = object.kind === 'view' ? object.options : {};
+    bound = bindStored(relations, parseStoredQuery(object.query as string), options);
   } catch (thrown) {
     throw new StreamError(
       'IN_USE',

@@ -67,8 +67,8 @@ export function placed<S extends Statement>(catalog: Catalog, statement: S): S {
       return { ...statement, name: { ...statement.name, text } };
     }
     case 'alter': {
-      const { other, name, action } = statement;
-      if (action !== 'rename') return statement;
+      if (statement.action !== 'rename') return statement;
+      const { other, name } = statement;
       // As in Postgres a new name stays in the schema.
       const schema = catalog.schemaOf(catalog.get(name.text)?.name ?? '');
       const named = other.schema !== undefined || schema === PUBLIC_SCHEMA ? other : within(other, schema);

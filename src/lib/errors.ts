@@ -84,6 +84,12 @@ export const ERRORS = {
     retry: true,
     doc: 'Too much waits already, or a subscriber reads too slowly; try again.',
   },
+  STATE_LIMIT: {
+    fault: 'user',
+    http: 507,
+    retry: false,
+    doc: "A view's state is larger than its `max_state`; raise it with ALTER MATERIALIZED VIEW … SET, or bound the state as EXPLAIN STATE says.",
+  },
   // A value that cannot be computed for one row: it becomes a dead letter in a view, an error in a pull query.
   VALUE_OVERFLOW: {
     fault: 'user',

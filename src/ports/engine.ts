@@ -19,7 +19,7 @@ export interface StreamEngine {
   /** IN_USE when another object reads it. */
   remove(id: string): Promise<void>;
   /** Gives an object another name, stops it taking in changes, or lets it go on where it stopped: nothing is lost or comes twice. */
-  alter(id: string, change: { readonly name?: string; readonly paused?: boolean }): Promise<void>;
+  alter(id: string, change: EngineChange): Promise<void>;
   /** Resolves when these queries reflect what their sources do; rejects with why one never will. TIMEOUT. */
   caughtUp(ids: readonly string[], timeoutMs: number): Promise<void>;
   /** Subscribers of each view go on with the other: they get the difference. With other columns their subscription ends. */
@@ -113,6 +113,20 @@ export interface ViewSpec {
   readonly paused?: boolean;
   /** Records per second that it may read of the log to catch up; absent: as many as it can. */
   readonly backfillRate?: number;
+  readonly stateLimit?: StateLimit;
+}
+
+export interface EngineChange {
+  readonly name?: string;
+  readonly paused?: boolean;
+  /** Of a view; null: none. */
+  readonly stateLimit?: StateLimit | null;
+}
+
+export interface StateLimit {
+  readonly bytes: number;
+  /** What becomes of a view whose state is larger. `expire` needs a plan whose rows expire. */
+  readonly onExceed: 'pause' | 'fail' | 'expire';
 }
 
 export interface SinkSpec {
@@ -183,6 +197,8 @@ export interface OperatorStats {
   readonly rowsOut: number;
   readonly stateRows: number;
   readonly stateBytes: number;
+  /** What rows use of these; the rest is room for more. */
+  readonly usedBytes: number;
   readonly busyMs: number;
   readonly growth: StateGrowth | null;
   readonly rates: Rates;

@@ -18,6 +18,7 @@ import { type OperatorContext, type OperatorInfo, SilentOperator } from './opera
 import { CloseOperator } from './operators/close.ts';
 import { DistinctOperator } from './operators/distinct.ts';
 import { ExchangeOperator } from './operators/exchange.ts';
+import { ExpireOperator } from './operators/expire.ts';
 import { JoinOperator } from './operators/join.ts';
 import { residualSelector } from './operators/join-residual.ts';
 import { LookupOperator } from './operators/lookup.ts';
@@ -122,6 +123,9 @@ class Builder {
         const times = timed.map(({ wakeAtMicros }) => wakeAtMicros ?? Number.POSITIVE_INFINITY);
         const next = Math.min(...times);
         return Number.isFinite(next) ? next : null;
+      },
+      evict(share) {
+        for (const operator of operators) operator.evict?.(share);
       },
       inputTo(operator) {
         const input = entries.findIndex(({ consumer }) => consumer === operator);
@@ -307,6 +311,8 @@ function operatorOf(plan: Plan, info: OperatorInfo, context: OperatorContext): O
       return new WindowOperator(info, context, plan);
     case 'close':
       return new CloseOperator(info, context, plan);
+    case 'expire':
+      return new ExpireOperator(info, context, plan, appends[0]);
     case 'session':
       return new SessionOperator(info, context, plan);
     case 'aggregate':
@@ -422,6 +428,11 @@ function describe(plan: Plan, chain: readonly (Filter | Project)[]): { name: str
       return {
         name: plan.kind,
         detail: `${plan.input.schema[plan.timeColumn].name} size ${plan.sizeMicros / 1e6} s slide ${plan.slideMicros / 1e6} s`,
+      };
+    case 'expire':
+      return {
+        name: 'expire',
+        detail: plan.afterMicros === null ? 'oldest first' : `after ${plan.afterMicros / 1e6} s`,
       };
     case 'close':
       return {

@@ -4,6 +4,7 @@ import { asStreamError, StreamError } from '../../src/lib/errors.ts';
 import type { Log } from '../../src/lib/log.ts';
 import type { Disk } from '../../src/ports/disk.ts';
 import type {
+  EngineChange,
   EngineObject,
   EngineStats,
   ObjectStats,
@@ -12,6 +13,7 @@ import type {
   StreamEngine,
   Subscription,
   ViewChange,
+  ViewSpec,
 } from '../../src/ports/engine.ts';
 import type { SinkKind } from '../../src/ports/sink.ts';
 import type { SinkLog } from '../../src/ports/sink-log.ts';
@@ -30,6 +32,7 @@ import type { Relation, RelationRows, Subscriber } from './runtime/relation.ts';
 import { isCatchingUp } from './runtime/replay.ts';
 import { DEFAULT_ENGINE_SETTINGS, type EngineSettings } from './runtime/settings.ts';
 import type { SourceNode } from './runtime/source-node.ts';
+import { exceeded, LIMIT_CHECK_MS, shareToExpire, usedBytesOf } from './runtime/state-limits.ts';
 import { Waiters } from './runtime/waiters.ts';
 import { localCrew } from './shards/local-crew.ts';
 import { mergeDrafts, mergeStats } from './shards/merge.ts';
@@ -102,6 +105,7 @@ class LocalEngine implements StreamEngine {
   #subscriptions = 0;
   /** When the clock alone makes something of the last epoch old in some shard. */
   #dueAtMs = Number.POSITIVE_INFINITY;
+  #limitsCheckedMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: EngineOptions, store: CheckpointStore | null, loaded: LoadedCheckpoint | null) {
     const { log, clock, logger, shards = 1 } = options;
@@ -199,10 +203,15 @@ class LocalEngine implements StreamEngine {
     });
   }
 
-  alter(id: string, change: { readonly name?: string; readonly paused?: boolean }): Promise<void> {
+  alter(id: string, change: EngineChange): Promise<void> {
     return this.#serial(async () => {
-      this.#shard.alter(id, change);
-      for (const other of this.#others) other.alter(id, change);
+      const node = this.#graph.node(id);
+      const wasHalted = node !== undefined && node.kind !== 'source' && node.halted !== null;
+      // What its limit stopped goes on with another limit, or when told to.
+      const goesOn = wasHalted && (change.paused === false || change.stateLimit !== undefined);
+      if (goesOn) node.halted = null;
+      const all = goesOn ? { ...change, paused: false } : change;
+      for (const shard of [this.#shard, ...this.#others]) shard.alter(id, all);
       this.#checkpointer.changed();
       this.#waiters.check();
       this.#loop.wake();
@@ -410,7 +419,44 @@ class LocalEngine implements StreamEngine {
     });
   }
 
+  /** Holds views to their limits, from time to time. */
+  #checkLimits(): void {
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - this.#limitsCheckedMs < LIMIT_CHECK_MS) return;
+    const isLimited = (node: QueryNode): boolean =>
+      node.spec.kind === 'view' && node.spec.stateLimit !== undefined && !node.paused && node.error === null;
+    if (!this.#graph.queries.some(isLimited)) return;
+    this.#limitsCheckedMs = nowMs;
+    void this.#serial(async () => {
+      for (const stats of await this.#objectStats()) {
+        const node = this.#graph.node(stats.id);
+        if (node !== undefined && node.kind !== 'source' && isLimited(node)) this.#limit(node, usedBytesOf(stats));
+      }
+    }).catch(() => undefined);
+  }
+
+  #limit(node: QueryNode, used: number): void {
+    const limit = (node.spec as ViewSpec).stateLimit!;
+    if (used <= limit.bytes) return;
+    const error = exceeded(used, limit);
+    if (limit.onExceed === 'fail') {
+      this.#graph.fail(node, error);
+    } else {
+      const isPausing = limit.onExceed === 'pause';
+      const change = isPausing ? { paused: true } : { evict: shareToExpire(used, limit) };
+      for (const shard of [this.#shard, ...this.#others]) shard.alter(node.spec.id, change);
+      if (isPausing) {
+        node.halted = error;
+        this.#logger.warn('view.paused', { name: node.spec.name, reason: error.message });
+      }
+    }
+    this.#checkpointer.changed();
+    this.#waiters.check();
+    this.#loop.wake();
+  }
+
   #sample(): void {
+    this.#checkLimits();
     const nowMs = this.#clock.monotonicMs();
     if (!this.#rates.due(nowMs)) return;
     void this.#objectStats().then(

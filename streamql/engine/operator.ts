@@ -37,6 +37,8 @@ export interface Operator {
   advance?(port: number, micros: number): void;
   /** What the clock shows at the end of this epoch, in microseconds since 1970; never less than before. Before `endEpoch`. */
   tick?(nowMicros: number): void;
+  /** Lets go of this part of its rows, oldest first, with the next `tick`: of those that expire. */
+  evict?(share: number): void;
   /** When the clock will have a bearing on the output although nothing comes; null: not foreseeable. For those that have `tick`. */
   readonly wakeAtMicros?: number | null;
   /** All input of this epoch has come; emits what was held back. Called once per epoch, inputs before consumers. */
@@ -62,6 +64,8 @@ export interface StateTable {
   readonly id: string;
   readonly rows: number;
   readonly bytes: number;
+  /** Of these, what rows use; the rest is room that was made for more. Absent: all. */
+  readonly usedBytes?: number;
   /** Bytes of the last full piece, and of the changes saved after it: when to take a full one is the caller's choice. */
   readonly fullBytes: number;
   readonly changeBytes: number;
@@ -165,6 +169,8 @@ export interface Pipeline {
   readonly watermark: number | null;
   /** The earliest time by the clock at which `endEpoch` has something to do without input; null when there is none. */
   readonly wakeAtMicros: number | null;
+  /** Rows of what expires are let go of, oldest first: this part, at the end of the next epoch. */
+  evict(share: number): void;
   /** The input that feeds this operator alone and directly, if one does. */
   inputTo(operator: string): number | null;
   /** The operator at work when something was thrown. */

@@ -125,15 +125,15 @@ export interface SetSession extends Located {
   readonly values: readonly string[];
 }
 
-export interface Alter extends Located {
+export type Alter = Located & {
   readonly kind: 'alter';
   readonly object: ObjectKind;
   readonly name: Name;
   readonly ifExists: boolean;
-  readonly action: 'rename' | 'swap';
-  /** RENAME TO this; SWAP WITH this. */
-  readonly other: Name;
-}
+} & (
+    | { readonly action: 'rename' | 'swap' /** RENAME TO this; SWAP WITH this. */; readonly other: Name }
+    | { readonly action: 'set'; readonly options: readonly Option[] }
+  );
 
 export interface Pause extends Located {
   readonly kind: 'pause';

@@ -5,6 +5,11 @@ import type { Cursor } from './cursor.ts';
 export function parseOptions(cursor: Cursor): Option[] {
   if (!cursor.isWord('with')) return [];
   cursor.next();
+  return parseOptionList(cursor);
+}
+
+/** (name = value, …). */
+export function parseOptionList(cursor: Cursor): Option[] {
   return cursor.parenthesized(() =>
     cursor.list(() => {
       const { at } = cursor;

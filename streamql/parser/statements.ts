@@ -4,7 +4,7 @@ import { parseCreate } from './create.ts';
 import type { Cursor } from './cursor.ts';
 import { parseExpr } from './expressions.ts';
 import { STATEMENT_WORDS } from './keywords.ts';
-import { parseOptions } from './options.ts';
+import { parseOptionList, parseOptions } from './options.ts';
 import { parsePrimary } from './primaries.ts';
 import { parseNames, parseQuery } from './queries.ts';
 
@@ -170,6 +170,10 @@ function parseAlter(cursor: Cursor, at: Position): Statement {
     cursor.next();
     cursor.next();
     return { kind: 'alter', object, name, ifExists, action: 'swap', other: cursor.objectName('the other view'), at };
+  }
+  if (object === 'view' && cursor.takeWord('set')) {
+    const options = parseOptionList(cursor);
+    return { kind: 'alter', object, name, ifExists, action: 'set', options, at };
   }
   if (cursor.token.kind === 'word') {
     throw cursor.unsupported(

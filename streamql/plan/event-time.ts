@@ -35,6 +35,9 @@ export function timeBoundsOf(plan: Plan): TimeBounds {
     }
     case 'values':
       return NONE;
+    // Old rows go.
+    case 'expire':
+      return NONE;
     case 'filter':
     case 'distinct':
     case 'sort':

@@ -118,6 +118,8 @@ function describe(plan: Plan): string {
       return `${plan.kind === 'except' ? 'Except' : 'Intersect'}${plan.all ? ' all' : ''}`;
     case 'distinct':
       return 'Distinct';
+    case 'expire':
+      return plan.afterMicros === null ? 'Keep the newest' : `Keep for ${duration(plan.afterMicros)}`;
     case 'topn': {
       const by =
         plan.partitionBy.length === 0 ? '' : ` by ${plan.partitionBy.map((c) => plan.input.schema[c].name).join(', ')}`;

@@ -29,6 +29,7 @@ export function keyOf(plan: Plan, keyOfScan: (scan: Scan) => readonly number[] |
       return [...key, plan.kind === 'hop' ? start : start + 1];
     }
     case 'session':
+    case 'expire':
     case 'close':
       return of(plan.input);
     case 'aggregate':

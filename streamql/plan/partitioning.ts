@@ -28,6 +28,7 @@ export function partitioningOf(plan: Plan): readonly Spread[] {
     case 'window':
     case 'unnest':
     case 'union':
+    case 'expire':
     case 'sort':
       return inputsOf(plan).map(() => ANY);
     case 'close':
@@ -88,6 +89,7 @@ export function spreadOf(plan: Plan, inputs: readonly Spread[]): Spread {
     case 'over':
     case 'session':
     case 'close':
+    case 'expire':
     case 'sort':
     case 'asof':
     case 'lookup':

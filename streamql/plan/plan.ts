@@ -21,6 +21,7 @@ export type Plan =
   | Union
   | SetOp
   | Distinct
+  | Expire
   | TopN
   | Over
   | Close
@@ -216,6 +217,13 @@ export interface SetOp extends Node {
 export interface Distinct extends Node {
   readonly op: 'distinct';
   readonly input: Plan;
+}
+
+/** The input without the rows that came longer than `afterMicros` ago by the clock, or that had to make room; null: only these. */
+export interface Expire extends Node {
+  readonly op: 'expire';
+  readonly input: Plan;
+  readonly afterMicros: number | null;
 }
 
 export interface SortKey {

@@ -24,7 +24,7 @@ type Rows = 'few' | 'keys' | 'all';
 const ORDER: readonly Rows[] = ['few', 'keys', 'all'];
 const most = (rows: readonly Rows[]): Rows => ORDER[Math.max(0, ...rows.map((one) => ORDER.indexOf(one)))];
 
-const BOUND_IT = "WITH (ttl = '1 day') forgets old rows, WITH (max_state = '2GB') stops it in time";
+const BOUND_IT = "WITH (ttl = '1 day') takes old rows back, WITH (max_state = '2GB') stops it in time";
 
 /** Null for what keeps no state. `plan` is a node as the engine runs it. */
 export function stateGrowth(plan: Plan): StateGrowth | null {
@@ -83,6 +83,12 @@ export function stateGrowth(plan: Plan): StateGrowth | null {
             `for the first rows of a partition filter ROW_NUMBER() <= n; ${BOUND_IT}`,
           )
         : held(plan, 'the rows of all partitions');
+    case 'expire':
+      return {
+        bound: 'keys',
+        reason: plan.afterMicros === null ? 'the newest rows' : 'the rows of the time to live',
+        fix: '',
+      };
     case 'close':
       return { bound: 'keys', reason: 'the rows of windows that are open', fix: '' };
     case 'session': {
@@ -217,6 +223,8 @@ function rowsOf(plan: Plan): Rows {
       return plan.changelog === 'append' ? 'all' : 'keys';
     case 'values':
       return 'few';
+    case 'expire':
+      return rowsOf(plan.input) === 'few' ? 'few' : 'keys';
     case 'aggregate':
       return plan.groupBy.length === 0 ? 'few' : most([rowsOf(plan.input)]) === 'few' ? 'few' : 'keys';
     case 'topn':
@@ -244,6 +252,7 @@ function isGrowing(plan: Plan, column: number): boolean {
     case 'scan':
       return plan.changelog === 'append' && (isMoment(plan, column) || plan.schema[column].name === '_offset');
     case 'values':
+    case 'expire':
       return false;
     case 'window':
     case 'session':

@@ -100,6 +100,7 @@ function prune(plan: Plan, wanted: ReadonlySet<number>): Pruned {
     case 'union':
       return pruneUnion(plan, wanted);
     case 'close':
+    case 'expire':
     case 'distinct':
       return { plan: { ...plan, input: exactly(plan.input, allOf(plan.input)) }, at: allOf(plan) };
     case 'over':

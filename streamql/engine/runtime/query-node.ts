@@ -46,6 +46,8 @@ export class QueryNode {
   readonly allowance: Allowance | null;
   /** Takes in nothing: its own readers stand where the shared ones were, changes of views and tables are held. */
   paused = false;
+  /** Why the engine itself paused it. */
+  halted: StreamError | null = null;
   /** Whether it has followed along before: then its rows are good, though old, while it catches up after a pause. */
   wasLive = false;
   /** While it is paused or catches up after that: what came of inputs that keep rows, by input. */

@@ -3,10 +3,10 @@ import { StreamError } from '../../../src/lib/errors.ts';
 import type { EngineObject } from '../../../src/ports/engine.ts';
 import type { ObjectEntry } from './checkpoint-store.ts';
 
-/** Names a definition: state saved for another one is of no use. The object's name may change, and whether it is paused. */
+/** Names a definition: state saved for another one is of no use. The object's name may change, whether it is paused, and what its state is limited to. */
 export function fingerprintOf(spec: EngineObject): string {
   const text = JSON.stringify(
-    { ...spec, name: '', paused: undefined, firstName: undefined, backfillRate: undefined },
+    { ...spec, name: '', paused: undefined, firstName: undefined, backfillRate: undefined, stateLimit: undefined },
     (_, value) =>
       typeof value === 'bigint' ? `${value}n` : value instanceof Uint8Array ? { bytes: [...value] } : value,
   );

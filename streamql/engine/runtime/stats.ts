@@ -13,11 +13,12 @@ export function objectStats(graph: Graph): ObjectStats[] {
 
 function common(node: GraphNode) {
   const { id, name } = node.spec;
-  const error = node.error?.toJSON();
+  const cause = node.error ?? (node.kind === 'source' || !node.paused ? null : node.halted);
+  const error = cause?.toJSON();
   return {
     id,
     name,
-    state: error !== undefined ? ('failed' as const) : node.paused ? ('paused' as const) : ('running' as const),
+    state: node.error !== null ? ('failed' as const) : node.paused ? ('paused' as const) : ('running' as const),
     ...(error === undefined ? {} : { error: { code: error.code, detail: error.detail } }),
     errors: node.errors.total,
     rates: NO_RATES,
@@ -36,6 +37,7 @@ function sourceStats(node: SourceNode): ObjectStats {
     rowsOut: node.rows,
     stateRows: node.store?.rows ?? 0,
     stateBytes: node.store?.table.bytes ?? 0,
+    usedBytes: node.store?.table.usedBytes ?? 0,
     busyMs: node.busyMs,
     growth: node.isTable ? { bound: 'keys', reason: 'one row per primary key', fix: '' } : null,
     rates: NO_RATES,
@@ -62,6 +64,7 @@ function queryStats(graph: Graph, node: QueryNode): ObjectStats {
     rowsOut: operator.stats.rowsOut,
     stateRows: operator.state.reduce((sum, table) => sum + table.rows, 0),
     stateBytes: operator.state.reduce((sum, table) => sum + table.bytes, 0),
+    usedBytes: operator.state.reduce((sum, table) => sum + (table.usedBytes ?? table.bytes), 0),
     busyMs: operator.stats.busyMs,
     growth: operator.growth,
     rates: NO_RATES,
@@ -77,6 +80,7 @@ function queryStats(graph: Graph, node: QueryNode): ObjectStats {
     rowsOut: node.rowsOut,
     stateRows: node.store?.rows ?? 0,
     stateBytes: node.store?.bytes ?? 0,
+    usedBytes: node.store?.state.usedBytes ?? 0,
     busyMs: node.endMs,
     growth: node.store === null ? null : viewGrowth(node.spec.plan),
     rates: NO_RATES,

@@ -93,6 +93,7 @@ function mergeOperators(first: OperatorStats, others: readonly OperatorStats[]):
     rowsOut: sum(({ rowsOut }) => rowsOut),
     stateRows: sum(({ stateRows }) => stateRows),
     stateBytes: sum(({ stateBytes }) => stateBytes),
+    usedBytes: sum(({ usedBytes }) => usedBytes),
     busyMs: sum(({ busyMs }) => busyMs),
   };
 }

@@ -2,7 +2,7 @@ import { assert } from '../../../src/lib/assert.ts';
 import type { Clock } from '../../../src/lib/clock.ts';
 import { StreamError } from '../../../src/lib/errors.ts';
 import type { Log } from '../../../src/lib/log.ts';
-import type { EngineObject, ObjectStats, ReplayCounts } from '../../../src/ports/engine.ts';
+import type { EngineChange, EngineObject, ObjectStats, ReplayCounts } from '../../../src/ports/engine.ts';
 import type { SinkKind } from '../../../src/ports/sink.ts';
 import type { SinkLog } from '../../../src/ports/sink-log.ts';
 import type { Batch } from '../../../src/values/batch.ts';
@@ -49,7 +49,7 @@ export interface OtherShard {
   abort(id: string): void;
   remove(id: string): void;
   /** As of StreamEngine. */
-  alter(id: string, change: { readonly name?: string; readonly paused?: boolean }): void;
+  alter(id: string, change: ShardChange): void;
   resume(): void;
   lookup(id: string, key: readonly Datum[], limit: number): Promise<Batch>;
   scan(wants: readonly RelationScan[]): Promise<Batch[]>;
@@ -63,6 +63,9 @@ export interface OtherShard {
   replay(id: string): Promise<ReplayCounts>;
   close(): void;
 }
+
+/** `evict`: as of Pipeline. */
+export type ShardChange = EngineChange & { readonly evict?: number };
 
 export interface RelationScan {
   readonly id: string;
@@ -135,10 +138,12 @@ export class Shard implements OtherShard {
     this.#fingerprints.delete(id);
   }
 
-  alter(id: string, { name, paused }: { readonly name?: string; readonly paused?: boolean }): void {
+  alter(id: string, { name, paused, stateLimit, evict }: ShardChange): void {
     const node = this.graph.node(id);
     if (node === undefined) throw new StreamError('NOT_FOUND', `the engine has no object ${id}`);
     if (name !== undefined) Object.assign(node, { spec: { ...node.spec, name } });
+    if (stateLimit !== undefined) Object.assign(node, { spec: { ...node.spec, stateLimit: stateLimit ?? undefined } });
+    if (evict !== undefined && node.kind !== 'source') node.pipeline.evict(evict);
     if (paused === true && node.kind !== 'source') pauseQuery(this.graph, node);
     else if (paused !== undefined) node.paused = paused;
   }

@@ -63,6 +63,12 @@ export class RowTable implements StateTable {
     return bytes;
   }
 
+  get usedBytes(): number {
+    let heap = 0;
+    for (const column of this.#columns()) heap += column.heapBytes;
+    return heap + ((this.bytes - heap) * this.keys.count) / this.keys.capacity;
+  }
+
   /** Room for per-slot arrays of users. */
   get capacity(): number {
     return this.keys.capacity;

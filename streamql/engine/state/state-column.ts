@@ -32,6 +32,11 @@ export class StateColumn implements Column {
     return stored + (this.nulls === null ? 0 : this.nulls.byteLength) + this.#heapBytes;
   }
 
+  /** Part of `bytes`: texts and other objects. */
+  get heapBytes(): number {
+    return this.#heapBytes;
+  }
+
   ensure(capacity: number): void {
     if (capacity <= this.#capacity) return;
     if (Array.isArray(this.values)) {
