@@ -24,6 +24,8 @@ export interface Lab {
   readonly sessionMs: number;
   /** After so long the coordinator aborts a transaction. */
   readonly transactionMs: number;
+  /** The log that is trimmed is cut by retention.bytes too. */
+  readonly retains?: boolean;
   /** Time by the clients' clocks. */
   readonly nowMs: () => number;
   /** Behind a value: a blank and bytes that make it longer. */

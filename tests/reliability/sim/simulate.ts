@@ -43,6 +43,7 @@ export async function simulate(seed: number, spoil?: Spoil): Promise<Outcome> {
     over: false,
     sessionMs: 800,
     transactionMs: 700,
+    retains: world.chance(0.5),
     nowMs: () => 1_767_225_600_000 + Math.floor(world.now),
     pad: () => ` ${'.'.repeat(Math.floor(world.random() * (padBytes + 1)))}`,
   };
@@ -60,7 +61,8 @@ export async function simulate(seed: number, spoil?: Spoil): Promise<Outcome> {
       'delete.retention.ms': world.pick(['0', '3600000']),
     };
     await machine.storage!.createTopic(COMPACTED.topic, { partitions: 1, config: compacted });
-    await machine.storage!.createTopic(TRIMMED.topic, { partitions: 1, config });
+    const trimmed = { ...config, 'retention.bytes': lab.retains ? '3000' : '-1' };
+    await machine.storage!.createTopic(TRIMMED.topic, { partitions: 1, config: trimmed });
     await workload.run(async () => {
       await nemesis.run(world.between(...FAULTS_MS));
       await nemesis.heal();
