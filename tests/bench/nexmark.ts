@@ -1,6 +1,6 @@
 import { NexmarkGenerator } from '../../src/playground/nexmark-generator.ts';
 import { WireProducer } from '../../src/playground/wire-producer.ts';
-import { QUERIES, queryText, SOURCES } from '../support/nexmark.ts';
+import { QUERIES, queryText, SOURCES, TOPICS } from '../support/nexmark.ts';
 import { ServerProcess, temporaryDirectory } from '../support/process.ts';
 import type { Bench } from './bench.ts';
 import { FLINK_QUERIES, prepareFlink, runFlink } from './flink/flink.ts';
@@ -13,6 +13,9 @@ const RUNS = Number(process.env['STREAMLINE_BENCH_RUNS'] ?? 1);
 const INTO = process.env['STREAMLINE_BENCH_INTO'] ?? 'view';
 const CHOSEN: readonly string[] = process.env['STREAMLINE_BENCH_QUERIES']?.split(',') ?? QUERIES;
 const PER_BATCH = 2000;
+/** Partitions of each topic, and threads of the engine: with more threads than partitions some have nothing to decode. */
+const PARTITIONS = Number(process.env['STREAMLINE_BENCH_PARTITIONS'] ?? 1);
+const WORKERS = Number(process.env['STREAMLINE_ENGINE_WORKERS'] ?? 1);
 
 /**
  * Events as JSON in our own log, durable state; each query made over the full log, timed until FLUSH says that it reflects everything.
@@ -22,6 +25,7 @@ const PER_BATCH = 2000;
 export const bench: Bench = async (report) => {
   const directory = temporaryDirectory();
   let server = await ServerProcess.start(directory.path);
+  await createTopics(server);
   await server.sql(SOURCES);
   await load(server);
   const rates = new Map<string, number>();
@@ -40,6 +44,8 @@ export const bench: Bench = async (report) => {
       bench: 'nexmark',
       query,
       into: INTO,
+      workers: WORKERS,
+      partitions: PARTITIONS,
       events: EVENTS,
       runs: RUNS,
       eventsPerSecond,
@@ -66,6 +72,7 @@ export const besideFlink: Bench = async (report) => {
   const flinkDirectory = temporaryDirectory();
   const queries = FLINK_QUERIES.filter((query) => CHOSEN.includes(query));
   let server = await ServerProcess.start(directory.path);
+  await createTopics(server);
   await server.sql(SOURCES);
   await load(server);
   const ours = new Map<string, number>();
@@ -119,6 +126,10 @@ async function measure(server: ServerProcess, query: string, into: string) {
   };
 }
 
+async function createTopics(server: ServerProcess): Promise<void> {
+  for (const name of TOPICS) await server.request('POST', '/api/v1/topics', { name, partitions: PARTITIONS });
+}
+
 async function load(server: ServerProcess): Promise<void> {
   const producer = await WireProducer.connect(server.kafka);
   const generator = new NexmarkGenerator({
@@ -133,7 +144,9 @@ async function load(server: ServerProcess): Promise<void> {
       values[event.kind].push(Buffer.from(event.json));
     }
     await Promise.all(
-      Object.entries(values).map(([topic, list]) => (list.length > 0 ? producer.produce(topic, 0, list) : undefined)),
+      Object.entries(values).map(([topic, list]) =>
+        list.length > 0 ? producer.produce(topic, (from / PER_BATCH) % PARTITIONS, list) : undefined,
+      ),
     );
   }
   producer.close();

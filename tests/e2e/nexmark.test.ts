@@ -37,8 +37,8 @@ describe('Nexmark: the expected rows, whenever the views are created', () => {
   const directory = temporaryDirectory();
   let server: ServerProcess | undefined;
   let run = 0;
-  const start = async () => {
-    server = await ServerProcess.start(`${directory.path}/${run++}`);
+  const start = async (env: Readonly<Record<string, string>> = {}) => {
+    server = await ServerProcess.start(`${directory.path}/${run++}`, [], env);
     return server;
   };
   afterEach(async () => {
@@ -83,6 +83,21 @@ describe('Nexmark: the expected rows, whenever the views are created', () => {
     await produce(second, 2, 3);
     await expectAll(second);
     expect(await second.stop()).toBe(0);
-    directory.remove();
   });
+
+  test('with two engine workers, a kill −9, and then three', async () => {
+    const first = await start({ STREAMLINE_ENGINE_WORKERS: '2' });
+    await first.sql(SOURCES);
+    await first.sql(views);
+    await produce(first, 0, 3);
+    await first.sql('FLUSH');
+    await produce(first, 1, 3);
+    await first.kill();
+    run--;
+    const second = await start({ STREAMLINE_ENGINE_WORKERS: '3' });
+    await produce(second, 2, 3);
+    await expectAll(second);
+    expect(await second.stop()).toBe(0);
+    directory.remove();
+  }, 180_000);
 });

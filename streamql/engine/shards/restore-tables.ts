@@ -55,9 +55,10 @@ interface Place {
   readonly count: number;
 }
 
-function spreadAnew(
-  node: QueryNode,
-  piecesOf: (table: StateTable, shard: number) => Buffer[],
+/** Loads what is this shard's of the state that all `shards` saved. */
+export function spreadAnew(
+  node: Pick<QueryNode, 'pipeline' | 'held' | 'store'>,
+  piecesOf: (table: StateTable, shard: number) => readonly Uint8Array[],
   shards: readonly number[],
   { index, count }: Place,
 ): void {
