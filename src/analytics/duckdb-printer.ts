@@ -87,6 +87,14 @@ class Printer {
         return plan.kind === 'cumulate' ? this.#cumulate(plan) : this.#window(plan);
       case 'expire':
         throw new StreamError('SQL_UNSUPPORTED', 'which rows have expired is known only to the view');
+      case 'nowFilter': {
+        const micros = 'epoch_us(now())';
+        const terms = [
+          ...plan.from.map(({ column, plusMicros }) => `${micros} >= epoch_us(t.c${column}) + ${plusMicros}`),
+          ...plan.until.map(({ column, plusMicros }) => `${micros} < epoch_us(t.c${column}) + ${plusMicros}`),
+        ];
+        return `SELECT * ${this.#from(plan.input)} WHERE ${terms.join(' AND ')}`;
+      }
       case 'close':
         throw new StreamError('SQL_UNSUPPORTED', 'what has been emitted on window close is known only to a view');
       case 'session':

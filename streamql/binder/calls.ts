@@ -25,7 +25,13 @@ const LADDER: readonly TypeKind[] = ['smallint', 'integer', 'bigint', 'decimal',
 const IMPOSSIBLE = Number.POSITIVE_INFINITY;
 
 /** A call of a scalar function or operator, its overload chosen and its arguments cast. SQL_TYPE when none fits. */
-export function bindCall(context: BindContext, name: string, given: readonly Expr[], at: Position): Expr {
+export function bindCall(
+  context: BindContext,
+  name: string,
+  given: readonly Expr[],
+  at: Position,
+  clause?: string,
+): Expr {
   const overloads = functionsNamed(name);
   const isOperator = !/^[a-z_]/.test(name);
   if (overloads.length === 0) {
@@ -39,7 +45,9 @@ export function bindCall(context: BindContext, name: string, given: readonly Exp
   }
   const chosen = choose(overloads, given, isOperator);
   if (chosen === undefined) throw noOverload(name, overloads, given, isOperator, at);
-  if (chosen.deterministic === false && context.mode === 'view') {
+  // What WHERE does with it is for now-filter.ts to say.
+  const isFilter = chosen.id === 'now' && clause === 'WHERE';
+  if (chosen.deterministic === false && context.mode === 'view' && !isFilter) {
     throw new StreamError(
       'SQL_UNSUPPORTED',
       `${name}() is not allowed in a view or sink: its value changes with time`,
@@ -47,12 +55,13 @@ export function bindCall(context: BindContext, name: string, given: readonly Exp
         at,
         hint:
           chosen.returns([]).kind === 'timestamptz'
-            ? 'compare with a column of the record, such as _timestamp'
+            ? "compare a time with it in WHERE: ts > now() - INTERVAL '1 hour'; or take a column of the record, such as _timestamp"
             : 'derive it from a column, as murmur3(key) does',
       },
     );
   }
-  if (chosen.id === 'now' && context.nowMicros !== undefined) return literal(context.nowMicros, TIMESTAMPTZ);
+  if (chosen.id === 'now' && context.mode === 'pull' && context.nowMicros !== undefined)
+    return literal(context.nowMicros, TIMESTAMPTZ);
   return fold(applyFunction(chosen, given, at));
 }
 

@@ -349,7 +349,7 @@ function bindNamedCall(ast: Of<'call'>, scope: ExprScope): Expr {
   const args = ast.args.map((arg) => bindExpr(arg, scope));
   if (name === '.') return fieldOf(args[0], (ast.args[1] as Of<'string'>).value, at);
   if (Object.hasOwn(PRESENT, name) && args.length === 0) {
-    return coerce(bindCall(scope.context, 'now', [], at), PRESENT[name], at, 'explicit');
+    return coerce(bindCall(scope.context, 'now', [], at, scope.clause), PRESENT[name], at, 'explicit');
   }
   if (name === 'coalesce' || name === 'ifnull' || name === 'nvl') return bindCoalesce(args, at);
   if ((name === 'if' || name === 'iif') && args.length === 3) {
@@ -363,7 +363,7 @@ function bindNamedCall(ast: Of<'call'>, scope: ExprScope): Expr {
     return fold({ op: 'case', branches: [{ when, then: literal(null, then.type) }], otherwise: then, type: then.type });
   }
   const known = functionsNamed(name).length > 0 || !Object.hasOwn(SYNONYMS, name);
-  return bindCall(scope.context, known ? name : SYNONYMS[name], args, at);
+  return bindCall(scope.context, known ? name : SYNONYMS[name], args, at, scope.clause);
 }
 
 function bindCoalesce(given: readonly Expr[], at: Position): Expr {

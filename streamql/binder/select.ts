@@ -7,6 +7,7 @@ import { Aggregation, projected } from './aggregates.ts';
 import { ARGUMENT_BASE, type BindContext, type Commons, SUBQUERY_BASE } from './context.ts';
 import { bindBoolean, bindExpr, chainOf, type ExprScope } from './expressions.ts';
 import { type Bound, FromBinder } from './from.ts';
+import { filterByNow, readsNow } from './now-filter.ts';
 import { OverCalls } from './over.ts';
 import { boundRanks } from './ranks.ts';
 import { Scope } from './scope.ts';
@@ -135,8 +136,12 @@ export class SelectBinder {
       else plan = joined;
     }
     const { plan: wide, settle } = values.build(plan, (expr) => expr);
-    const ranked = boundRanks(wide, bound.map(settle));
-    return filterBy(ranked.plan, ranked.terms);
+    const settled = bound.map(settle);
+    const ranked = boundRanks(
+      wide,
+      settled.filter((term) => !readsNow(term)),
+    );
+    return filterByNow(filterBy(ranked.plan, ranked.terms), settled.filter(readsNow), where.at);
   }
 
   #star(from: Bound, input: Plan, table: Name | null, at: Position, scope: ExprScope): Item[] {

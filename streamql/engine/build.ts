@@ -22,6 +22,7 @@ import { ExpireOperator } from './operators/expire.ts';
 import { JoinOperator } from './operators/join.ts';
 import { residualSelector } from './operators/join-residual.ts';
 import { LookupOperator } from './operators/lookup.ts';
+import { NowFilterOperator } from './operators/now-filter.ts';
 import { OverOperator } from './operators/over.ts';
 import { SessionOperator } from './operators/session.ts';
 import { SetOperator } from './operators/set-op.ts';
@@ -313,6 +314,8 @@ function operatorOf(plan: Plan, info: OperatorInfo, context: OperatorContext): O
       return new CloseOperator(info, context, plan);
     case 'expire':
       return new ExpireOperator(info, context, plan, appends[0]);
+    case 'nowFilter':
+      return new NowFilterOperator(info, context, plan);
     case 'session':
       return new SessionOperator(info, context, plan);
     case 'aggregate':
@@ -434,6 +437,10 @@ function describe(plan: Plan, chain: readonly (Filter | Project)[]): { name: str
         name: 'expire',
         detail: plan.afterMicros === null ? 'oldest first' : `after ${plan.afterMicros / 1e6} s`,
       };
+    case 'nowFilter': {
+      const moments = [...plan.from, ...plan.until].map(({ column }) => column);
+      return { name: 'filter by now()', detail: names(plan.schema, moments) };
+    }
     case 'close':
       return {
         name: 'emit on close',

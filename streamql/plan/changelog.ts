@@ -6,7 +6,7 @@ import type { ChangelogKind, Plan } from './plan.ts';
  *   their inputs are append; a lookup join over a left side that is; semi join and INTERSECT too.
  * - upsert: rows go and come as replacements of one row by a key. Tables, aggregates (by group) and TopN with a rank or a limit
  *   of 1 (by partition and rank); filter and sort keep it; so does a project (the rows still replace each other one for one).
- * - general: anything else: what expires, sessions (they grow and merge), left, full, anti and ASOF joins (a match takes the row without a match back), EXCEPT, joins and unions over changing inputs, TopN.
+ * - general: anything else: what expires, sessions (they grow and merge), filters by now(), left, full, anti and ASOF joins (a match takes the row without a match back), EXCEPT, joins and unions over changing inputs, TopN.
  */
 export function changelogOf(plan: Plan): ChangelogKind {
   switch (plan.op) {
@@ -34,6 +34,7 @@ export function changelogOf(plan: Plan): ChangelogKind {
         changelogOf(plan.right) === 'append'
         ? 'append'
         : 'general';
+    case 'nowFilter':
     case 'over':
     case 'asof':
     case 'session':

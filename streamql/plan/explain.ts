@@ -3,7 +3,7 @@ import { datumToText } from '../../src/values/text.ts';
 import { type Datum, type SqlType, typeName } from '../../src/values/types.ts';
 import { FUNCTIONS } from '../functions/functions.ts';
 import { changelogOf } from './changelog.ts';
-import type { Expr, Frame, Join, Plan, SortKey } from './plan.ts';
+import type { Expr, Frame, Join, Moment, Plan, SortKey } from './plan.ts';
 import { rowBound } from './row-bound.ts';
 import { timeRangeOf } from './time-range.ts';
 import { inputsOf } from './walk.ts';
@@ -50,6 +50,14 @@ function describe(plan: Plan): string {
       const offset = plan.offsetMicros === 0 ? '' : `, offset ${duration(plan.offsetMicros)}`;
       const name = { tumble: 'Tumble', hop: 'Hop', cumulate: 'Cumulate' }[plan.kind];
       return `${name} on ${time}, size ${duration(plan.sizeMicros)}${slide}${offset}`;
+    }
+    case 'nowFilter': {
+      const text = (moments: readonly Moment[], sign: string): string[] =>
+        moments.map(({ column, plusMicros }) => {
+          const by = plusMicros === 0 ? '' : ` ${plusMicros < 0 ? '-' : '+'} ${duration(Math.abs(plusMicros))}`;
+          return `now() ${sign} ${plan.input.schema[column].name}${by}`;
+        });
+      return `Filter as time passes: ${[...text(plan.from, '>='), ...text(plan.until, '<')].join(' AND ')}`;
     }
     case 'close': {
       const more = [

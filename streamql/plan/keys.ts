@@ -31,6 +31,7 @@ export function keyOf(plan: Plan, keyOfScan: (scan: Scan) => readonly number[] |
     case 'session':
     case 'expire':
     case 'close':
+    case 'nowFilter':
       return of(plan.input);
     case 'aggregate':
       return plan.groupBy.map((_, i) => i);

@@ -35,6 +35,8 @@ export function partitioningOf(plan: Plan): readonly Spread[] {
       // That nothing came for a while is true of all shards or of none.
       if (plan.timeoutMicros !== null) return [ONE];
       return [changelogOf(plan.input) === 'append' ? ANY : byRow(plan)];
+    case 'nowFilter':
+      return [changelogOf(plan.input) === 'append' ? ANY : byRow(plan)];
     case 'aggregate':
       return [byKeys(plan.groupBy)];
     case 'join':
@@ -90,6 +92,7 @@ export function spreadOf(plan: Plan, inputs: readonly Spread[]): Spread {
     case 'session':
     case 'close':
     case 'expire':
+    case 'nowFilter':
     case 'sort':
     case 'asof':
     case 'lookup':

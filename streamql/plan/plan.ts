@@ -25,6 +25,7 @@ export type Plan =
   | TopN
   | Over
   | Close
+  | NowFilter
   | Sort;
 
 interface Node {
@@ -294,6 +295,23 @@ export interface Close extends Node {
   readonly idleMicros: number | null;
   /** When nothing has come for so long, all rows go; null: never. */
   readonly timeoutMicros: number | null;
+}
+
+/** A moment of a row: a column's value, moved. */
+export interface Moment {
+  readonly column: number;
+  readonly plusMicros: number;
+}
+
+/**
+ * Terms of WHERE that compare with now(): a row is there when now() has reached all moments of `from` and none of `until`. NULL is never
+ * reached and always passed.
+ */
+export interface NowFilter extends Node {
+  readonly op: 'nowFilter';
+  readonly input: Plan;
+  readonly from: readonly Moment[];
+  readonly until: readonly Moment[];
 }
 
 /** Only at the root of a pull query, never in a view. */

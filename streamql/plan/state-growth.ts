@@ -89,6 +89,10 @@ export function stateGrowth(plan: Plan): StateGrowth | null {
         reason: plan.afterMicros === null ? 'the newest rows' : 'the rows of the time to live',
         fix: '',
       };
+    case 'nowFilter':
+      return plan.until.length > 0
+        ? { bound: 'keys', reason: 'the rows whose time is not over', fix: '' }
+        : held(plan, 'the rows');
     case 'close':
       return { bound: 'keys', reason: 'the rows of windows that are open', fix: '' };
     case 'session': {

@@ -1,4 +1,16 @@
-import type { Aggregate, AsofJoin, Expr, Join, LookupJoin, Over, Plan, Session, TopN, Union } from '../plan/plan.ts';
+import type {
+  Aggregate,
+  AsofJoin,
+  Expr,
+  Join,
+  LookupJoin,
+  Moment,
+  Over,
+  Plan,
+  Session,
+  TopN,
+  Union,
+} from '../plan/plan.ts';
 import { aggregateColumns, columnRef, columnsUsed, moveAggregate, remap } from '../plan/walk.ts';
 
 /** A plan that kept at least the wanted columns, and where each kept column now stands (−1: gone). */
@@ -71,6 +83,13 @@ function prune(plan: Plan, wanted: ReadonlySet<number>): Pruned {
         plan: { ...plan, input: input.plan, timeColumn, schema: [...schema, ...plan.schema.slice(width)] },
         at: [...input.at, ...own],
       };
+    }
+    case 'nowFilter': {
+      const moments = [...plan.from, ...plan.until].map(({ column }) => column);
+      const input = prune(plan.input, new Set([...wanted, ...moments]));
+      const moved = (all: readonly Moment[]): Moment[] => all.map((one) => ({ ...one, column: input.at[one.column] }));
+      const [from, until] = [moved(plan.from), moved(plan.until)];
+      return { plan: { ...plan, input: input.plan, from, until, schema: input.plan.schema }, at: input.at };
     }
     case 'session':
       return pruneSession(plan, wanted);

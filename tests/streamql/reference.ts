@@ -47,6 +47,8 @@ export function runPlan(plan: Plan, tables: Tables): Row[] {
       return run(plan.input).flatMap((row) => windowsOf(plan, row));
     case 'expire':
       throw new Error('what has expired depends on the clock');
+    case 'nowFilter':
+      throw new Error('what is there depends on the clock');
     case 'close':
       throw new Error('what is final depends on the watermark');
     case 'session':
