@@ -14,6 +14,8 @@ export interface BrokerConfigRow {
   readonly valid: (value: string) => boolean;
   /** Ours that it is; none for the default of a topic's setting, and for what cannot be chosen. */
   readonly setting?: keyof BrokerSettings;
+  /** It says something about ACLs, which there are only with the authorizer. */
+  readonly needsAuthorizer?: true;
   /** It is set where the server is started only. */
   readonly fixed?: true;
   /** What one of Kafka's units is in ours. */
@@ -55,12 +57,15 @@ function choice(name: string, setting: keyof BrokerSettings | undefined, values:
 const BOOLEAN = ['true', 'false'];
 
 const OWN: readonly BrokerConfigRow[] = [
-  choice(
-    'allow.everyone.if.no.acl.found',
-    'allowIfNoAcl',
-    BOOLEAN,
-    'With the authorizer: whether everybody may access what no ACL covers.',
-  ),
+  {
+    ...choice(
+      'allow.everyone.if.no.acl.found',
+      'allowIfNoAcl',
+      BOOLEAN,
+      'With the authorizer: whether everybody may access what no ACL covers.',
+    ),
+    needsAuthorizer: true,
+  },
   choice(
     'auto.create.topics.enable',
     'autoCreateTopics',
@@ -222,6 +227,7 @@ const OWN: readonly BrokerConfigRow[] = [
       [],
       'With the authorizer: principals that may do everything whatever the ACLs say, separated by semicolons.',
     ),
+    needsAuthorizer: true,
     allowed: 'principals separated by semicolons',
     valid: (value) => value === '' || value.split(';').every((one) => one.trim().includes(':')),
   },

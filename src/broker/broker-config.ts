@@ -60,7 +60,7 @@ export class BrokerConfig {
 
   /** In force and durable when this resolves. OPTION_INVALID, STORAGE_FAILED; with `dryRun` only checks. */
   async alterBroker(scope: BrokerScope, changes: Changes, dryRun: boolean): Promise<void> {
-    for (const [name, value] of Object.entries(changes)) checkBroker(name, value);
+    for (const [name, value] of Object.entries(changes)) checkBroker(name, value, this.#started.authorizer);
     const next = merged(this.ofBroker(scope), changes);
     this.#storage.changeDefaults(this.#topicDefaults({ [scope]: next }), { dryRun: true });
     if (dryRun) return;
@@ -164,7 +164,7 @@ function merged(before: Values, changes: Changes): Values {
   return next;
 }
 
-function checkBroker(name: string, value: string | null): void {
+function checkBroker(name: string, value: string | null, authorizes: boolean): void {
   const row = ROWS.get(name);
   if (row === undefined)
     throw invalid(
@@ -173,5 +173,10 @@ function checkBroker(name: string, value: string | null): void {
     );
   if (value === null) return;
   if (isFixed(row)) throw invalid(`broker setting ${name} cannot be changed while the broker runs`);
+  if (row.needsAuthorizer === true && !authorizes)
+    throw invalid(
+      `broker setting ${name} has no effect without the authorizer`,
+      'start the server with kafka.authorizer',
+    );
   if (!row.valid(value)) throw invalid(`broker setting ${name} must be ${row.allowed}, not ${value}`);
 }

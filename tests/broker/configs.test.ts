@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { BROKER_CONFIG, isFixed } from '../../src/broker/broker-config-rows.ts';
+import type { BrokerSettings } from '../../src/broker/broker-settings.ts';
 import { USERS_TOPIC } from '../../src/ports/internal-topics.ts';
 import { ERROR_CODES as E } from '../../src/protocol/error-codes.ts';
 import { encodeBatch } from '../../src/protocol/records.ts';
@@ -15,8 +16,9 @@ let disk: MemoryDisk;
 let rig: BrokerRig;
 let client: WireClient;
 
-async function start(): Promise<void> {
-  rig = await startBroker({ groupInitialRebalanceDelayMs: 0, numPartitions: 3 }, { disk });
+async function start(more: Partial<BrokerSettings> = {}): Promise<void> {
+  const settings = { groupInitialRebalanceDelayMs: 0, numPartitions: 3, authorizer: true, allowIfNoAcl: true };
+  rig = await startBroker({ ...settings, ...more }, { disk });
   client = await WireClient.connect(rig.address);
 }
 
@@ -109,6 +111,9 @@ test('what is no setting, has no effect, or is of another broker is refused', as
   expect(await alter(BROKER, '1', 'num.io.threads', '8')).toBe(E.INVALID_CONFIG);
   expect(await alter(BROKER, '1', 'num.partitions', '0')).toBe(E.INVALID_CONFIG);
   expect(await alter(BROKER, '7', 'num.partitions', '2')).toBe(E.INVALID_REQUEST);
+  await stop();
+  await start({ authorizer: false });
+  expect(await alter(BROKER, '1', 'super.users', 'User:admin')).toBe(E.INVALID_CONFIG);
   expect(await alter(BROKER, '1', 'num.partitions', '9', { validateOnly: true })).toBe(E.NONE);
   expect((await describe(BROKER, '1')).get('num.partitions')!.value).toBe('3');
 });
