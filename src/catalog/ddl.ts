@@ -284,6 +284,7 @@ export function engineObject(
       late: object.late,
       idleTimeoutMs: object.idleTimeoutMs,
       ...(object.paused && { paused: true }),
+      ...indexesOf(object),
     };
   }
   const plan = storedPlan(context, object, parseQuery);
@@ -295,6 +296,7 @@ export function engineObject(
     const more = {
       ...(rate !== undefined && { backfillRate: Number(rate) }),
       ...(limit !== null && { stateLimit: limit }),
+      ...indexesOf(object),
     };
     return { kind: 'view', ...common, key: object.key, ephemeral: false, ...more };
   }
@@ -317,6 +319,9 @@ export function storedPlan(
   const relations = names === undefined ? catalog : namedRelations(catalog, names);
   return bindStored(relations, parseQuery(query as string), kind === 'view' ? options : {}).plan;
 }
+
+const indexesOf = ({ indexes }: CatalogObject) =>
+  indexes === undefined ? {} : { indexes: indexes.map(({ columns }) => columns) };
 
 /** The catalogue, or what it is about to be. */
 export interface StoredRelations extends RelationCatalog {

@@ -12,6 +12,7 @@ import { ok, pullBinding, type SqlContext, type SqlResult, type StatementOptions
 import { createSink, createSource, createView, drop } from './ddl.ts';
 import { insert, remove, update } from './dml.ts';
 import { explain } from './explain.ts';
+import { createIndex, dropIndex } from './indexes.ts';
 import { runPull } from './pull.ts';
 import { replaceView } from './replace.ts';
 import { replay } from './replay.ts';
@@ -146,6 +147,10 @@ export class SqlExecutor {
       case 'set':
         session.set(statement.name.text, statement.values, statement.name.at);
         return ok('SET');
+      case 'createIndex':
+        return this.#serial(() => createIndex(context, statement));
+      case 'dropIndex':
+        return this.#serial(() => dropIndex(context, statement));
       case 'createSchema':
         return this.#serial(() => createSchema(context, statement));
       case 'dropSchema':

@@ -9,7 +9,7 @@ import type { RelationCatalog } from '../ports/relations.ts';
 import { BIGINT, type Datum, DOUBLE, type SqlType, VARCHAR } from '../values/types.ts';
 import { pullBinding, type SqlContext, type SqlResult, type StatementOptions } from './context.ts';
 import { storedPlan } from './ddl.ts';
-import { runPull, scansOf } from './pull.ts';
+import { runPull, scansOf, wayOf } from './pull.ts';
 import { table } from './show.ts';
 import { TOPIC_RELATION_PREFIX } from './topic-relation.ts';
 
@@ -46,7 +46,8 @@ export async function explain(
   if (what === 'plan') {
     const mode = target.kind === 'query' && !target.emitChanges ? 'pull' : 'view';
     const bound = bindQuery(query, mode === 'pull' ? relations : context.catalog, { mode, params: options.params });
-    return planTable(optimize(bound.plan));
+    const plan = optimize(bound.plan);
+    return planTable(plan, mode === 'pull' ? wayOf(context, plan) : null);
   }
   if (target.kind !== 'query') {
     throw new StreamError('SQL_UNSUPPORTED', `EXPLAIN ${what.toUpperCase()} takes a SELECT or the name of a view`, {
@@ -119,12 +120,12 @@ function caughtUp(done: Promise<unknown>, { timeoutMs, signal }: StatementOption
   });
 }
 
-function planTable(plan: Plan): SqlResult {
+/** `way`: how it is answered, of a query that runs once. */
+function planTable(plan: Plan, way: string | null = null): SqlResult {
+  const lines = [...explainPlan(plan).split('\n'), ...(way === null ? [] : [`answered by: ${way}`])];
   return table(
     [['plan', VARCHAR]],
-    explainPlan(plan)
-      .split('\n')
-      .map((line) => [line]),
+    lines.map((line) => [line]),
   );
 }
 

@@ -21,6 +21,8 @@ export interface CatalogObject {
   /** What names in `query` mean, by id: they stay what they were when something is renamed. Absent in older catalogues. */
   readonly names?: Readonly<Record<string, string>>;
   readonly paused?: boolean;
+  /** Of CREATE INDEX; `name` is full, as an object's. */
+  readonly indexes?: readonly { readonly name: string; readonly columns: readonly number[] }[];
   /** Sinks that were renamed: the name that targets are named after. */
   readonly firstName?: string;
   /** Sinks into a table: its id. */

@@ -5,6 +5,7 @@ import { StreamError } from '../lib/errors.ts';
 import { type Batch, gatherBatch } from '../values/batch.ts';
 import type { Datum } from '../values/types.ts';
 import type { QueryOptions, ScanData, SqlContext } from './context.ts';
+import { isStored } from './objects.ts';
 import { KEY_COLUMN, readTopic, TOPIC_RELATION_PREFIX } from './topic-relation.ts';
 
 /** Rows answered by a pull query, at one epoch over all views it reads. */
@@ -30,6 +31,10 @@ export async function runPull(context: SqlContext, plan: Plan, options: QueryOpt
 interface PointLookup {
   readonly scan: Scan;
   readonly key: readonly Datum[];
+  /** The columns of the index that is used; absent: the key's. */
+  readonly columns?: readonly number[];
+  /** As EXPLAIN says it. */
+  readonly way: string;
   /** Filters and projections above the scan, innermost first. */
   readonly chain: readonly (Filter | Project)[];
 }
@@ -44,20 +49,35 @@ function asPointLookup(context: SqlContext, plan: Plan): PointLookup | undefined
   if (node.op !== 'scan') return undefined;
   const scan = node;
   const object = context.catalog.byId(scan.relation);
-  if (object === undefined || object.key === null) return undefined;
+  if (object === undefined || !isStored(object)) return undefined;
   chain.reverse();
   const first = chain[0];
   if (first?.op !== 'filter') return undefined;
   const equal = new Map<number, Datum>();
   collectEqualities(first.predicate, equal);
-  const key: Datum[] = [];
-  for (const column of object.key) {
-    const value = equal.get(scan.columns.indexOf(column));
-    if (value === undefined) break;
-    key.push(value);
-  }
+  const valuesOf = (columns: readonly number[]): Datum[] | null => {
+    const values = columns.map((column) => equal.get(scan.columns.indexOf(column)));
+    return values.length === 0 || values.includes(undefined) ? null : (values as Datum[]);
+  };
+  const names = (columns: readonly number[]): string => columns.map((column) => object.columns[column].name).join(', ');
   // A prefix would still visit every row of the store; only the whole key is a hash lookup.
-  return key.length === object.key.length && key.length > 0 ? { scan, key, chain } : undefined;
+  const key = object.key === null ? null : valuesOf(object.key);
+  if (key !== null) return { scan, key, chain, way: `lookup in ${object.name} by its key (${names(object.key!)})` };
+  const widestFirst = [...(object.indexes ?? [])].sort((a, b) => b.columns.length - a.columns.length);
+  for (const { name, columns } of widestFirst) {
+    const values = valuesOf(columns);
+    if (values === null) continue;
+    return { scan, key: values, columns, chain, way: `lookup in ${object.name} by index ${name} (${names(columns)})` };
+  }
+  return undefined;
+}
+
+/** How a pull query is answered. */
+export function wayOf(context: SqlContext, plan: Plan): string {
+  const point = asPointLookup(context, plan);
+  if (point !== undefined) return point.way;
+  const scans = [...new Set(scansOf(plan).map((scan) => scan.name))];
+  return scans.length === 0 ? 'DuckDB' : `DuckDB over a copy of ${scans.join(', ')}`;
 }
 
 /** Adds `column = constant` found under ANDs. A NULL constant matches nothing, so it is left to the filter. */
@@ -72,7 +92,12 @@ function collectEqualities(predicate: Expr, into: Map<number, Datum>): void {
 }
 
 async function runPointLookup(context: SqlContext, point: PointLookup, options: QueryOptions): Promise<PullAnswer> {
-  const { epoch, batch } = await context.engine.lookup(point.scan.relation, point.key, options.maxRows + 1);
+  const { epoch, batch } = await context.engine.lookup(
+    point.scan.relation,
+    point.key,
+    options.maxRows + 1,
+    point.columns,
+  );
   let rows: Batch = {
     length: batch.length,
     columns: point.scan.columns.map((column) => batch.columns[column]),

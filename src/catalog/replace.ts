@@ -6,6 +6,7 @@ import type { ColumnSchema } from '../values/batch.ts';
 import { sameType, typeName } from '../values/types.ts';
 import { ok, type SqlContext, type SqlResult } from './context.ts';
 import { bindStored, engineObject, parseStoredQuery, viewObject } from './ddl.ts';
+import { carriedIndexes } from './indexes.ts';
 import { objectNamed } from './object-named.ts';
 import { type CatalogObject, deadLetterRelation, relationOf } from './objects.ts';
 
@@ -46,7 +47,7 @@ export async function replaceView(
     });
   }
   if (dependants.length > 0) checkFits(old, first.columns, statement);
-  fresh.set(old.id, { ...first, createdAtMs: old.createdAtMs });
+  fresh.set(old.id, { ...first, ...carriedIndexes(old, first.columns), createdAtMs: old.createdAtMs });
   for (const dependant of dependants) fresh.set(dependant.id, rebound(context, dependant, fresh, statement));
 
   const added: string[] = [];
@@ -125,12 +126,13 @@ function rebound(
   }
   const columns = bound.columns.map((column, i) => ({ ...column, name: object.columns[i]?.name ?? column.name }));
   checkFits(object, columns, statement);
-  const { time: _, ...rest } = object;
+  const { time: _, indexes: __, ...rest } = object;
   const time = relationTimeOf(bound.plan);
   return {
     ...rest,
     id: context.newId(),
     names: bound.names,
+    ...carriedIndexes(object, columns),
     columns,
     key: bound.key,
     changelog: bound.changelog,

@@ -103,6 +103,23 @@ const LISTINGS: Readonly<Record<string, Listing>> = {
         ]);
     },
   },
+  indexes: {
+    columns: [
+      ['name', VARCHAR],
+      ['on', VARCHAR],
+      ['columns', VARCHAR],
+    ],
+    rows: async ({ catalog }) =>
+      catalog
+        .list()
+        .flatMap((object) =>
+          (object.indexes ?? []).map((index) => [
+            index.name,
+            object.name,
+            index.columns.map((column) => object.columns[column].name).join(', '),
+          ]),
+        ),
+  },
   schemas: {
     columns: [
       ['name', VARCHAR],

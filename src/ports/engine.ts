@@ -26,8 +26,13 @@ export interface StreamEngine {
   handOver(views: readonly (readonly [from: string, to: string])[]): Promise<void>;
   /** Resolves once every view and sink reflects every record below the high watermarks at the call; the epoch that does. */
   flush(): Promise<number>;
-  /** Rows whose key columns begin with `key`, in no order, at most `limit`. The view must have a key. */
-  lookup(id: string, key: readonly Datum[], limit: number): Promise<{ epoch: number; batch: Batch }>;
+  /** Rows whose key columns begin with `key`, in no order, at most `limit`; or with an index on `columns`, rows with these values there. */
+  lookup(
+    id: string,
+    key: readonly Datum[],
+    limit: number,
+    columns?: readonly number[],
+  ): Promise<{ epoch: number; batch: Batch }>;
   /** A consistent copy of some columns of some views or tables, all at one epoch; with `limit`, of that many rows. Weights are expanded: none. */
   snapshot(
     wants: readonly { id: string; columns: readonly number[]; limit?: number }[],
@@ -91,6 +96,7 @@ export interface SourceSpec {
   /** Declared columns, then HIDDEN_COLUMNS. */
   readonly columns: readonly ColumnSchema[];
   readonly paused?: boolean;
+  readonly indexes?: readonly (readonly number[])[];
   /** Set for CREATE TABLE: indexes of the primary key; the record key names the row, a null value deletes it. */
   readonly primaryKey: readonly number[] | null;
   readonly watermark: { readonly column: number; readonly delayMicros: number } | null;
@@ -111,6 +117,7 @@ export interface ViewSpec {
   /** Not in checkpoints and gone at restart. */
   readonly ephemeral: boolean;
   readonly paused?: boolean;
+  readonly indexes?: readonly (readonly number[])[];
   /** Records per second that it may read of the log to catch up; absent: as many as it can. */
   readonly backfillRate?: number;
   readonly stateLimit?: StateLimit;
@@ -119,6 +126,8 @@ export interface ViewSpec {
 export interface EngineChange {
   readonly name?: string;
   readonly paused?: boolean;
+  /** All its indexes, each by its columns. */
+  readonly indexes?: readonly (readonly number[])[];
   /** Of a view; null: none. */
   readonly stateLimit?: StateLimit | null;
 }

@@ -287,16 +287,23 @@ class LocalEngine implements StreamEngine {
     return epoch;
   }
 
-  async lookup(id: string, key: readonly Datum[], limit: number): Promise<{ epoch: number; batch: Batch }> {
+  async lookup(
+    id: string,
+    key: readonly Datum[],
+    limit: number,
+    columns?: readonly number[],
+  ): Promise<{ epoch: number; batch: Batch }> {
     const { relation, rows } = await this.#readable(id);
-    if (rows.lookup === null || key.length === 0) {
+    if (columns === undefined && (rows.lookup === null || key.length === 0)) {
       throw new StreamError('REQUEST_INVALID', `${relation.id} cannot be looked up by key`, {
         hint: rows.lookup === null ? 'it has no key; use a SELECT' : 'give a value for the first key column at least',
       });
     }
     const { epoch } = this.#graph;
-    if (this.#others.length === 0) return { epoch, batch: rows.lookup(key, limit) };
-    const batches = await Promise.all([this.#shard, ...this.#others].map((shard) => shard.lookup(id, key, limit)));
+    const batches = await Promise.all(
+      [this.#shard, ...this.#others].map((shard) => shard.lookup(id, key, limit, columns)),
+    );
+    if (batches.length === 1) return { epoch, batch: batches[0] };
     return { epoch, batch: firstRows(concatBatches(typesOf(relation.columns), batches), limit) };
   }
 

@@ -21,6 +21,8 @@ export type Statement =
   | CreateView
   | CreateSink
   | Drop
+  | CreateIndex
+  | DropIndex
   | CreateSchema
   | DropSchema
   | SetSession
@@ -103,6 +105,21 @@ export interface CreateSink extends Located {
   /** What follows INTO <kind>, if a name does: INTO ICEBERG warehouse.bids. */
   readonly target: readonly Name[];
   readonly options: readonly Option[];
+}
+
+export interface CreateIndex extends Located {
+  readonly kind: 'createIndex';
+  /** Null: called after the object and its columns. */
+  readonly name: Name | null;
+  readonly ifNotExists: boolean;
+  readonly on: Name;
+  readonly columns: readonly Name[];
+}
+
+export interface DropIndex extends Located {
+  readonly kind: 'dropIndex';
+  readonly names: readonly Name[];
+  readonly ifExists: boolean;
 }
 
 export interface CreateSchema extends Located {

@@ -11,7 +11,6 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   view: 'use CREATE MATERIALIZED VIEW: views here are kept up to date',
   feature: 'use CREATE MATERIALIZED VIEW and look rows up by key',
   function: 'use the functions that SHOW FUNCTIONS lists',
-  index: 'views are indexed by their key',
   temporary: 'leave TEMPORARY out',
   temp: 'leave TEMP out',
   unique: 'use PRIMARY KEY',
@@ -36,6 +35,7 @@ export function parseCreate(cursor: Cursor, at: Position): Statement {
     return parseCreateView(cursor, at, orReplace);
   }
   if (orReplace) throw cursor.unsupported('OR REPLACE here', 'DROP it first', replaceAt);
+  if (cursor.takeWord('index')) return parseCreateIndex(cursor, at);
   if (cursor.takeWord('schema')) {
     const ifNotExists = parseIfNotExists(cursor);
     return { kind: 'createSchema', ifNotExists, name: cursor.name('the name of the schema'), at };
@@ -44,6 +44,19 @@ export function parseCreate(cursor: Cursor, at: Position): Statement {
   if (cursor.takeWord('table')) return parseCreateTable(cursor, at);
   if (cursor.takeWord('sink')) return parseCreateSink(cursor, at);
   throw cursor.expected('SOURCE, TABLE, MATERIALIZED VIEW or SINK', ['source', 'table', 'materialized', 'sink']);
+}
+
+/** CREATE INDEX [[IF NOT EXISTS] name] ON object (column, …). */
+function parseCreateIndex(cursor: Cursor, at: Position): Statement {
+  const ifNotExists = parseIfNotExists(cursor);
+  const name = cursor.isWord('on') && !ifNotExists ? null : cursor.name('the name of the index');
+  cursor.expectWord('on');
+  const on = cursor.objectName('a view or table');
+  if (cursor.isWord('using')) throw cursor.unsupported('USING', 'leave it out: indexes find equal values');
+  const columns = parseNames(cursor);
+  for (const word of ['include', 'where', 'with', 'tablespace'])
+    if (cursor.isWord(word)) throw cursor.unsupported(`${word.toUpperCase()} of an index`, 'leave it out');
+  return { kind: 'createIndex', name, ifNotExists, on, columns, at };
 }
 
 interface Columns {

@@ -195,6 +195,11 @@ function parsePause(cursor: Cursor, at: Position): Statement {
 function parseDrop(cursor: Cursor, at: Position): Statement {
   cursor.next();
   if (cursor.takeWord('schema')) return parseDropSchema(cursor, at);
+  if (cursor.takeWord('index')) {
+    const ifExists = cursor.takeWord('if');
+    if (ifExists) cursor.expectWord('exists');
+    return { kind: 'dropIndex', ifExists, names: cursor.list(() => cursor.objectName('the name of an index')), at };
+  }
   const object = parseObjectKind(cursor);
   const ifExists = cursor.takeWord('if');
   if (ifExists) cursor.expectWord('exists');

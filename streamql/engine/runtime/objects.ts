@@ -141,6 +141,7 @@ export class Objects {
     const commit = (): void => {
       this.#unwatch.set(spec.id, unwatch);
       this.#graph.add(node);
+      node.relation.setIndexes(spec.indexes ?? []);
     };
     return { isLoaded: entry !== null, commit, abort };
   }
@@ -204,6 +205,7 @@ export class Objects {
         if (owner.kind === 'source') owner.readersChanged();
       }
     }
+    if (node.spec.kind === 'view') node.relation?.setIndexes(node.spec.indexes ?? []);
     if (node.spec.paused) pauseQuery(this.#graph, node);
   }
 

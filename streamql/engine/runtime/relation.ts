@@ -4,6 +4,7 @@ import { type Batch, type ColumnSchema, concatBatches } from '../../../src/value
 import { type Datum, sameType } from '../../../src/values/types.ts';
 import { consolidate } from './consolidate.ts';
 import { without } from './record-decoder.ts';
+import { SecondaryIndex } from './secondary-index.ts';
 
 /** The rows that a relation holds; a source has none, its rows are in the log. */
 export interface RelationRows {
@@ -52,6 +53,7 @@ export class Relation {
   readonly rows: RelationRows | null;
   readonly readers = new Set<Reader>();
   readonly subscribers = new Set<Subscriber>();
+  #indexes: readonly SecondaryIndex[] = [];
   /** Of several shards: the first one has subscribers, and gets what the others have for them. */
   isWatched = false;
   /** One of them wants the rows at the end of the next epoch. */
@@ -66,6 +68,32 @@ export class Relation {
     this.owner = owner;
     this.columns = columns;
     this.rows = rows;
+  }
+
+  get indexBytes(): number {
+    return this.#indexes.reduce((sum, index) => sum + index.bytes, 0);
+  }
+
+  /** Between epochs: exactly these; those that were there stay. */
+  setIndexes(wanted: readonly (readonly number[])[]): void {
+    const same = (index: SecondaryIndex, columns: readonly number[]): boolean =>
+      index.columns.join() === columns.join();
+    for (const index of this.#indexes)
+      if (!wanted.some((columns) => same(index, columns))) this.readers.delete(index.reader);
+    this.#indexes = wanted.map((columns) => {
+      const known = this.#indexes.find((index) => same(index, columns));
+      if (known !== undefined) return known;
+      const index = new SecondaryIndex(this.columns, columns, this.#scanAll());
+      this.readers.add(index.reader);
+      return index;
+    });
+  }
+
+  /** NOT_FOUND when there is no such index. */
+  lookupBy(columns: readonly number[], key: readonly Datum[], limit: number): Batch {
+    const index = this.#indexes.find((one) => one.columns.join() === columns.join());
+    if (index === undefined) throw new StreamError('NOT_FOUND', `${this.id} has no such index`);
+    return index.lookup(key, limit);
   }
 
   /** `layout`: which of the relation's columns the batch has, in order; null for all. */

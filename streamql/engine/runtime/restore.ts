@@ -6,7 +6,15 @@ import type { ObjectEntry } from './checkpoint-store.ts';
 /** Names a definition: state saved for another one is of no use. The object's name may change, whether it is paused, and what its state is limited to. */
 export function fingerprintOf(spec: EngineObject): string {
   const text = JSON.stringify(
-    { ...spec, name: '', paused: undefined, firstName: undefined, backfillRate: undefined, stateLimit: undefined },
+    {
+      ...spec,
+      name: '',
+      paused: undefined,
+      firstName: undefined,
+      backfillRate: undefined,
+      stateLimit: undefined,
+      indexes: undefined,
+    },
     (_, value) =>
       typeof value === 'bigint' ? `${value}n` : value instanceof Uint8Array ? { bytes: [...value] } : value,
   );

@@ -51,7 +51,7 @@ export interface OtherShard {
   /** As of StreamEngine. */
   alter(id: string, change: ShardChange): void;
   resume(): void;
-  lookup(id: string, key: readonly Datum[], limit: number): Promise<Batch>;
+  lookup(id: string, key: readonly Datum[], limit: number, columns?: readonly number[]): Promise<Batch>;
   scan(wants: readonly RelationScan[]): Promise<Batch[]>;
   /** Changes of a relation are wanted from now on or no more; `starting`: and its rows once. */
   watch(id: string, isWatched: boolean, starting: boolean): void;
@@ -138,11 +138,12 @@ export class Shard implements OtherShard {
     this.#fingerprints.delete(id);
   }
 
-  alter(id: string, { name, paused, stateLimit, evict }: ShardChange): void {
+  alter(id: string, { name, paused, stateLimit, evict, indexes }: ShardChange): void {
     const node = this.graph.node(id);
     if (node === undefined) throw new StreamError('NOT_FOUND', `the engine has no object ${id}`);
     if (name !== undefined) Object.assign(node, { spec: { ...node.spec, name } });
     if (stateLimit !== undefined) Object.assign(node, { spec: { ...node.spec, stateLimit: stateLimit ?? undefined } });
+    if (indexes !== undefined) node.relation?.setIndexes(indexes);
     if (evict !== undefined && node.kind !== 'source') node.pipeline.evict(evict);
     if (paused === true && node.kind !== 'source') pauseQuery(this.graph, node);
     else if (paused !== undefined) node.paused = paused;
@@ -152,8 +153,10 @@ export class Shard implements OtherShard {
     return this.objects.resume();
   }
 
-  async lookup(id: string, key: readonly Datum[], limit: number): Promise<Batch> {
-    const { rows } = this.graph.relation(id);
+  async lookup(id: string, key: readonly Datum[], limit: number, columns?: readonly number[]): Promise<Batch> {
+    const relation = this.graph.relation(id);
+    if (columns !== undefined) return relation.lookupBy(columns, key, limit);
+    const { rows } = relation;
     assert(rows !== null && rows.lookup !== null, `${id} has a key`);
     return rows.lookup(key, limit);
   }

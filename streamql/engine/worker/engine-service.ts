@@ -55,8 +55,8 @@ export function serveEngine(engine: StreamEngine, rpc: Rpc): RpcHandlers {
     replay: (id: string) => engine.replay(id),
     checkpoint: () => engine.checkpoint(),
     close: () => engine.close(),
-    lookup: async (id: string, key: readonly Datum[], limit: number) => {
-      const { epoch, batch } = await engine.lookup(id, key, limit);
+    lookup: async (id: string, key: readonly Datum[], limit: number, columns?: readonly number[]) => {
+      const { epoch, batch } = await engine.lookup(id, key, limit, columns);
       const { plain, buffers } = packed([batch]);
       return new Transferred({ epoch, batch: plain[0] }, buffers);
     },

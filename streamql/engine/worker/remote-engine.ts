@@ -71,8 +71,18 @@ export class RemoteEngine implements StreamEngine {
     return this.#rpc.call('flush', []);
   }
 
-  async lookup(id: string, key: readonly Datum[], limit: number): Promise<{ epoch: number; batch: Batch }> {
-    const { epoch, batch } = await this.#rpc.call<{ epoch: number; batch: unknown }>('lookup', [id, key, limit]);
+  async lookup(
+    id: string,
+    key: readonly Datum[],
+    limit: number,
+    columns?: readonly number[],
+  ): Promise<{ epoch: number; batch: Batch }> {
+    const { epoch, batch } = await this.#rpc.call<{ epoch: number; batch: unknown }>('lookup', [
+      id,
+      key,
+      limit,
+      columns,
+    ]);
     return { epoch, batch: unpacked(batch) };
   }
 
