@@ -30,5 +30,10 @@ export const TOPIC_OPTIONS: readonly OptionSpec[] = [
   { name: 'partitions', doc: 'Partitions of the topic if it has to be made.', default: '1' },
 ];
 
+/** `WITH (…)` of CREATE SUBSCRIPTION. */
+export const SUBSCRIPTION_OPTIONS: readonly OptionSpec[] = [
+  { name: 'retention', doc: 'How long changes are kept at least.', default: '1d' },
+];
+
 /** INTO TABLE takes none: how rows are written is the table's matter. */
 export const TABLE_OPTIONS: readonly OptionSpec[] = [];

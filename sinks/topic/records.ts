@@ -18,6 +18,31 @@ export function appendRecords(batches: readonly Batch[], key: EncodeRow | null, 
   return records;
 }
 
+/** The net changes: each row that came or went once, with how many copies, rows that went first. */
+export function changeRecords(batches: readonly Batch[], value: EncodeRow, epoch: number): NewRecord[] {
+  const rows = new Map<string, { readonly bytes: Buffer; weight: number }>();
+  for (const batch of batches) {
+    for (let i = 0; i < batch.length; i++) {
+      const bytes = value(rowAt(batch, i));
+      const text = bytes.toString('latin1');
+      const known = rows.get(text);
+      if (known === undefined) rows.set(text, { bytes, weight: weightAt(batch, i) });
+      else known.weight += weightAt(batch, i);
+    }
+  }
+  const epochText = Buffer.from(String(epoch));
+  const changed = [...rows.values()].filter(({ weight }) => weight !== 0);
+  const inOrder = [...changed.filter(({ weight }) => weight < 0), ...changed.filter(({ weight }) => weight > 0)];
+  return inOrder.map(({ bytes, weight }) => ({
+    key: null,
+    value: bytes,
+    headers: [
+      ['epoch', epochText],
+      ['diff', Buffer.from(String(weight))],
+    ],
+  }));
+}
+
 /**
  * The net effect per key: its row, or null when it has none any more. Batches of one epoch hold retractions and insertions in any order,
  * so weights are added up per row before anything is said. Where rows are never taken back the last of a key counts.

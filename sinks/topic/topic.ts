@@ -7,8 +7,8 @@ import { partitionOfKey } from '../../src/protocol/partitioner.ts';
 import { encodeBatch } from '../../src/protocol/records.ts';
 import type { Batch } from '../../src/values/batch.ts';
 import { confluentPrefix, type EncodeRow, rowEncoder } from './encoder.ts';
-import { TABLE_OPTIONS, TOPIC_OPTIONS } from './options.ts';
-import { appendRecords, upsertRecords } from './records.ts';
+import { SUBSCRIPTION_OPTIONS, TABLE_OPTIONS, TOPIC_OPTIONS } from './options.ts';
+import { appendRecords, changeRecords, upsertRecords } from './records.ts';
 
 /**
  * INTO TOPIC and INTO TABLE: records of a topic of our own log, exactly once. `prepare` writes them durably in a transaction that stays open;
@@ -28,6 +28,14 @@ export const table: SinkKind = {
   name: 'table',
   options: TABLE_OPTIONS,
   target: 'table',
+  create: (context) => new TopicSink(context),
+};
+
+/** CREATE SUBSCRIPTION: the changes themselves. The catalogue gives the topic. */
+export const subscription: SinkKind = {
+  name: 'subscription',
+  options: SUBSCRIPTION_OPTIONS,
+  target: 'subscription',
   create: (context) => new TopicSink(context),
 };
 
@@ -94,6 +102,13 @@ function encodersOf(
   };
 }
 
+/** Only closed segments can go, so they are closed often enough for what is kept to be near what was asked for. */
+function retentionConfig(retentionMs: string | undefined): Record<string, string> {
+  if (retentionMs === undefined) return {};
+  const segmentMs = Math.max(1000, Math.floor(Number(retentionMs) / 8));
+  return { 'retention.ms': retentionMs, 'segment.ms': String(segmentMs) };
+}
+
 /** Aim for the size of one record batch. */
 const BATCH_BYTES = 512 << 10;
 
@@ -125,7 +140,7 @@ class TopicSink implements Sink {
 
   async open(): Promise<void> {
     const { options } = this.#context;
-    const config: Record<string, string> = this.#upsert ? { 'cleanup.policy': 'compact' } : {};
+    const config = this.#upsert ? { 'cleanup.policy': 'compact' } : retentionConfig(options['retention_ms']);
     const found = await this.#log.ensureTopic(this.#topic, { partitions: Number(options['partitions'] ?? 1), config });
     if (found.compacted && this.#key === null) {
       throw new StreamError('SINK_REJECTED', `topic ${this.#topic} is compacted: its records need a key`, {
@@ -136,12 +151,8 @@ class TopicSink implements Sink {
     this.#batchBytes = Math.min(BATCH_BYTES, found.maxMessageBytes - 1024);
   }
 
-  async prepare(_epoch: number, batches: readonly Batch[]): Promise<SinkToken | null> {
-    const key = this.#key;
-    const records =
-      this.#upsert && key !== null
-        ? upsertRecords(batches, key, this.#value, this.#context.appendOnly)
-        : appendRecords(batches, key, this.#value);
+  async prepare(epoch: number, batches: readonly Batch[]): Promise<SinkToken | null> {
+    const records = this.#recordsOf(epoch, batches);
     if (records.length === 0) return null;
     // What an earlier prepare left, whose checkpoint failed, is aborted by this.
     const { nowMs, ...grant } = await this.#log.begin(this.#id);
@@ -159,6 +170,14 @@ class TopicSink implements Sink {
       }
     }
     return grant;
+  }
+
+  #recordsOf(epoch: number, batches: readonly Batch[]): NewRecord[] {
+    const { appendOnly, options } = this.#context;
+    const key = this.#key;
+    if (options['mode'] === 'changes') return changeRecords(batches, this.#value, epoch);
+    if (this.#upsert && key !== null) return upsertRecords(batches, key, this.#value, appendOnly);
+    return appendRecords(batches, key, this.#value);
   }
 
   async commit(_epoch: number, token: SinkToken): Promise<void> {

@@ -29,6 +29,7 @@ import type { CatalogObject } from './objects.ts';
 import { checkOptions, parseCount, parseDurationMs, SOURCE_OPTIONS } from './options.ts';
 import { scansOf } from './pull.ts';
 import { refuseLoop, sinkTarget } from './sink-target.ts';
+import { isSubscription } from './subscriptions.ts';
 import { refuseInternal } from './topic-relation.ts';
 import { boundedPlan, stateLimit, viewOptions } from './view-options.ts';
 
@@ -210,7 +211,7 @@ const stateWarnings = (plan: Plan, keepsResult: boolean): Warning[] =>
   }));
 
 export async function createSink(context: SqlContext, statement: CreateSink, sql: string): Promise<SqlResult> {
-  const tag = 'CREATE SINK';
+  const tag = statement.into === 'subscription' ? 'CREATE SUBSCRIPTION' : 'CREATE SINK';
   const name = statement.name.text;
   if (existing(context, statement.name, statement.ifNotExists)) return ok(tag, `"${name}" exists already`);
   const kind = context.sinkKinds.find((candidate) => candidate.name === statement.into);
@@ -232,6 +233,7 @@ export async function createSink(context: SqlContext, statement: CreateSink, sql
     key: bound.key,
     changelog: bound.changelog,
     sinkKind: kind.name,
+    ownsTopic: kind.target === 'subscription',
     ...target,
   });
   return ok(tag, undefined, stateWarnings(bound.plan, false));
@@ -262,7 +264,8 @@ export async function dropObject(context: SqlContext, object: CatalogObject, cas
   // The catalogue first: after a crash in between nothing starts the object again, and its state is let go.
   await context.catalog.delete(object.name);
   await context.engine.remove(object.id);
-  if (object.kind === 'table' && object.ownsTopic && object.topic !== null) await context.log.deleteTopic(object.topic);
+  if ((object.kind === 'table' || isSubscription(object)) && object.ownsTopic && object.topic !== null)
+    await context.log.deleteTopic(object.topic);
 }
 
 /** What the engine runs for an object; views and sinks are bound anew from their text. */

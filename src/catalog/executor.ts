@@ -1,5 +1,5 @@
 import { bindQuery } from '../../streamql/binder/binder.ts';
-import type { Query, QueryStatement, Statement } from '../../streamql/parser/ast.ts';
+import type { Query, QueryStatement, Statement, Subscribe } from '../../streamql/parser/ast.ts';
 import { parseScript, parseStatements } from '../../streamql/parser/parser.ts';
 import { optimize } from '../../streamql/rules/optimize.ts';
 import { asStreamError, StreamError } from '../lib/errors.ts';
@@ -19,6 +19,7 @@ import { replay } from './replay.ts';
 import { createSchema, dropSchema, placed } from './schemas.ts';
 import { isSetting, SqlSession } from './session.ts';
 import { describe, settingResult, show } from './show.ts';
+import { followSubscription, isSubscription } from './subscriptions.ts';
 import { topicRelation, usersTopics } from './topic-relation.ts';
 import { verifyView } from './verify.ts';
 
@@ -61,8 +62,8 @@ export class SqlExecutor {
    */
   async subscribe(
     sql: string,
-    options: { params?: readonly unknown[]; snapshot?: boolean },
-    onChange: (change: ViewChange) => void,
+    options: { params?: readonly unknown[]; snapshot?: boolean; cursor?: string },
+    onChange: (change: ViewChange) => void | Promise<void>,
   ): Promise<{ columns: readonly ColumnSchema[]; close: () => Promise<void> }> {
     const [statement, second] = parseStatements(sql);
     if (statement === undefined || second !== undefined) {
@@ -86,6 +87,21 @@ export class SqlExecutor {
       }
     }
     const { catalog, engine, newId } = this.#context;
+    const kept =
+      statement.kind === 'subscribe' && statement.name !== null ? catalog.get(statement.name.text) : undefined;
+    if (isSubscription(kept)) {
+      const { cursor } = options;
+      const { asOf } = statement as Subscribe;
+      const start = { ...(asOf === null ? {} : { afterEpoch: asOf }), ...(cursor === undefined ? {} : { cursor }) };
+      const { close } = await followSubscription(this.#context, kept, start, onChange);
+      return { columns: kept.columns, close: async () => close() };
+    }
+    if (statement.kind === 'subscribe' && statement.asOf !== null) {
+      throw new StreamError('SQL_UNSUPPORTED', 'AS OF is for a subscription that keeps its history', {
+        at: statement.at,
+        hint: 'CREATE SUBSCRIPTION s FROM the view, and SUBSCRIBE s AS OF epoch',
+      });
+    }
     const named =
       statement.kind === 'subscribe' && statement.name !== null ? catalog.relation(statement.name.text) : undefined;
     if (named !== undefined && named.kind !== 'source') {

@@ -10,6 +10,7 @@ import { batchOfRows, type ColumnSchema } from '../values/batch.ts';
 import { BIGINT, BOOLEAN, type Datum, type SqlType, TIMESTAMP, typeName, VARCHAR } from '../values/types.ts';
 import type { SqlContext, SqlResult } from './context.ts';
 import type { SqlSession } from './session.ts';
+import { isSubscription } from './subscriptions.ts';
 import { usersTopics } from './topic-relation.ts';
 
 interface Listing {
@@ -93,7 +94,7 @@ const LISTINGS: Readonly<Record<string, Listing>> = {
       const stats = await statsById(context);
       return context.catalog
         .list()
-        .filter((object) => object.kind === 'sink')
+        .filter((object) => object.kind === 'sink' && !isSubscription(object))
         .map((object) => [
           object.name,
           object.sinkKind,
@@ -101,6 +102,31 @@ const LISTINGS: Readonly<Record<string, Listing>> = {
           stats.get(object.id)?.rows ?? null,
           object.query,
         ]);
+    },
+  },
+  subscriptions: {
+    columns: [
+      ['name', VARCHAR],
+      ['state', VARCHAR],
+      ['retention', VARCHAR],
+      ['changes', BIGINT],
+      ['query', VARCHAR],
+    ],
+    rows: async (context) => {
+      const stats = await statsById(context);
+      return context.catalog
+        .list()
+        .filter(isSubscription)
+        .map((object) => {
+          const { logStart, highWatermark } = context.log.bounds(object.topic, 0);
+          return [
+            object.name,
+            stats.get(object.id)?.state ?? 'unknown',
+            object.options['retention'] ?? null,
+            highWatermark - logStart,
+            object.query,
+          ];
+        });
     },
   },
   indexes: {

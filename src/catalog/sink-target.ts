@@ -6,7 +6,7 @@ import type { ColumnSchema } from '../values/batch.ts';
 import { isInteger, type SqlType, sameType, typeName } from '../values/types.ts';
 import type { SqlContext } from './context.ts';
 import type { CatalogObject } from './objects.ts';
-import { checkOptions, parseCount } from './options.ts';
+import { checkOptions, parseCount, parseDurationMs } from './options.ts';
 import { refuseInternal } from './topic-relation.ts';
 
 interface BoundSink {
@@ -17,13 +17,18 @@ interface BoundSink {
 
 /** Where a sink writes: its options with all that the name after INTO and the query say. */
 export function sinkTarget(
-  context: Pick<SqlContext, 'catalog'>,
+  context: Pick<SqlContext, 'catalog' | 'newId'>,
   statement: CreateSink,
   kind: SinkKind,
   bound: BoundSink,
 ): Pick<CatalogObject, 'options' | 'topic' | 'into'> & { options: Record<string, string> } {
   const options = checkOptions(statement.options, kind.options);
   const target = statement.target.map((part) => part.text);
+  if (kind.target === 'subscription') {
+    const retentionMs = parseDurationMs(options['retention'], 'retention');
+    const topic = `__subscription_${context.newId()}`;
+    return { options: { ...options, mode: 'changes', topic, retention_ms: String(retentionMs) }, topic };
+  }
   if (kind.target === 'table') return tableTarget(context, statement, bound);
   if (kind.target === 'topic') {
     if (target.length > 0) options['topic'] = target.join('.');

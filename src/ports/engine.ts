@@ -71,6 +71,8 @@ export interface ViewChange {
   readonly epoch: number;
   readonly snapshot: boolean;
   readonly batch: Batch;
+  /** Of a subscription that keeps its history: where a reader goes on after this change. */
+  readonly cursor?: string;
   /** Set on the last call: the view was dropped or failed, or the consumer was too slow. */
   readonly error?: { code: string; detail: string };
 }

@@ -48,7 +48,7 @@ export interface SinkKind {
   /** Validates and documents `WITH (…)`; unknown or unimplemented options are refused with OPTION_INVALID. */
   readonly options: readonly OptionSpec[];
   /** What the name after INTO means: a directory's namespace.table unless told otherwise. */
-  readonly target?: 'topic' | 'table';
+  readonly target?: 'topic' | 'table' | 'subscription';
   /** Completes the options by what the query has, before they are stored. OPTION_INVALID, SINK_REJECTED. */
   settle?(options: Readonly<Record<string, string>>, query: SinkQuery): Record<string, string>;
   create(context: SinkContext): Sink;

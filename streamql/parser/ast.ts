@@ -100,7 +100,7 @@ export interface CreateSink extends Located {
   /** `FROM v` is parsed as SELECT * FROM v. */
   readonly query: Query;
   readonly queryText: string;
-  /** ICEBERG, DELTA, TOPIC, TABLE; lower case. */
+  /** ICEBERG, DELTA, TOPIC, TABLE; lower case. `subscription`: CREATE SUBSCRIPTION. */
   readonly into: string;
   /** What follows INTO <kind>, if a name does: INTO ICEBERG warehouse.bids. */
   readonly target: readonly Name[];
@@ -222,6 +222,8 @@ export interface Subscribe extends Located {
   readonly query: Query;
   readonly queryText: string;
   readonly options: readonly Option[];
+  /** AS OF an epoch; null without. */
+  readonly asOf: number | null;
 }
 
 export interface Insert extends Located {

@@ -15,7 +15,6 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   temp: 'leave TEMP out',
   unique: 'use PRIMARY KEY',
   connector: 'produce to a topic and use CREATE SOURCE',
-  subscription: 'use SUBSCRIBE',
   database: 'there is one database',
   type: 'use JSONB for nested values',
   connection: 'give the options in WITH (…)',
@@ -35,6 +34,7 @@ export function parseCreate(cursor: Cursor, at: Position): Statement {
     return parseCreateView(cursor, at, orReplace);
   }
   if (orReplace) throw cursor.unsupported('OR REPLACE here', 'DROP it first', replaceAt);
+  if (cursor.takeWord('subscription')) return parseCreateSubscription(cursor, at);
   if (cursor.takeWord('index')) return parseCreateIndex(cursor, at);
   if (cursor.takeWord('schema')) {
     const ifNotExists = parseIfNotExists(cursor);
@@ -172,6 +172,18 @@ function parseCreateView(cursor: Cursor, at: Position, orReplace: boolean): Stat
     options,
     at,
   };
+}
+
+/** CREATE SUBSCRIPTION name FROM view | AS query [WITH (…)]. */
+function parseCreateSubscription(cursor: Cursor, at: Position): Statement {
+  const ifNotExists = parseIfNotExists(cursor);
+  const name = cursor.objectName('the name of the subscription');
+  let parsed: ReturnType<typeof queryOfName>;
+  if (cursor.takeWord('from')) parsed = queryOfName(cursor.objectName('a view, table or source'));
+  else if (cursor.takeWord('as')) parsed = parseQueryWithText(cursor);
+  else throw cursor.expected('FROM a view, or AS a query', ['from', 'as']);
+  const options = parseOptions(cursor);
+  return { kind: 'createSink', name, ifNotExists, ...parsed, into: 'subscription', target: [], options, at };
 }
 
 /** CREATE SINK name FROM view | AS query INTO kind [target] [WITH (…)]. */

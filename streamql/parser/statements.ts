@@ -145,6 +145,7 @@ const OBJECTS: Readonly<Record<string, ObjectKind>> = {
   materialized: 'view',
   view: 'view',
   sink: 'sink',
+  subscription: 'sink',
 };
 
 function parseObjectKind(cursor: Cursor): ObjectKind {
@@ -301,15 +302,17 @@ function parseSubscribe(cursor: Cursor, at: Position): Statement {
     parsed = queryOfName(name);
   }
   const options = parseOptions(cursor);
-  if (cursor.isWord('as', 'of') || cursor.isWord('up', 'to')) {
-    throw cursor.unsupported(
-      'SUBSCRIBE at a point in time',
-      'leave it out: it starts with a snapshot of the present epoch',
-    );
+  let asOf: number | null = null;
+  if (cursor.takeWord('as', 'of')) {
+    const { kind, text } = cursor.token;
+    if (kind !== 'number' || !/^\d{1,15}$/.test(text)) throw cursor.expected('the number of an epoch');
+    cursor.next();
+    asOf = Number(text);
   }
+  if (cursor.isWord('up', 'to')) throw cursor.unsupported('UP TO', 'leave it out, and end the subscription');
   if (cursor.isWord('envelope') || cursor.isWord('within'))
     throw cursor.unsupported(cursor.token.text.toUpperCase(), 'leave it out');
-  return { kind: 'subscribe', name, ...parsed, options, at };
+  return { kind: 'subscribe', name, ...parsed, options, asOf, at };
 }
 
 function parseInsert(cursor: Cursor, at: Position): Statement {

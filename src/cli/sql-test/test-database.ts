@@ -1,4 +1,4 @@
-import { table, topic } from '../../../sinks/topic/topic.ts';
+import { subscription, table, topic } from '../../../sinks/topic/topic.ts';
 import { createEngine } from '../../../streamql/engine/engine.ts';
 import { localLogReader } from '../../../streamql/engine/runtime/log-reader.ts';
 import type { EngineSettings } from '../../../streamql/engine/runtime/settings.ts';
@@ -51,7 +51,7 @@ export async function openTestDatabase(
       clock,
       logger: silentLog,
       // Sinks into topics and tables; the rest would leave files behind.
-      sinks: [table, topic],
+      sinks: [subscription, table, topic],
       sinkLog: new BrokerSinkLog(log, transactions, clock),
       dataDir: '/',
       // The clock stands still, so nothing may wait for it.
@@ -61,7 +61,15 @@ export async function openTestDatabase(
     const catalog = await Catalog.open(disk);
     for (const object of catalog.list()) await engine.add(engineObject({ catalog }, object, parseStoredQuery));
     await engine.resume();
-    const executor = new SqlExecutor({ catalog, engine, log, analytics, sinkKinds: [table, topic], clock, newId });
+    const executor = new SqlExecutor({
+      catalog,
+      engine,
+      log,
+      analytics,
+      sinkKinds: [subscription, table, topic],
+      clock,
+      newId,
+    });
     return { disk, engine, catalog, executor };
   };
   let running = await start();

@@ -15,7 +15,7 @@ export const subscribeRoutes: readonly Route[] = [
     url: '/api/v1/subscribe',
     summary:
       'Server-sent events of a SUBSCRIBE or SELECT: event `columns`, then `snapshot` (all rows as of an epoch), then one `change` per epoch; ' +
-      'data is {"epoch", "rows": [[…]], "diffs": [±n …]}; `id:` is the epoch. A reconnect with Last-Event-ID gets a new snapshot.',
+      'data is {"epoch", "rows": [[…]], "diffs": [±n …]}; `id:` is the epoch, and a reconnect with Last-Event-ID gets a new snapshot; of a SUBSCRIPTION it is a cursor, and a reconnect goes on right after it.',
     query: object(
       {
         sql: text('SUBSCRIBE v, SUBSCRIBE (SELECT …), or SELECT … [EMIT CHANGES].'),
@@ -30,13 +30,22 @@ export const subscribeRoutes: readonly Route[] = [
       return stream(request, reply, (onChange) =>
         executor.subscribe(
           query.sql,
-          { snapshot: query.snapshot !== 'false', params: parseParams(query.params) },
+          {
+            snapshot: query.snapshot !== 'false',
+            params: parseParams(query.params),
+            ...cursorOf(request.headers['last-event-id']),
+          },
           onChange,
         ),
       );
     },
   },
 ];
+
+/** The id of a kept change, which is told from an epoch by its first letter; an epoch begins anew with a snapshot. */
+function cursorOf(id: string | string[] | undefined): { cursor?: string } {
+  return typeof id === 'string' && id.startsWith('c') ? { cursor: id.slice(1) } : {};
+}
 
 function parseParams(params: string | undefined): unknown[] {
   if (params === undefined) return [];
@@ -48,12 +57,12 @@ function parseParams(params: string | undefined): unknown[] {
 }
 
 type Subscribe = (
-  onChange: (change: ViewChange) => void,
+  onChange: (change: ViewChange) => void | Promise<void>,
 ) => ReturnType<import('../../catalog/executor.ts').SqlExecutor['subscribe']>;
 
 async function stream(request: FastifyRequest, reply: FastifyReply, subscribe: Subscribe): Promise<void> {
   const early: ViewChange[] = [];
-  let deliver = (change: ViewChange): void => {
+  let deliver = (change: ViewChange): void | Promise<void> => {
     early.push(change);
   };
   const subscription = await subscribe((change) => deliver(change));
@@ -72,7 +81,7 @@ async function stream(request: FastifyRequest, reply: FastifyReply, subscribe: S
   request.raw.socket.once('close', close);
   raw.write(`event: columns\ndata: ${JSON.stringify(columnsJson(subscription.columns))}\n\n`);
   deliver = (change) => {
-    if (!open) return;
+    if (!open) return undefined;
     if (change.error !== undefined) {
       raw.write(`event: error\ndata: ${JSON.stringify(change.error)}\n\n`);
       close();
@@ -84,7 +93,15 @@ async function stream(request: FastifyRequest, reply: FastifyReply, subscribe: S
       close();
     } else {
       raw.write(eventOf(subscription.columns, change));
+      // What is kept is read no faster than the client takes it.
+      if (change.cursor !== undefined && raw.writableNeedDrain) {
+        return new Promise((resolve) => {
+          raw.once('drain', resolve);
+          raw.once('close', resolve);
+        });
+      }
     }
+    return undefined;
   };
   for (const change of early) deliver(change);
   // It may have closed while the subscription was made, when nobody heard it.
@@ -99,5 +116,5 @@ function eventOf(columns: Parameters<typeof columnsJson>[0], change: ViewChange)
     rows.push(rowJson(columns, batch, i));
     diffs.push(batch.weights === null ? 1 : batch.weights[i]);
   }
-  return `event: ${change.snapshot ? 'snapshot' : 'change'}\nid: ${epoch}\ndata: ${JSON.stringify({ epoch, rows, diffs })}\n\n`;
+  return `event: ${change.snapshot ? 'snapshot' : 'change'}\nid: ${change.cursor === undefined ? epoch : `c${change.cursor}`}\ndata: ${JSON.stringify({ epoch, rows, diffs })}\n\n`;
 }
