@@ -101,6 +101,7 @@ export class CheckpointStore {
           this.#kept = [loaded.manifest];
           return loaded;
         } catch (thrown) {
+          if (thrown instanceof NewerFormat) throw thrown;
           damaged++;
           this.#logger.error('checkpoint.damaged', { file: name, reason: asStreamError(thrown).message });
         }
@@ -207,20 +208,39 @@ function* refsOf(manifest: Manifest): Iterable<PieceRef> {
   for (const object of manifest.objects) for (const table of object.tables) yield* table.pieces;
 }
 
-/** A line `streamline-checkpoint <format> <CRC-32C of the rest, hex>`, then JSON. */
+/**
+ * A line `streamline-checkpoint <format> <CRC-32C of the rest, hex>`, then JSON, which names its format too: the line alone could be damaged
+ * into any number. A form that is read no more as it stands gets a new number and a row in MIGRATIONS.
+ */
 function encodeManifest(manifest: Manifest): Buffer {
-  const body = Buffer.from(JSON.stringify(manifest));
+  const body = Buffer.from(JSON.stringify({ format: FORMAT, ...manifest }));
   return Buffer.concat([Buffer.from(`streamline-checkpoint ${FORMAT} ${crc32c(body).toString(16)}\n`), body]);
 }
+
+/** How the JSON of an earlier format becomes that of the next one. */
+const MIGRATIONS: Readonly<Record<number, (body: unknown) => unknown>> = {};
 
 function decodeManifest(content: Buffer, name: string): Manifest {
   const end = content.indexOf(0x0a);
   const [magic, format, crc] = content.toString('latin1', 0, Math.max(0, end)).split(' ');
   if (magic !== 'streamline-checkpoint') throw new StreamError('STORAGE_FAILED', `${name} is no manifest`);
-  if (format !== String(FORMAT))
-    throw new StreamError('STORAGE_FAILED', `${name} has format ${format}, expected ${FORMAT}`);
   const body = content.subarray(end + 1);
   if (crc !== crc32c(body).toString(16))
     throw new StreamError('STORAGE_FAILED', `${name} is damaged: its checksum is wrong`);
-  return JSON.parse(body.toString()) as Manifest;
+  let parsed: unknown = JSON.parse(body.toString());
+  const written = (parsed as { format?: number }).format ?? 1;
+  if (String(written) !== format) throw new StreamError('STORAGE_FAILED', `${name} is damaged: it has two formats`);
+  if (written > FORMAT) throw new NewerFormat(name, written);
+  for (let from = written; from < FORMAT; from++) parsed = MIGRATIONS[from](parsed);
+  const { format: _, ...manifest } = parsed as Manifest & { format?: number };
+  return manifest;
+}
+
+/** Going back to an older checkpoint would undo what the newer release did, and sinks could not follow. */
+class NewerFormat extends StreamError {
+  constructor(name: string, format: number) {
+    super('STORAGE_FAILED', `${name} has format ${format}, of a newer release; this one reads up to ${FORMAT}`, {
+      hint: 'start the release that wrote it, or restore a copy of the data directory from before',
+    });
+  }
 }
