@@ -120,6 +120,8 @@ class Printer {
         return this.#topN(plan);
       case 'over':
         return printOver(plan, this.node(plan.input), this.#scope);
+      case 'match':
+        throw new StreamError('INVARIANT', 'MATCH_RECOGNIZE is to be answered before DuckDB is asked');
       case 'sort':
         return `SELECT * ${this.#from(plan.input)} ${orderAndCut(plan)}`;
     }

@@ -1,6 +1,7 @@
+import { buildPipeline } from '../../streamql/engine/build.ts';
 import { compileFilterProject } from '../../streamql/engine/compile-expr.ts';
 import type { Expr, Filter, Plan, Project, Scan } from '../../streamql/plan/plan.ts';
-import { inputsOf } from '../../streamql/plan/walk.ts';
+import { inputsOf, withInputs } from '../../streamql/plan/walk.ts';
 import { StreamError } from '../lib/errors.ts';
 import { type Batch, gatherBatch } from '../values/batch.ts';
 import type { Datum } from '../values/types.ts';
@@ -25,7 +26,48 @@ export async function runPull(context: SqlContext, plan: Plan, options: QueryOpt
   if (point !== undefined) return runPointLookup(context, point, options);
   const { scans, epoch } = await fetchScans(context, plan, options);
   const scanned = new Map([...scans].map(([scan, rows]) => [scan, rows.reduce((sum, batch) => sum + batch.length, 0)]));
-  return { batches: await context.analytics.run(plan, scans, options), epoch, scanned };
+  const rest = await withoutOwn(context, plan, scans, options);
+  return { batches: await context.analytics.run(rest, scans, options), epoch, scanned };
+}
+
+/** Nodes that DuckDB has no words for are answered by the engine's own operators, each over DuckDB's answer to what is below it. */
+async function withoutOwn(
+  context: SqlContext,
+  plan: Plan,
+  scans: Map<Plan, ScanData>,
+  options: QueryOptions,
+): Promise<Plan> {
+  const inputs: Plan[] = [];
+  for (const input of inputsOf(plan)) inputs.push(await withoutOwn(context, input, scans, options));
+  if (plan.op !== 'match') return withInputs(plan, inputs);
+  const [input] = inputs;
+  const rows = await context.analytics.run(input, scans, { ...options, maxRows: Number.MAX_SAFE_INTEGER - 1 });
+  const scan: Scan = {
+    op: 'scan',
+    relation: `own-${scans.size}`,
+    name: plan.op,
+    columns: plan.schema.map((_, i) => i),
+    changelog: 'append',
+    schema: plan.schema,
+  };
+  scans.set(
+    scan,
+    runOwn(withInputs(plan, [{ ...scan, schema: input.schema, columns: input.schema.map((_, i) => i) }]), rows),
+  );
+  return scan;
+}
+
+function runOwn(plan: Plan, rows: readonly Batch[]): Batch[] {
+  const answer: Batch[] = [];
+  const pipeline = buildPipeline(plan, {
+    onOutput: (batch) => answer.push(batch),
+    onError: ({ code, reason }) => {
+      throw new StreamError(code, reason);
+    },
+  });
+  for (const batch of rows) pipeline.push(0, batch);
+  pipeline.endEpoch();
+  return answer;
 }
 
 interface PointLookup {

@@ -115,6 +115,12 @@ export const ERRORS = {
     retry: false,
     doc: 'A value is outside what the function or column takes. In a view the row becomes a dead letter.',
   },
+  VALUE_LIMIT: {
+    fault: 'user',
+    http: 400,
+    retry: false,
+    doc: 'Computing a value took more work than a bound allows, such as a row pattern that can be read in too many ways. In a view the row becomes a dead letter.',
+  },
   RECORD_MALFORMED: {
     fault: 'user',
     http: 400,

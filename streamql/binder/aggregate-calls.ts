@@ -58,6 +58,7 @@ export function bindAggregate(call: Call, outer: ExprScope): PendingAggregate {
     schema: outer.schema,
     clause: `the argument of ${fn}`,
     ...(outer.outer === undefined ? {} : { outer: outer.outer }),
+    ...(outer.call === undefined ? {} : { call: outer.call }),
     ...(outer.argumentSubquery === undefined ? {} : { subquery: outer.argumentSubquery }),
   };
   const filter = call.filter === null ? null : bindBoolean(call.filter, { ...scope, clause: 'FILTER' });

@@ -36,6 +36,8 @@ export interface ExprScope {
   readonly clause: string;
   /** Takes an aggregate call; absent where none may stand. */
   readonly aggregate?: (call: Of<'call'>, inner: ExprScope) => Expr;
+  /** Takes calls that mean something of their own here, before any other; undefined for the rest. */
+  readonly call?: (call: Of<'call'>, inner: ExprScope) => Expr | undefined;
   /** Takes GROUPING(…); absent where aggregates are. */
   readonly grouping?: (call: Of<'call'>, inner: ExprScope) => Expr;
   /** Takes a call with OVER; absent where none may stand. */
@@ -310,6 +312,8 @@ const SYNONYMS: Readonly<Record<string, string>> = {
 function bindNamedCall(ast: Of<'call'>, scope: ExprScope): Expr {
   const name = ast.name.text;
   const { at } = ast;
+  const own = scope.call?.(ast, scope);
+  if (own !== undefined) return own;
   if (ast.over !== null) {
     if (scope.window === undefined) {
       throw new StreamError('SQL_BIND', `a call with OVER may not stand in ${scope.clause}`, {

@@ -12,6 +12,7 @@ import { coerce, unify } from './coerce.ts';
 import { type BindContext, type Commons, findCommon } from './context.ts';
 import { bindBoolean, bindExpr, type ExprScope } from './expressions.ts';
 import { callTable, lateralJoin, refuseLateral } from './lateral.ts';
+import { bindMatch } from './match.ts';
 import { Scope, type ScopeColumn, suggestion } from './scope.ts';
 import { lookupJoin, temporalJoin } from './temporal.ts';
 
@@ -55,6 +56,8 @@ export class FromBinder {
         return callTable(UNIT, ref, this.#lateralScope({ plan: UNIT, scope: new Scope([]) }, ref.name.text), false);
       case 'window':
         return this.#window(ref);
+      case 'match':
+        return aliased(bindMatch(ref, this.bind(ref.input), this.#context), null, ref.alias);
       case 'join':
         return this.#join(ref);
     }

@@ -4,6 +4,7 @@ import type { Batch, ColumnSchema } from '../../src/values/batch.ts';
 import type { SqlType } from '../../src/values/types.ts';
 import { changelogOf } from '../plan/changelog.ts';
 import { timeBoundsOf } from '../plan/event-time.ts';
+import { patternText } from '../plan/match-text.ts';
 import { arrangedAs, partitioningOf, type Spread, sameSpread, spreadOf } from '../plan/partitioning.ts';
 import type { Filter, Join, LookupJoin, Plan, Project, Scan } from '../plan/plan.ts';
 import { stateGrowth } from '../plan/state-growth.ts';
@@ -22,6 +23,7 @@ import { ExpireOperator } from './operators/expire.ts';
 import { JoinOperator } from './operators/join.ts';
 import { residualSelector } from './operators/join-residual.ts';
 import { LookupOperator } from './operators/lookup.ts';
+import { MatchOperator } from './operators/match.ts';
 import { NowFilterOperator } from './operators/now-filter.ts';
 import { OverOperator } from './operators/over.ts';
 import { SessionOperator } from './operators/session.ts';
@@ -340,6 +342,8 @@ function operatorOf(plan: Plan, info: OperatorInfo, context: OperatorContext): O
       return new TopNOperator(info, context, plan, appends[0]);
     case 'over':
       return new OverOperator(info, context, plan);
+    case 'match':
+      return new MatchOperator(info, context, plan);
     case 'sort':
       throw new StreamError(
         'SQL_UNSUPPORTED',
@@ -463,6 +467,10 @@ function describe(plan: Plan, chain: readonly (Filter | Project)[]): { name: str
     case 'over': {
       const by = plan.partitionBy.length === 0 ? '' : ` per ${names(plan.input.schema, plan.partitionBy)}`;
       return { name: 'over', detail: `${plan.calls.map((call) => call.fn).join(', ')}${by}` };
+    }
+    case 'match': {
+      const by = plan.partitionBy.length === 0 ? '' : ` per ${names(plan.input.schema, plan.partitionBy)}`;
+      return { name: 'match', detail: `${patternText(plan.pattern, plan.variables)}${by}` };
     }
     case 'union':
       return { name: 'union all', detail: `${plan.inputs.length} inputs` };

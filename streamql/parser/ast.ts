@@ -348,6 +348,7 @@ export type TableRef =
       readonly intervals: readonly AstExpr[];
       readonly alias: TableAlias | null;
     } & Located)
+  | MatchRecognize
   | ({
       readonly kind: 'join';
       readonly join: 'inner' | 'left' | 'right' | 'full' | 'semi' | 'anti' | 'cross';
@@ -363,6 +364,41 @@ export type TableRef =
 export interface Asof {
   readonly match: AstExpr | null;
 }
+
+/** FROM t MATCH_RECOGNIZE (…), SQL:2016. */
+export interface MatchRecognize extends Located {
+  readonly kind: 'match';
+  readonly input: TableRef;
+  readonly partitionBy: readonly AstExpr[];
+  readonly orderBy: readonly OrderItem[];
+  readonly measures: readonly { readonly expr: AstExpr; readonly name: Name }[];
+  /** ONE ROW PER MATCH, or ALL ROWS with or without those of empty matches. */
+  readonly rows: 'one' | 'all' | 'allButEmpty';
+  /** AFTER MATCH SKIP. */
+  readonly skip: { readonly to: 'pastLast' | 'nextRow' } | { readonly to: 'first' | 'last'; readonly variable: Name };
+  readonly pattern: PatternAst;
+  /** WITHIN INTERVAL, as Flink has it. */
+  readonly within: AstExpr | null;
+  readonly subsets: readonly { readonly name: Name; readonly members: readonly Name[] }[];
+  readonly defines: readonly { readonly name: Name; readonly condition: AstExpr }[];
+  readonly alias: TableAlias | null;
+}
+
+export type PatternAst =
+  | ({ readonly kind: 'variable'; readonly name: Name } & Located)
+  /** `()`, `^` and `$`: no row, the partition's start and its end. */
+  | ({ readonly kind: 'empty' | 'start' | 'end' } & Located)
+  | ({ readonly kind: 'sequence' | 'choice' | 'permute'; readonly items: readonly PatternAst[] } & Located)
+  /** `max` null: no bound. */
+  | ({
+      readonly kind: 'repeat';
+      readonly item: PatternAst;
+      readonly min: number;
+      readonly max: number | null;
+      readonly reluctant: boolean;
+    } & Located)
+  /** `{- … -}`: matched, but not among ALL ROWS. */
+  | ({ readonly kind: 'exclude'; readonly item: PatternAst } & Located);
 
 export type AstExpr =
   | ({ readonly kind: 'column'; readonly path: readonly Name[] } & Located)

@@ -17,6 +17,8 @@ export class Cursor {
   /** Expressions hold queries and queries hold expressions; parser.ts ties the knot. */
   readonly query: (cursor: Cursor) => Query;
   pos = 0;
+  /** Inside MEASURES and DEFINE, where `FINAL f(x)`, `RUNNING f(x)` and `count(a.*)` are expressions too. */
+  inMatch = false;
   #depth = 0;
   /** For each `(` the index of its `)`; absent when it has none. */
   readonly #closing = new Map<number, number>();

@@ -3,6 +3,7 @@ import type { AstExpr, Name, TableAlias, TableRef } from './ast.ts';
 import type { Cursor } from './cursor.ts';
 import { parseExpr, startsQuery } from './expressions.ts';
 import { NOT_A_BARE_ALIAS, RESERVED, RESERVED_BUT_FUNCTION } from './keywords.ts';
+import { parseMatch } from './match.ts';
 import { parseNames } from './queries.ts';
 
 type WindowKind = Extract<TableRef, { kind: 'window' }>['window'];
@@ -101,6 +102,11 @@ function parseAsof(cursor: Cursor, left: TableRef): TableRef {
 const NO_ASOF = new Set(['right', 'full', 'semi', 'anti']);
 
 function parseTable(cursor: Cursor): TableRef {
+  const table = parseTableItem(cursor);
+  return cursor.isWord('match_recognize') ? parseMatch(cursor, table, () => parseAlias(cursor)) : table;
+}
+
+function parseTableItem(cursor: Cursor): TableRef {
   const { at } = cursor;
   const lateral = cursor.takeWord('lateral');
   if (cursor.isSign('(')) {
@@ -127,8 +133,6 @@ function parseTable(cursor: Cursor): TableRef {
   const early = parseAsOf(cursor);
   const alias = parseAlias(cursor);
   const asOf = early ?? parseAsOf(cursor);
-  if (cursor.isWord('match_recognize'))
-    throw cursor.unsupported('MATCH_RECOGNIZE', 'join the stream with itself on a time range');
   if (cursor.isWord('tablesample')) throw cursor.unsupported('TABLESAMPLE', 'filter on a column instead');
   return { kind: 'table', name, alias, ...(asOf === null ? {} : { asOf }), at };
 }

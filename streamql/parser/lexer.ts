@@ -21,7 +21,7 @@ export interface Token {
 const OPERATOR_CHARS = new Set('+-*/<>=~!@#%^&|`?');
 /** An operator may end in + or − only if it holds one of these (Postgres 4.1.3). */
 const LETS_END_IN_SIGN = new Set('~!@#%^&|`?');
-const SELF = new Set('()[],;');
+const SELF = new Set('()[]{},;');
 
 const isDigit = (c: number): boolean => c >= 48 && c <= 57;
 const isWordStart = (c: number): boolean => (c >= 97 && c <= 122) || (c >= 65 && c <= 90) || c === 95 || c >= 128;
@@ -260,6 +260,11 @@ class Lexer {
       return;
     }
     const tag = /^\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/.exec(text.slice(start, start + 128));
+    // The end of a partition in a row pattern.
+    if (tag === null && !isWordPart(text.charCodeAt(start + 1))) {
+      this.#single('$', start);
+      return;
+    }
     if (tag === null) throw this.#error('unexpected character "$"', start, 'parameters are $1, $2 …');
     const close = text.indexOf(tag[0], start + tag[0].length);
     if (close < 0) throw this.#error(`this string is not closed`, start, `add ${tag[0]} at its end`);

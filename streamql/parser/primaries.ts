@@ -79,6 +79,12 @@ function parseWord(cursor: Cursor, word: string, at: Position): AstExpr {
       at,
     );
   }
+  if (cursor.inMatch && (word === 'final' || word === 'running') && cursor.peek(1).kind === 'word') {
+    if (cursor.isSign('(', 2)) {
+      cursor.next();
+      return call(word, [parsePrimary(cursor)], at);
+    }
+  }
   if (Object.hasOwn(SPECIAL_CALLS, word) && cursor.isSign('(', 1)) {
     cursor.next();
     return cursor.nested(() => SPECIAL_CALLS[word](cursor, at));
@@ -210,6 +216,11 @@ function parseCall(cursor: Cursor, name: Name): AstExpr {
     if (cursor.isSign('*')) {
       const { at } = cursor.next();
       return [{ kind: 'star', table: null, at }];
+    }
+    if (cursor.inMatch && cursor.isSign('.', 1) && cursor.isSign('*', 2)) {
+      const table = cursor.name('a pattern variable');
+      cursor.pos += 2;
+      return [{ kind: 'star', table, at: table.at }];
     }
     if (cursor.takeWord('distinct')) distinct = true;
     else cursor.takeWord('all');

@@ -39,6 +39,7 @@ export function changelogOf(plan: Plan): ChangelogKind {
     case 'asof':
     case 'session':
     case 'expire':
+    case 'match':
       return 'general';
     case 'lookup':
       return changelogOf(plan.left) === 'append' ? 'append' : 'general';

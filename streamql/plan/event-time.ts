@@ -1,5 +1,5 @@
 import type { Datum, Interval } from '../../src/values/types.ts';
-import type { Expr, Join, Plan, RelationTime } from './plan.ts';
+import type { Expr, Join, Match, Plan, RelationTime } from './plan.ts';
 import { conjuncts, inputsOf } from './walk.ts';
 
 /**
@@ -82,6 +82,10 @@ export function timeBoundsOf(plan: Plan): TimeBounds {
       const input = timeBoundsOf(plan.input);
       return new Map([...input].filter(([column]) => plan.partitionBy.includes(column)));
     }
+    case 'match': {
+      const input = timeBoundsOf(plan.input);
+      return boundsOf(plan.partitionBy.map((column) => input.get(column)));
+    }
     case 'setOp':
       return meet([timeBoundsOf(plan.left), timeBoundsOf(plan.right)]);
     case 'union':
@@ -106,6 +110,14 @@ export function timeBoundsOf(plan: Plan): TimeBounds {
       return both === undefined || !isBackward ? NONE : new Map([[plan.leftTime, both]]);
     }
   }
+}
+
+/** What settles the first rows of a partition of row patterns: no row comes before one whose time the watermark has passed. */
+export function settledBound({ input, orderBy }: Match): TimeBound | undefined {
+  const [key] = orderBy;
+  if (key === undefined || key.descending || (key.nullsFirst && input.schema[key.column].nullable)) return undefined;
+  const bound = timeBoundsOf(input).get(key.column);
+  return bound?.firm ? bound : undefined;
 }
 
 /** What a view with this plan promises to those who read it; undefined when nothing. */

@@ -3,7 +3,8 @@ import { datumToText } from '../../src/values/text.ts';
 import { type Datum, type SqlType, typeName } from '../../src/values/types.ts';
 import { FUNCTIONS } from '../functions/functions.ts';
 import { changelogOf } from './changelog.ts';
-import type { Expr, Frame, Join, Moment, Plan, SortKey } from './plan.ts';
+import { patternText, readText, skipText } from './match-text.ts';
+import type { Expr, Frame, Join, Match, Moment, Plan, SortKey } from './plan.ts';
 import { rowBound } from './row-bound.ts';
 import { timeRangeOf } from './time-range.ts';
 import { inputsOf } from './walk.ts';
@@ -143,11 +144,30 @@ function describe(plan: Plan): string {
       const by = plan.partitionBy.length === 0 ? '' : ` by ${plan.partitionBy.map(name).join(', ')}`;
       return `Over${by}${orderText(plan.orderBy, plan.input)}: ${calls.join(', ')}`;
     }
+    case 'match':
+      return `Match ${matchText(plan)}`;
     case 'sort': {
       const limit = plan.limit === null ? '' : ` limit ${plan.limit}`;
       return `Sort${orderText(plan.orderBy, plan.input)}${limit}${plan.offset === 0 ? '' : ` offset ${plan.offset}`}`;
     }
   }
+}
+
+function matchText(plan: Match): string {
+  const { variables } = plan;
+  const name = (column: number): string => plan.input.schema[column].name;
+  const by = plan.partitionBy.length === 0 ? '' : ` by ${plan.partitionBy.map(name).join(', ')}`;
+  const within = plan.withinMicros === null ? '' : `, within ${duration(plan.withinMicros)}`;
+  const defines = plan.defines.flatMap((define, i) => {
+    if (define === null) return [];
+    const schema = define.reads.map((read) => ({ name: readText(read, plan) }));
+    return [`${variables[i]} AS ${exprText(define.expr, { schema })}`];
+  });
+  const where = defines.length === 0 ? '' : ` where ${defines.join(', ')}`;
+  return (
+    `(${patternText(plan.pattern, variables)})${by}${orderText(plan.orderBy, plan.input)}${within}, ` +
+    `${plan.rows === 'one' ? 'one row' : 'all rows'} per match, skip ${skipText(plan.skip, variables)}${where}`
+  );
 }
 
 /** Nothing for the frame that is meant without one. */
@@ -168,7 +188,7 @@ function orderText(keys: readonly SortKey[], input: Plan): string {
 }
 
 /** An expression in the manner of SQL, its columns by name. */
-export function exprText(expr: Expr, input: Pick<Plan, 'schema'>): string {
+export function exprText(expr: Expr, input: { readonly schema: readonly { readonly name: string }[] }): string {
   const text = (part: Expr): string => exprText(part, input);
   const operand = (part: Expr): string => (isAtom(part) ? text(part) : `(${text(part)})`);
   switch (expr.op) {

@@ -45,6 +45,7 @@ export function keyOf(plan: Plan, keyOfScan: (scan: Scan) => readonly number[] |
       return key === null || !plan.ordinality ? null : [...key, plan.schema.length - 1];
     }
     case 'union':
+    case 'match':
       return null;
     case 'asof':
       return of(plan.left);

@@ -49,6 +49,7 @@ export function partitioningOf(plan: Plan): readonly Spread[] {
     case 'topn':
     case 'over':
     case 'session':
+    case 'match':
       return [byKeys(plan.partitionBy)];
   }
 }
@@ -103,6 +104,8 @@ export function spreadOf(plan: Plan, inputs: readonly Spread[]): Spread {
       );
     case 'aggregate':
       return moved(inputs[0], (column) => plan.groupBy.indexOf(column));
+    case 'match':
+      return moved(inputs[0], (column) => plan.partitionBy.indexOf(column));
     case 'join':
       // A full join shows rows of the right side with NULLs in the left columns.
       return plan.kind === 'full' && inputs[0].to === 'keys' ? ANY : inputs[0];

@@ -26,6 +26,7 @@ export type Plan =
   | Over
   | Close
   | NowFilter
+  | Match
   | Sort;
 
 interface Node {
@@ -313,6 +314,86 @@ export interface NowFilter extends Node {
   readonly from: readonly Moment[];
   readonly until: readonly Moment[];
 }
+
+/**
+ * MATCH_RECOGNIZE. Each partition's rows stand in the order of `orderBy`; what is equal there goes by the rest of the row, in column
+ * order. From each row that AFTER MATCH SKIP does not pass over, the first match in SQL's order of preference is taken. Output: for `one`
+ * the partition columns and the measures, a row per match; for `all` a row per matched row: partition and order columns, measures, then
+ * the input's columns `rest`.
+ */
+export interface Match extends Node {
+  readonly op: 'match';
+  readonly input: Plan;
+  readonly partitionBy: readonly number[];
+  readonly orderBy: readonly SortKey[];
+  /** Names of the pattern's variables; positions in it stand for them elsewhere. */
+  readonly variables: readonly string[];
+  readonly pattern: RowPattern;
+  /** By variable; null: any row. */
+  readonly defines: readonly (MatchExpr | null)[];
+  readonly measures: readonly MatchExpr[];
+  readonly rows: 'one' | 'all' | 'allButEmpty';
+  readonly rest: readonly number[];
+  readonly skip: MatchSkip;
+  /** The last row's time less the first's is shorter than this; of the first sort key, a moment. */
+  readonly withinMicros: number | null;
+}
+
+export type MatchSkip =
+  | { readonly to: 'pastLast' | 'nextRow' }
+  /** The first or last row of the match that one of the variables took. */
+  | { readonly to: 'first' | 'last'; readonly variables: readonly number[] };
+
+export type RowPattern =
+  | { readonly op: 'row'; readonly variable: number }
+  | { readonly op: 'empty' | 'start' | 'end' }
+  /** `choice`: earlier items are preferred. */
+  | { readonly op: 'sequence' | 'choice'; readonly items: readonly RowPattern[] }
+  | {
+      readonly op: 'repeat';
+      readonly item: RowPattern;
+      readonly min: number;
+      readonly max: number | null;
+      readonly reluctant: boolean;
+    }
+  /** Its rows are not among ALL ROWS. */
+  | { readonly op: 'exclude'; readonly item: RowPattern };
+
+/** A condition or measure: `expr` over the values of `reads`, in order. */
+export interface MatchExpr {
+  readonly expr: Expr;
+  readonly reads: readonly MatchRead[];
+}
+
+/** What a condition or measure takes from the match so far. `variables` null: any; `final`: from the whole match. */
+export type MatchRead =
+  | {
+      /**
+       * A column of one row: the present one, or the `offset`-th of those that the variables took, from the first on or from the last
+       * back; then `shift` rows of the partition further (negative: before). NULL where there is no such row.
+       */
+      readonly kind: 'row';
+      readonly from: 'present' | 'first' | 'last';
+      readonly variables: readonly number[] | null;
+      readonly offset: number;
+      readonly shift: number;
+      /** Input position; null: the name of the variable that took the row. */
+      readonly column: number | null;
+      readonly final: boolean;
+    }
+  | {
+      readonly kind: 'aggregate';
+      /** A key of AGGREGATES. */
+      readonly fn: string;
+      readonly variables: readonly number[] | null;
+      /** As `column` above; none for count(*). */
+      readonly args: readonly (number | null)[];
+      readonly params: readonly Datum[];
+      readonly type: SqlType;
+      readonly final: boolean;
+    }
+  /** MATCH_NUMBER(): the partition's matches counted from 1. */
+  | { readonly kind: 'number' };
 
 /** Only at the root of a pull query, never in a view. */
 export interface Sort extends Node {

@@ -1,6 +1,6 @@
 import { AGGREGATES } from '../functions/aggregates.ts';
 import { changelogOf } from './changelog.ts';
-import { timeBoundsOf } from './event-time.ts';
+import { settledBound, timeBoundsOf } from './event-time.ts';
 import type { Aggregate, Expr, Join, Plan } from './plan.ts';
 import { rowBound } from './row-bound.ts';
 import { timeRangeOf } from './time-range.ts';
@@ -102,6 +102,17 @@ export function stateGrowth(plan: Plan): StateGrowth | null {
       return unbounded(
         `keeps every row of ${leavesText(plan)}: late rows may still change any session`,
         `declare a WATERMARK, with late = 'drop'; ${BOUND_IT}`,
+      );
+    }
+    case 'match': {
+      if (rowsOf(plan.input) !== 'all') return held(plan, 'the rows of all partitions');
+      if (settledBound(plan) !== undefined) {
+        const held = 'the rows of each partition from the first on whose match the watermark has not settled';
+        return { bound: 'keys', reason: plan.withinMicros === null ? `${held}; WITHIN bounds them` : held, fix: '' };
+      }
+      return unbounded(
+        `keeps every row of ${leavesText(plan)}: late rows may still change any match`,
+        `declare a WATERMARK with late = 'drop' for the column of ORDER BY, and say WITHIN; ${BOUND_IT}`,
       );
     }
     case 'topn': {

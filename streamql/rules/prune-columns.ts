@@ -122,6 +122,8 @@ function prune(plan: Plan, wanted: ReadonlySet<number>): Pruned {
     case 'expire':
     case 'distinct':
       return { plan: { ...plan, input: exactly(plan.input, allOf(plan.input)) }, at: allOf(plan) };
+    case 'match':
+      return { plan: { ...plan, input: exactly(plan.input, allOf(plan.input)) }, at: allOf(plan) };
     case 'over':
       return pruneOver(plan, wanted);
     case 'topn':

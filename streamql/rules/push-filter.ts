@@ -28,6 +28,8 @@ export function pushFilter(plan: Plan): Plan | undefined {
     case 'session':
     case 'topn':
       return pushTerms(plan, (column) => (input.partitionBy.includes(column) ? column : null));
+    case 'match':
+      return pushTerms(plan, (column) => input.partitionBy[column] ?? null);
     case 'join':
       if (input.kind === 'full') return undefined;
       return input.kind === 'inner' ? intoInner(plan, input) : pushLeft(plan, input);

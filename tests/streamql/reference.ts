@@ -22,6 +22,7 @@ import type {
   Unnest,
   Window,
 } from '../../streamql/plan/plan.ts';
+import { runMatch } from './match-reference.ts';
 
 export type Row = readonly Datum[];
 
@@ -78,6 +79,8 @@ export function runPlan(plan: Plan, tables: Tables): Row[] {
       return [...groupRows(run(plan.input), typesOf(plan)).values()].map(([row]) => row);
     case 'over':
       return runOver(plan, run(plan.input));
+    case 'match':
+      return runMatch(plan, run(plan.input));
     case 'topn':
       return runTopN(plan, run(plan.input));
     case 'sort': {

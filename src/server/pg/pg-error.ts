@@ -21,6 +21,7 @@ const SQLSTATES: Readonly<Partial<Record<ErrorCode, string>>> = {
   VALUE_DIVISION_BY_ZERO: '22012',
   VALUE_CAST: '22P02',
   VALUE_DOMAIN: '22023',
+  VALUE_LIMIT: '54000',
 };
 
 /** Where a piece of a query string stands in it: errors count from the piece, clients from the whole. */

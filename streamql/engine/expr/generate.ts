@@ -13,6 +13,8 @@ export interface ColumnForm {
   readonly typed: boolean;
   /** Text of which no strings were made yet, and that some expression can test in its bytes: `b`, `s`, `e` instead of `c`. */
   readonly bytes: boolean;
+  /** Not a column: a place in an array `row` of datums. */
+  readonly row?: boolean;
 }
 
 /** Source text of a value: an expression without side effects, and whether it may be null. */
@@ -129,7 +131,13 @@ export class Generator {
     }
     const known = this.#columns.get(index);
     if (known !== undefined) return known;
-    const { total, typed } = this.#forms[index];
+    const { total, typed, row } = this.#forms[index];
+    if (row === true) {
+      const piece = { text: `v${index}`, nullable: true };
+      this.#columns.set(index, piece);
+      this.columnReads.push(`const v${index} = row[${index}];`);
+      return piece;
+    }
     const read = type.kind === 'boolean' && typed ? `c${index}[i] === 1` : `c${index}[i]`;
     const piece = { text: `v${index}`, nullable: !total };
     this.#columns.set(index, piece);

@@ -1,0 +1,104 @@
+import type { Datum } from '../../../src/values/types.ts';
+import { grown } from '../state/state-column.ts';
+
+/** Output rows of one match. */
+export type MatchOutput = readonly (readonly Datum[])[];
+
+/**
+ * The searches that were made over a partition, by the row where each began: what it found and how far it looked. A change at a
+ * position leaves alone all searches before the first that looked there.
+ */
+export class Attempts {
+  count = 0;
+  starts = new Int32Array(8);
+  /** No search up to and with this one looked at this position or behind it. */
+  reaches = new Int32Array(8);
+  /** Matches up to and with this search. */
+  numbers = new Int32Array(8);
+  /** Null: no match. */
+  outputs: (MatchOutput | null)[] = [];
+  /** Where the next search begins. */
+  next: number;
+  /** Matches before the first of these searches. */
+  #base: number;
+
+  constructor(next = 0, base = 0) {
+    this.next = next;
+    this.#base = base;
+  }
+
+  get matches(): number {
+    return this.count === 0 ? this.#base : this.numbers[this.count - 1];
+  }
+
+  matchesBefore(index: number): number {
+    if (index >= this.count) return this.matches;
+    return this.numbers[index] - (this.outputs[index] === null ? 0 : 1);
+  }
+
+  get bytes(): number {
+    return this.starts.byteLength * 3 + this.outputs.length * 8;
+  }
+
+  push(start: number, reach: number, matches: number, output: MatchOutput | null): void {
+    if (this.count === this.starts.length) {
+      const capacity = Math.max(8, this.count * 2);
+      this.starts = grown(this.starts, capacity);
+      this.reaches = grown(this.reaches, capacity);
+      this.numbers = grown(this.numbers, capacity);
+    }
+    const before = this.count === 0 ? 0 : this.reaches[this.count - 1];
+    this.starts[this.count] = start;
+    this.reaches[this.count] = Math.max(before, reach);
+    this.numbers[this.count] = matches;
+    this.outputs.push(output);
+    this.count++;
+  }
+
+  /** The first search that looked at `position` or behind it; `count` when none did. */
+  firstBeyond(position: number): number {
+    let low = 0;
+    let high = this.count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.reaches[middle] <= position) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Takes off the searches from the first that looked at `position` or behind it. */
+  cut(position: number): Attempts {
+    const from = this.firstBeyond(position);
+    const tail = new Attempts(this.next);
+    if (from === this.count) return tail;
+    tail.count = this.count - from;
+    tail.starts = this.starts.slice(from, this.count);
+    tail.reaches = this.reaches.slice(from, this.count);
+    tail.numbers = this.numbers.slice(from, this.count);
+    tail.outputs = this.outputs.splice(from);
+    this.count = from;
+    this.next = tail.starts[0];
+    return tail;
+  }
+
+  /** Forgets the first `count` searches and `rows` rows before the others, which must not look at them. */
+  forget(count: number, rows: number): void {
+    if (count > 0) this.#base = this.numbers[count - 1];
+    this.starts = this.starts.slice(count).map((start) => start - rows);
+    this.reaches = this.reaches.slice(count).map((reach) => reach - rows);
+    this.numbers = this.numbers.slice(count);
+    this.outputs.splice(0, count);
+    this.count -= count;
+    this.next -= rows;
+  }
+
+  /** Goes on with the searches of `tail` from its `index` on, all of whose rows now stand `shift` further. */
+  resume(tail: Attempts, index: number, shift: number): void {
+    const more = this.matches - tail.matchesBefore(index);
+    for (let i = index; i < tail.count; i++) {
+      this.push(tail.starts[i] + shift, tail.reaches[i] + shift, tail.numbers[i] + more, tail.outputs[i]);
+    }
+    this.next = tail.next + shift;
+  }
+}
