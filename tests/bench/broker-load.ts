@@ -14,6 +14,13 @@ export interface ProduceLoad extends FetchLoad {
   readonly codec: string;
 }
 
+/** From a record's send to its acknowledgement; both tools gather for 5 ms, their default. */
+export interface LatencyMs {
+  readonly p50: number;
+  readonly p99: number;
+  readonly p999: number;
+}
+
 /** A client in a process of its own; nobody of this project wrote it. Figures are records a second. */
 export interface LoadTool {
   readonly name: string;
@@ -22,6 +29,8 @@ export interface LoadTool {
   produce(load: ProduceLoad): Promise<number>;
   /** Reads the topic from its beginning. */
   fetch(load: FetchLoad): Promise<number>;
+  /** Sends at a rate. */
+  latency(load: ProduceLoad, perSecond: number): Promise<LatencyMs>;
 }
 
 const TIMEOUT_MS = 30_000;

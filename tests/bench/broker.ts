@@ -5,7 +5,7 @@ import { temporaryDirectory } from '../support/process.ts';
 import type { Bench, Result } from './bench.ts';
 import { createTopic, deleteTopic, type LoadTool, type ProduceLoad } from './broker-load.ts';
 import { type BrokerBenchOptions, brokerOptions } from './broker-options.ts';
-import { javaLoad, latencyByJava } from './java-load.ts';
+import { javaLoad } from './java-load.ts';
 import { median, usageOf } from './measure.ts';
 import { type Peer, type StartPeer, startKafka, startOurs } from './peers.ts';
 import { rdkafkaLoad } from './rdkafka-load.ts';
@@ -15,7 +15,7 @@ type Load = Pick<ProduceLoad, 'recordBytes' | 'partitions' | 'acks' | 'codec'>;
 /** What is measured in each round, by its name. Processor seconds are the broker's: other load on the machine touches them least. */
 type Figures = Readonly<Record<string, number>>;
 
-const LATENCY_SECONDS = 5;
+const LATENCY_SECONDS = 6;
 /** Of each topic: reading is quicker than writing. */
 const FETCHES = 2;
 /** So that 10 KiB records fill some batches and 100 B records do not take all day. */
@@ -30,7 +30,7 @@ const CODEC_LOAD = { recordBytes: 1024, partitions: 1, acks: 'all' } as const;
 export const bench: Bench = async (report, args) => {
   const options = brokerOptions(args);
   const tool = options.tool === 'java' ? javaLoad : rdkafkaLoad;
-  const absent = tool.prepare() ?? (options.besideKafka || options.parts.has('latency') ? prepareJava() : undefined);
+  const absent = tool.prepare() ?? (options.besideKafka ? prepareJava() : undefined);
   if (absent !== undefined) throw new Error(absent);
   const starts = [startOurs(options.server), ...(options.besideKafka ? [startKafka] : [])];
   const say = (what: string, load: object, rounds: Rounds): void => report(summary(what, tool, load, rounds));
@@ -39,7 +39,7 @@ export const bench: Bench = async (report, args) => {
   if (loads || options.parts.has('latency')) {
     await withPeers(starts, async (peers) => {
       if (loads) await throughput(peers, tool, options, say);
-      if (options.parts.has('latency')) await latencies(peers, options, say);
+      if (options.parts.has('latency')) await latencies(peers, tool, options, say);
       const rounds = await inTurn(peers, 1, async ({ pid }) => ({ peakRssMb: usageOf(pid).peakRssMb }));
       say('memory after all that', {}, rounds);
     });
@@ -90,6 +90,7 @@ function loadsOf({ sizes, partitions, acks, codecs }: BrokerBenchOptions): Load[
 
 async function latencies(
   peers: readonly Peer[],
+  tool: LoadTool,
   options: BrokerBenchOptions,
   say: (what: string, load: object, rounds: Rounds) => void,
 ): Promise<void> {
@@ -98,7 +99,7 @@ async function latencies(
       const topic = `latency-${perSecond}-${round}`;
       await createTopic(address, topic, 1);
       const load = { ...CODEC_LOAD, codec: 'none', address, topic, records: perSecond * LATENCY_SECONDS };
-      const { p50, p99, p999 } = await latencyByJava(load, perSecond);
+      const { p50, p99, p999 } = await tool.latency(load, perSecond);
       await deleteTopic(address, topic);
       return { p50Ms: p50, p99Ms: p99, p999Ms: p999 };
     });

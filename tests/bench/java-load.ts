@@ -1,6 +1,6 @@
 import { run } from '../clients/programs.ts';
 import { javaClasspath, prepareJava } from '../support/java.ts';
-import type { FetchLoad, LoadTool, ProduceLoad } from './broker-load.ts';
+import type { FetchLoad, LatencyMs, LoadTool, ProduceLoad } from './broker-load.ts';
 
 const TOOLS = 'org.apache.kafka.tools';
 const MINUTES_10_MS = 600_000;
@@ -8,17 +8,13 @@ const MINUTES_10_MS = 600_000;
 const java = (main: string, args: readonly string[]): Promise<string> =>
   run('java', ['-Xmx512M', '-cp', javaClasspath(), `${TOOLS}.${main}`, ...args], '', MINUTES_10_MS);
 
-export interface LatencyMs {
-  readonly p50: number;
-  readonly p99: number;
-  readonly p999: number;
-}
-
 /** Apache Kafka's perf tools in a JVM of their own: the whole run counts, with the JVM's warming up, for every broker alike. */
 export const javaLoad: LoadTool = {
   name: "Apache Kafka's perf tools",
   prepare: prepareJava,
   produce: async (load) => (await producerPerformance(load, -1)).recordsPerSecond,
+
+  latency: async (load, perSecond) => (await producerPerformance(load, perSecond)).ms,
 
   async fetch({ address, topic, records }: FetchLoad) {
     const out = await java('ConsumerPerformance', [
@@ -30,11 +26,6 @@ export const javaLoad: LoadTool = {
     return Math.round(Number(last[9]));
   },
 };
-
-/** Milliseconds from a record's send to its acknowledgement, at a rate; the producer gathers for linger.ms = 5, its default. */
-export async function latencyByJava(load: ProduceLoad, perSecond: number): Promise<LatencyMs> {
-  return (await producerPerformance(load, perSecond)).ms;
-}
 
 async function producerPerformance(
   { address, topic, records, recordBytes, acks, codec }: ProduceLoad,

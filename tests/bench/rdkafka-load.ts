@@ -1,9 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../clients/programs.ts';
+import { temporaryDirectory } from '../support/process.ts';
 import { root } from '../support/root.ts';
 import type { FetchLoad, LoadTool, ProduceLoad } from './broker-load.ts';
+import { quantiles } from './measure.ts';
 
 /** The npm package that carries librdkafka's sources with its `examples/`. */
 const PACKAGE = 'node-rdkafka@3.6.1';
@@ -15,6 +17,10 @@ const BUILD = [
   ['make', '-j2', '-C', 'src', 'librdkafka.a'],
   ['make', '-C', 'examples', 'rdkafka_performance'],
 ];
+/** librdkafka's own default; the program has 1000. */
+const LINGER = ['-X', 'queue.buffering.max.ms=5'];
+/** What is sent before it is connected waits for the client itself. */
+const CONNECTING_SECONDS = 1;
 /** Between two lines of what was delivered so far. */
 const INTERVAL_MS = 20;
 const MINUTES_10_MS = 600_000;
@@ -42,20 +48,34 @@ export const rdkafkaLoad: LoadTool = {
 
   async produce({ address, topic, partitions, records, recordBytes, acks, codec }: ProduceLoad) {
     const out = await perform(address, topic, records, [
-      ...['-P', '-s', String(recordBytes), '-a', acks === 'all' ? '-1' : acks, '-z', codec],
+      ...['-P', ...LINGER, '-s', String(recordBytes), '-a', acks === 'all' ? '-1' : acks, '-z', codec],
       ...['-i', String(INTERVAL_MS), ...(partitions === 1 ? ['-p', '0'] : [])],
     ]);
     const samples = [...out.matchAll(/(\d+) delivered \(offset -?\d+, (\d+) failed\) in (\d+)ms/g)].map(
       ([, delivered, failed, ms]) => ({ delivered: Number(delivered), failed: Number(failed), ms: Number(ms) }),
     );
     const last = samples.at(-1);
-    // It sends nothing in its first second, whoever the broker is: the rate counts from the first delivery on.
+    // Connecting is no part of the rate: it counts from the first delivery on.
     const first = samples.find(({ delivered }) => delivered > 0);
     if (last === undefined || first === undefined || last.delivered < records || last.failed > 0) {
       throw new Error(`rdkafka_performance printed: ${out.slice(-400)}`);
     }
     const whole = first.ms >= last.ms;
     return whole ? (records / last.ms) * 1000 : ((last.delivered - first.delivered) / (last.ms - first.ms)) * 1000;
+  },
+
+  async latency({ address, topic, records, recordBytes }: ProduceLoad, perSecond: number) {
+    const directory = temporaryDirectory();
+    const file = join(directory.path, 'microseconds');
+    await perform(address, topic, records, [
+      ...['-P', ...LINGER, '-p', '0', '-s', String(recordBytes), '-a', '-1', '-l', '-A', file, '-r', String(perSecond)],
+    ]);
+    const ms = readFileSync(file, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => Number(line) / 1000);
+    directory.remove();
+    return quantiles(ms.slice(CONNECTING_SECONDS * perSecond));
   },
 
   async fetch({ address, topic, partitions, records }: FetchLoad) {
