@@ -40,6 +40,8 @@ export interface ExprScope {
   readonly call?: (call: Of<'call'>, inner: ExprScope) => Expr | undefined;
   /** Takes GROUPING(…); absent where aggregates are. */
   readonly grouping?: (call: Of<'call'>, inner: ExprScope) => Expr;
+  /** The column of GROUP BY TUMBLE(…) that a call of TUMBLE_START and its like names; absent where there is no such window. */
+  readonly groupWindow?: (call: Of<'call'>) => Expr | undefined;
   /** Takes a call with OVER; absent where none may stand. */
   readonly window?: (call: Of<'call'>, inner: ExprScope) => Expr;
   /** Takes a subquery; absent where none may stand. */
@@ -291,6 +293,9 @@ function ofAggregates(ast: Of<'call'>): string | undefined {
   return ast.orderBy.length > 0 ? 'ORDER BY' : undefined;
 }
 
+/** TUMBLE, HOP and their like, and what they are called with `_START` and so on after them. */
+export const GROUP_WINDOW = /^(tumble|hop|cumulate|session)(?:_(start|end|rowtime|proctime))?$/;
+
 /** Postgres's words for the present: now() as of these types. */
 const PRESENT: Readonly<Record<string, SqlType>> = {
   current_timestamp: TIMESTAMPTZ,
@@ -343,13 +348,16 @@ function bindNamedCall(ast: Of<'call'>, scope: ExprScope): Expr {
   }
   const extra = ofAggregates(ast);
   if (extra !== undefined) throw new StreamError('SQL_BIND', `${name} is no aggregate: it takes no ${extra}`, { at });
-  if (/^(?:tumble|hop|session|cumulate)(?:_start|_end|_rowtime)?$/.test(name) && functionsNamed(name).length === 0) {
+  if (GROUP_WINDOW.test(name) && functionsNamed(name).length === 0) {
+    const column = scope.groupWindow?.(ast);
+    if (column !== undefined) return column;
     throw unsupported(
       `${name.toUpperCase()} as a function`,
-      "write FROM TUMBLE(t, ts, INTERVAL '10 seconds') and GROUP BY window_start, window_end",
+      "it goes with GROUP BY TUMBLE(ts, …) of the same arguments; or write FROM TUMBLE(t, ts, INTERVAL '10 seconds') and GROUP BY window_start, window_end",
       at,
     );
   }
+  if (name === 'proctime' && ast.args.length === 0) return recordTime(scope, at);
   const args = ast.args.map((arg) => bindExpr(arg, scope));
   if (name === '.') return fieldOf(args[0], (ast.args[1] as Of<'string'>).value, at);
   if (Object.hasOwn(PRESENT, name) && args.length === 0) {
@@ -368,6 +376,16 @@ function bindNamedCall(ast: Of<'call'>, scope: ExprScope): Expr {
   }
   const known = functionsNamed(name).length > 0 || !Object.hasOwn(SYNONYMS, name);
   return bindCall(scope.context, known ? name : SYNONYMS[name], args, at, scope.clause);
+}
+
+/** PROCTIME(): when the record was written, so that a view says the same whenever it is made. */
+function recordTime(scope: ExprScope, at: Position): Expr {
+  const found = scope.scope.find([{ text: '_timestamp', quoted: true, at }]);
+  if (found !== undefined) return { op: 'column', index: found.index, type: scope.schema[found.index].type };
+  throw new StreamError('SQL_BIND', 'PROCTIME() is the time of a record, and there is no source here', {
+    at,
+    hint: 'compute it in a subquery over the source',
+  });
 }
 
 function bindCoalesce(given: readonly Expr[], at: Position): Expr {

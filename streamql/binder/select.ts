@@ -7,6 +7,7 @@ import { Aggregation, projected } from './aggregates.ts';
 import { ARGUMENT_BASE, type BindContext, type Commons, SUBQUERY_BASE } from './context.ts';
 import { bindBoolean, bindExpr, chainOf, type ExprScope } from './expressions.ts';
 import { type Bound, FromBinder } from './from.ts';
+import { type GroupedWindow, groupWindow, groupWindowOf } from './group-window.ts';
 import { filterByNow, readsNow } from './now-filter.ts';
 import { OverCalls } from './over.ts';
 import { boundRanks } from './ranks.ts';
@@ -51,7 +52,9 @@ export class SelectBinder {
     const from = this.#from(select);
     const filtered = select.where === null ? from.plan : this.#where(from, select.where);
     // What WHERE's subqueries added is of no use above.
-    const input = narrowed(filtered, from.plan.schema);
+    const rows = narrowed(filtered, from.plan.schema);
+    const windowed = this.#groupWindow(select, from, rows);
+    const input = windowed?.plan ?? rows;
     const aggregation = new Aggregation();
     const overs = new OverCalls(select.windows);
     const early = this.#subqueries(ARGUMENT_BASE);
@@ -59,6 +62,7 @@ export class SelectBinder {
     const base: ExprScope = {
       ...this.#scope(from, 'SELECT'),
       place: (expr, at, name) => aggregation.place(expr, at, name),
+      ...(windowed === null ? {} : { groupWindow: (call) => windowed.column(call) }),
     };
     const withAggregates: ExprScope = {
       ...base,
@@ -72,7 +76,9 @@ export class SelectBinder {
       if (item.kind === 'star') return this.#star(from, input, item.table, item.at, base);
       return [{ expr: bindExpr(item.expr, inList), name: item.alias?.text ?? nameOf(item.expr), at: item.at }];
     });
-    const groups = select.groupBy.map((ast) => this.#group(ast, select, items, base));
+    const groups = select.groupBy.flatMap((ast) =>
+      ast === windowed?.call ? windowed.groups : [this.#group(ast, select, items, base)],
+    );
     const having = select.having === null ? null : bindBoolean(select.having, { ...withAggregates, clause: 'HAVING' });
     const order = orderBy.map((item) => this.#order(item, items, { ...inList, clause: 'ORDER BY' }));
     const on = select.distinctOn.map((ast) => this.#order(asOrder(ast), items, { ...inList, clause: 'DISTINCT ON' }));
@@ -110,6 +116,14 @@ export class SelectBinder {
     let bound = binder.bind(select.from[0]);
     for (const ref of select.from.slice(1)) bound = binder.cross(bound, ref);
     return bound;
+  }
+
+  #groupWindow(select: Select, from: Bound, input: Plan): (GroupedWindow & { readonly call: AstExpr }) | null {
+    const call = groupWindowOf(select);
+    if (call === null) return null;
+    const scope = this.#scope(from, 'GROUP BY');
+    const keys = select.groupBy.filter((ast) => ast !== call).map((ast) => this.#group(ast, select, [], scope));
+    return { ...groupWindow(input, call, keys, (ast) => bindExpr(ast, scope), this.#context), call };
   }
 
   #scope(from: Bound, clause: string): ExprScope {
