@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { ERROR_CODES as E } from '../../src/protocol/error-codes.ts';
 import { ClassicClient } from './classic-client.ts';
 import { Client, World } from './consumer-world.ts';
+import { joinRequest } from './rig.ts';
 
 const NO_DELAY = { initialRebalanceDelayMs: 0 };
 type Any = Client | ClassicClient;
@@ -114,7 +115,16 @@ test('a static member keeps its place when its process comes back with the other
   expect(typeOf(world)).toBe('classic');
 });
 
-test('the settings say which way is open, and what is not of consumers never goes', () => {
+test('what is not of consumers, or cannot be read, does not go', () => {
+  for (const wrong of [{ protocolType: 'connect' }, { protocols: [{ name: 'range', metadata: Buffer.from('m') }] }]) {
+    const world = new World(NO_DELAY);
+    world.coordinator.join(joinRequest(wrong), () => {});
+    expect(new Client(world, 'a').beat().error).toBe(E.GROUP_ID_NOT_FOUND);
+    expect(typeOf(world)).toBe('classic');
+  }
+});
+
+test('the settings say which way is open', () => {
   for (const migrationPolicy of ['disabled', 'upgrade', 'downgrade', 'bidirectional'] as const) {
     const world = new World({ ...NO_DELAY, migrationPolicy });
     const classic = new ClassicClient(world, 'c', true);

@@ -4,6 +4,7 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { ERROR_CODES as E } from '../../src/protocol/error-codes.ts';
 import { encodeBatch, RecordCursor, readBatchHeader } from '../../src/protocol/records.ts';
 import { abortedIn, readCommitted } from '../../src/storage/committed-read.ts';
+import { KeyRing } from '../../src/storage/encryption.ts';
 import type { PartitionLog } from '../../src/storage/partition-log.ts';
 import { Storage } from '../../src/storage/storage.ts';
 import { FaultDisk, seededRandom } from '../support/fault-disk.ts';
@@ -11,6 +12,8 @@ import { FaultDisk, seededRandom } from '../support/fault-disk.ts';
 const TIMERS = { retentionCheckMs: 1e9, compactionCheckMs: 1e9, tailCacheBytes: 0 };
 const CONFIG = { 'cleanup.policy': 'compact', 'segment.bytes': '1024', 'min.cleanable.dirty.ratio': '0' };
 const HOUR_MS = 3_600_000;
+const KEYS = KeyRing.parse(`1 ${Buffer.alloc(32, 7).toString('base64')}`, 'keys');
+const ENCRYPTED = { 'streamline.encryption': 'aes-256-gcm' };
 
 class World {
   now = Date.now();
@@ -27,7 +30,13 @@ class World {
   }
 
   async start(config: Record<string, string>): Promise<void> {
-    this.storage = await Storage.open({ disk: this.disk, clock: this.clock, ...TIMERS, walFileBytes: 3000 });
+    this.storage = await Storage.open({
+      disk: this.disk,
+      clock: this.clock,
+      ...TIMERS,
+      walFileBytes: 3000,
+      keys: KEYS,
+    });
     if (this.storage.describeTopic('t') === undefined)
       await this.storage.createTopic('t', { partitions: 1, config: { ...CONFIG, ...config } });
   }
@@ -119,7 +128,7 @@ async function history(seed: number): Promise<void> {
   const pick = (count: number): number => Math.floor(random() * count);
   const world = new World(random);
   const retentionMs = pick(2) * HOUR_MS;
-  const config = { 'delete.retention.ms': String(retentionMs) };
+  const config = { 'delete.retention.ms': String(retentionMs), ...(pick(3) === 0 ? ENCRYPTED : {}) };
   await world.start(config);
   const entries = new Map<number, Entry>();
   const producers = [1, 2, 3, 4].map((id) => ({ id, sequence: 0, transaction: undefined as Transaction | undefined }));
@@ -257,58 +266,61 @@ test('whatever is written in transactions, compacted, restarted and read: what c
   for (let seed = 1; seed <= Number(process.env.STREAMLINE_COMPACTION_SEEDS ?? 10); seed++) await history(seed);
 });
 
-test('aborted records go at once; their marker once its time has come, and what was superseded in transactions goes too', async () => {
-  const world = new World(seededRandom(3));
-  await world.start({ 'delete.retention.ms': String(HOUR_MS) });
-  const { log } = world;
-  let sequence = 0;
-  const transaction = (value: string, isCommitted: boolean): void => {
-    for (const key of ['a', 'b'])
-      log.append(
-        encodeBatch([record(key, value)], {
-          producerId: 1,
-          producerEpoch: 0,
-          baseSequence: sequence++,
-          isTransactional: true,
-        }),
-        { origin: 'transaction' },
-      );
-    log.endTransaction({ producerId: 1, producerEpoch: 0, committed: isCommitted, coordinatorEpoch: 0 });
-  };
-  for (let i = 0; i < 20; i++) transaction(`aborted${i}`, false);
-  for (let i = 0; i < 20; i++) transaction(`committed${i}`, true);
-  for (let i = 0; i < 30; i++) await world.storage.append('t', 0, [record(`fill${i}`, '.'.repeat(60))]);
-  await log.flush();
-  await log.compact();
-  const kinds = async () => {
-    const all = (await batches(log)).filter(({ producerId }) => producerId === 1);
-    const count = (isControl: boolean, filled: boolean): number =>
-      all.filter((batch) => batch.isControl === isControl && batch.recordCount > 0 === filled).length;
-    return { data: count(false, true), empty: count(false, false), markers: count(true, true) };
-  };
-  const first = await kinds();
-  // The newest of each key; empty ones where a segment ends.
-  expect(first.data).toBe(2);
-  expect(first.markers).toBe(40);
-  expect(log.hasAborted).toBe(true);
-  world.now += HOUR_MS / 2;
-  await log.compact();
-  expect((await kinds()).markers).toBe(40);
-  world.now += HOUR_MS;
-  await log.compact();
-  const last = await kinds();
-  expect(last.data).toBe(2);
-  expect(last.markers).toBeLessThan(10);
-  expect((await committed(log)).filter(({ key }) => key.length === 1)).toMatchObject([
-    { key: 'a', value: 'committed19' },
-    { key: 'b', value: 'committed19' },
-  ]);
-  // Time alone has no more to do.
-  world.now += 3 * HOUR_MS;
-  await log.compact();
-  expect((await kinds()).data).toBe(2);
-  await world.storage.close();
-});
+test.each([{}, ENCRYPTED])(
+  'aborted records go at once; their marker once its time has come, and what was superseded in transactions goes too %o',
+  async (config) => {
+    const world = new World(seededRandom(3));
+    await world.start({ 'delete.retention.ms': String(HOUR_MS), ...config });
+    const { log } = world;
+    let sequence = 0;
+    const transaction = (value: string, isCommitted: boolean): void => {
+      for (const key of ['a', 'b'])
+        log.append(
+          encodeBatch([record(key, value)], {
+            producerId: 1,
+            producerEpoch: 0,
+            baseSequence: sequence++,
+            isTransactional: true,
+          }),
+          { origin: 'transaction' },
+        );
+      log.endTransaction({ producerId: 1, producerEpoch: 0, committed: isCommitted, coordinatorEpoch: 0 });
+    };
+    for (let i = 0; i < 20; i++) transaction(`aborted${i}`, false);
+    for (let i = 0; i < 20; i++) transaction(`committed${i}`, true);
+    for (let i = 0; i < 30; i++) await world.storage.append('t', 0, [record(`fill${i}`, '.'.repeat(60))]);
+    await log.flush();
+    await log.compact();
+    const kinds = async () => {
+      const all = (await batches(log)).filter(({ producerId }) => producerId === 1);
+      const count = (isControl: boolean, filled: boolean): number =>
+        all.filter((batch) => batch.isControl === isControl && batch.recordCount > 0 === filled).length;
+      return { data: count(false, true), empty: count(false, false), markers: count(true, true) };
+    };
+    const first = await kinds();
+    // The newest of each key; empty ones where a segment ends.
+    expect(first.data).toBe(2);
+    expect(first.markers).toBe(40);
+    expect(log.hasAborted).toBe(true);
+    world.now += HOUR_MS / 2;
+    await log.compact();
+    expect((await kinds()).markers).toBe(40);
+    world.now += HOUR_MS;
+    await log.compact();
+    const last = await kinds();
+    expect(last.data).toBe(2);
+    expect(last.markers).toBeLessThan(10);
+    expect((await committed(log)).filter(({ key }) => key.length === 1)).toMatchObject([
+      { key: 'a', value: 'committed19' },
+      { key: 'b', value: 'committed19' },
+    ]);
+    // Time alone has no more to do.
+    world.now += 3 * HOUR_MS;
+    await log.compact();
+    expect((await kinds()).data).toBe(2);
+    await world.storage.close();
+  },
+);
 
 test('once a marker is gone no sidecar says any more that its transaction is open', async () => {
   // Every one of them may be the last that a start finds.
