@@ -4,6 +4,7 @@ import type {
   Expr,
   Join,
   Plan,
+  Recursive,
   Scan,
   Session,
   Sort,
@@ -50,8 +51,13 @@ interface Ordered {
   readonly keys: readonly string[];
 }
 
+/** The columns of a scan, by their places in what it reads. */
+const selected = (scan: Scan, from: string): string =>
+  scan.columns.length === 0 ? '1 AS z' : scan.columns.map((column, i) => `${from}${column} AS c${i}`).join(', ');
+
 class Printer {
   readonly #scope: PrintScope;
+  #recursions = 0;
 
   constructor(scope: PrintScope) {
     this.#scope = scope;
@@ -110,6 +116,8 @@ class Printer {
         return this.#join({ ...plan, op: 'join' });
       case 'asof':
         return this.#asof(plan);
+      case 'recursive':
+        return this.#recursive(plan);
       case 'union':
         return plan.inputs.map((input) => `(${this.node(input)})`).join(' UNION ALL ');
       case 'setOp':
@@ -257,6 +265,25 @@ class Printer {
       `QUALIFY row_number() OVER (PARTITION BY ${moment} ORDER BY ${order}) = 1`;
     const kind = plan.kind === 'left' ? 'ASOF LEFT JOIN' : 'ASOF JOIN';
     return `SELECT ${columns.join(', ')} FROM (${this.node(plan.left)}) AS l ${kind} (${right}) AS r ON ${conditions.join(' AND ')}`;
+  }
+
+  /** The step reads its inputs where they stand, and the rows of the last round by the name of the common table. */
+  #recursive(plan: Recursive): string {
+    const name = `rec${++this.#recursions}`;
+    const inStep = new Printer({
+      foreign: (call) => this.#scope.foreign(call),
+      nameOf: (scan) =>
+        scan.relation === plan.self ? `(SELECT ${selected(scan, `${name}.c`)} FROM ${name})` : this.#input(plan, scan),
+    });
+    const columns = plan.schema.map((_, i) => `c${i}`).join(', ');
+    const union = plan.all ? 'UNION ALL' : 'UNION';
+    const parts = `(${this.node(plan.base)}) ${union} (${inStep.node(plan.step)})`;
+    return `SELECT * FROM (WITH RECURSIVE ${name}(${columns}) AS (${parts}) SELECT * FROM ${name}) AS t`;
+  }
+
+  #input(plan: Recursive, scan: Scan): string {
+    const input = plan.inputs[Number(scan.relation.slice('$input '.length))];
+    return `(SELECT ${selected(scan, 'i.c')} FROM (${this.node(input)}) AS i)`;
   }
 
   #topN(plan: TopN): string {

@@ -233,6 +233,8 @@ export function scansOf(plan: Plan): Scan[] {
       return [...scansOf(plan.left), ...scansOf(plan.right)];
     case 'union':
       return plan.inputs.flatMap(scansOf);
+    case 'recursive':
+      return [plan.base, ...plan.inputs].flatMap(scansOf);
     default:
       return scansOf(plan.input);
   }

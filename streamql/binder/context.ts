@@ -1,7 +1,8 @@
 import { type Position, StreamError } from '../../src/lib/errors.ts';
 import type { RelationCatalog } from '../../src/ports/relations.ts';
-import type { CommonTable } from '../parser/ast.ts';
+import type { CommonTable, Query } from '../parser/ast.ts';
 import type { Plan } from '../plan/plan.ts';
+import type { Recursion } from './recursion.ts';
 
 /** How many relations one statement may read, common tables counted at each use. */
 const MAX_RELATIONS = 500;
@@ -24,6 +25,10 @@ export class BindContext {
   /** Only what is final is shown, so rows that are late never count (EMIT ON WINDOW CLOSE). */
   dropsLate = false;
   readonly usedCommons = new Set<CommonTable>();
+  /** Those of WITH RECURSIVE by their queries. */
+  readonly recursives = new Map<Query, CommonTable>();
+  /** Common tables that are being bound and may name themselves. */
+  readonly recursions = new Map<CommonTable, Recursion>();
   #relations = 0;
 
   constructor(catalog: RelationCatalog, options: BindOptions) {

@@ -74,7 +74,18 @@ export class FromBinder {
     const common = findCommon(this.#commons, name.text);
     if (common !== null) {
       this.#context.usedCommons.add(common.table);
-      const plan = this.#subquery(common.table.query, common.outer, undefined);
+      const recursion = this.#context.recursions.get(common.table);
+      if (recursion !== undefined) {
+        recursion.references.push(at);
+        if (recursion.self === null) {
+          throw new StreamError('SQL_BIND', `"${name.text}" names itself before the UNION that says where it begins`, {
+            at,
+            hint: `WITH RECURSIVE ${name.text} AS (SELECT … UNION SELECT … FROM ${name.text} JOIN …)`,
+          });
+        }
+        return aliased(recursion.self, name.text, alias);
+      }
+      const plan = this.#subquery(common.table.query, common.table.recursive ? common : common.outer, undefined);
       const { columnNames } = common.table;
       checkNameCount(columnNames, plan.schema.length);
       const schema = plan.schema.map((column, i) => ({ ...column, name: columnNames[i]?.text ?? column.name }));

@@ -1,7 +1,7 @@
 import { type Position, StreamError } from '../../src/lib/errors.ts';
 import type { ColumnSchema } from '../../src/values/batch.ts';
 import { BIGINT, NULL_TYPE, type SqlType, sameType, VARCHAR } from '../../src/values/types.ts';
-import type { AstExpr, OrderItem, Query, QueryBody } from '../parser/ast.ts';
+import type { AstExpr, CommonTable, OrderItem, Query, QueryBody } from '../parser/ast.ts';
 import type { Expr, Plan, SortKey } from '../plan/plan.ts';
 import { columnRef } from '../plan/walk.ts';
 import { coerce, unifiedType } from './coerce.ts';
@@ -9,6 +9,7 @@ import type { BindContext, Commons } from './context.ts';
 import { bindExpr, type ExprScope } from './expressions.ts';
 import { FALSE, literal } from './literals.ts';
 import { isNullable } from './nullable.ts';
+import { type Recursion, recursive, selfScan } from './recursion.ts';
 import { Scope, suggestion } from './scope.ts';
 import { type BoundBody, positionOf, SelectBinder } from './select.ts';
 
@@ -28,7 +29,10 @@ export class QueryBinder {
         throw new StreamError('SQL_BIND', `WITH has two tables named "${table.name.text}"`, { at: table.at });
       }
       commons = { table, outer: commons };
+      if (table.recursive) this.#context.recursives.set(table.query, table);
     }
+    const own = this.#context.recursives.get(query);
+    if (own !== undefined && !this.#context.recursions.has(own)) return this.#recursive(query, own, outer);
     const limit = this.#count(query.limit, 'LIMIT');
     const offset = this.#count(query.offset, 'OFFSET') ?? 0;
     const { body } = query;
@@ -38,9 +42,51 @@ export class QueryBinder {
       : this.#cut(this.#body(body, query.orderBy, commons, around), limit, offset, isRoot, query.at);
     // A common table that nothing names is bound all the same, for its errors.
     for (let own = commons; own !== outer && own !== null; own = own.outer) {
-      if (!this.#context.usedCommons.has(own.table)) this.bind(own.table.query, own.outer, false);
+      if (!this.#context.usedCommons.has(own.table))
+        this.bind(own.table.query, own.table.recursive ? own : own.outer, false);
     }
     return plan;
+  }
+
+  /** A table of WITH RECURSIVE; as any other when it does not name itself. */
+  #recursive(query: Query, table: CommonTable, commons: Commons | null): Plan {
+    const recursion: Recursion = { name: table.name.text, self: null, references: [] };
+    this.#context.recursions.set(table, recursion);
+    try {
+      const { body } = query;
+      if (body.kind !== 'setOp' || body.op !== 'union' || query.with.length > 0)
+        return this.bind(query, commons, false);
+      let base = visibleOf(this.#rows(body.left, commons, undefined), Number.MAX_SAFE_INTEGER);
+      const names = base.schema.map((column, i) => table.columnNames[i]?.text ?? column.name);
+      recursion.self = selfScan(recursion.name, base, names);
+      let step = this.#rows(body.right, commons, undefined);
+      if (recursion.references.length === 0) return this.#setOp(body, commons, undefined);
+      const wider = widerTypes(base, step, body.at);
+      if (wider !== null) {
+        base = withTypes(base, wider, body.at);
+        recursion.self = selfScan(recursion.name, base, names);
+        recursion.references.length = 0;
+        step = this.#rows(body.right, commons, undefined);
+      }
+      const cut = query.limit ?? query.offset ?? query.orderBy[0]?.expr;
+      if (cut !== undefined) {
+        throw new StreamError('SQL_UNSUPPORTED', 'ORDER BY, LIMIT and OFFSET may not stand in a recursion', {
+          at: cut.at,
+          hint: 'put them into the query that reads it',
+        });
+      }
+      if (step.schema.length !== base.schema.length) {
+        throw new StreamError(
+          'SQL_BIND',
+          `the sides of UNION have ${base.schema.length} and ${step.schema.length} columns`,
+          { at: body.at },
+        );
+      }
+      const types = base.schema.map(({ type }) => type);
+      return recursive(recursion, base, withTypes(step, types, body.at), body.all);
+    } finally {
+      this.#context.recursions.delete(table);
+    }
   }
 
   #body(
@@ -188,6 +234,15 @@ export class QueryBinder {
     };
     return visibleOf({ op: 'filter', input: top, predicate, schema: top.schema }, visible);
   }
+}
+
+/** The types that the columns of a recursion must have to hold those of its step too; null when it has them. */
+function widerTypes(base: Plan, step: Plan, at: Position): SqlType[] | null {
+  if (base.schema.length !== step.schema.length) return null;
+  const types = base.schema.map((column, i) =>
+    unifiedType([columnOf(column), columnOf(step.schema[i])], at, `column ${i + 1} of the recursion`),
+  );
+  return types.every((type, i) => sameType(type, base.schema[i].type)) ? null : types;
 }
 
 const columnOf = ({ type }: ColumnSchema): Expr => ({ op: 'column', index: 0, type });

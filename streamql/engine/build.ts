@@ -26,6 +26,7 @@ import { LookupOperator } from './operators/lookup.ts';
 import { MatchOperator } from './operators/match.ts';
 import { NowFilterOperator } from './operators/now-filter.ts';
 import { OverOperator } from './operators/over.ts';
+import { RecursiveOperator } from './operators/recursive.ts';
 import { SessionOperator } from './operators/session.ts';
 import { SetOperator } from './operators/set-op.ts';
 import { type Stage, StatelessOperator } from './operators/stateless.ts';
@@ -94,10 +95,14 @@ class Builder {
     this.#shard = shard;
   }
 
-  build(plan: Plan): Pipeline {
+  /** `path` begins the operators' ids. */
+  build(plan: Plan, path = '0'): Pipeline {
     const result = this.#shard?.result ?? { to: 'any' };
-    const { edge: output, spread } = this.#input(plan, '0', { want: result, alone: true, isLookedUp: false }, (batch) =>
-      this.#output.onOutput(batch),
+    const { edge: output, spread } = this.#input(
+      plan,
+      path,
+      { want: result, alone: true, isLookedUp: false },
+      (batch) => this.#output.onOutput(batch),
     );
     const edges = this.#edges;
     const entries = this.#entries;
@@ -332,6 +337,10 @@ function operatorOf(plan: Plan, info: OperatorInfo, context: OperatorContext): O
     }
     case 'asof':
       return new AsofOperator(info, context, plan);
+    case 'recursive':
+      return new RecursiveOperator(info, context, plan, (output) =>
+        new Builder(output, null).build(plan.step, `${info.id}.step`),
+      );
     case 'union':
       return new UnionOperator(info, context);
     case 'setOp':
@@ -472,6 +481,8 @@ function describe(plan: Plan, chain: readonly (Filter | Project)[]): { name: str
       const by = plan.partitionBy.length === 0 ? '' : ` per ${names(plan.input.schema, plan.partitionBy)}`;
       return { name: 'match', detail: `${patternText(plan.pattern, plan.variables)}${by}` };
     }
+    case 'recursive':
+      return { name: 'recursion', detail: plan.all ? 'with duplicates' : 'without duplicates' };
     case 'union':
       return { name: 'union all', detail: `${plan.inputs.length} inputs` };
     case 'values':

@@ -268,6 +268,8 @@ export interface CommonTable extends Located {
   readonly name: Name;
   readonly columnNames: readonly Name[];
   readonly query: Query;
+  /** Of WITH RECURSIVE: it may name itself. */
+  readonly recursive: boolean;
 }
 
 export type QueryBody =

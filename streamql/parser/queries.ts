@@ -46,7 +46,8 @@ function parseFetch(cursor: Cursor): AstExpr {
 }
 
 function parseCommons(cursor: Cursor): CommonTable[] {
-  if (cursor.isWord('recursive')) throw cursor.unsupported('WITH RECURSIVE', 'write the steps out as views over views');
+  const recursive = cursor.isWord('recursive') && !cursor.isSign('(', 1) && !cursor.isWord('recursive', 'as');
+  if (recursive) cursor.next();
   return cursor.list(() => {
     const { at } = cursor;
     const name = cursor.name('a name after WITH');
@@ -55,7 +56,7 @@ function parseCommons(cursor: Cursor): CommonTable[] {
     // Both hints are about speed only: a common table is computed once or inlined, with the same answer.
     if (!cursor.takeWord('materialized')) cursor.takeWord('not', 'materialized');
     const query = cursor.parenthesized(() => cursor.nested(() => parseQuery(cursor)));
-    return { name, columnNames, query, at };
+    return { name, columnNames, query, recursive, at };
   });
 }
 

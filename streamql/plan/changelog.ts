@@ -1,9 +1,10 @@
 import type { ChangelogKind, Plan } from './plan.ts';
+import { inputsOf } from './walk.ts';
 
 /**
  * What the output of a node may carry (DESIGN D8).
  * - append: no row is ever taken back. Sources, constants; and filter, project, window, distinct, union and inner join while all
- *   their inputs are append; a lookup join over a left side that is; semi join and INTERSECT too.
+ *   their inputs are append; a lookup join over a left side that is; recursion; semi join and INTERSECT too.
  * - upsert: rows go and come as replacements of one row by a key. Tables, aggregates (by group) and TopN with a rank or a limit
  *   of 1 (by partition and rank); filter and sort keep it; so does a project (the rows still replace each other one for one).
  * - general: anything else: what expires, sessions (they grow and merge), filters by now(), left, full, anti and ASOF joins (a match takes the row without a match back), EXCEPT, joins and unions over changing inputs, TopN.
@@ -47,6 +48,8 @@ export function changelogOf(plan: Plan): ChangelogKind {
       return plan.kind === 'intersect' && changelogOf(plan.left) === 'append' && changelogOf(plan.right) === 'append'
         ? 'append'
         : 'general';
+    case 'recursive':
+      return inputsOf(plan).every((input) => changelogOf(input) === 'append') ? 'append' : 'general';
     case 'union':
       return plan.inputs.every((input) => changelogOf(input) === 'append') ? 'append' : 'general';
   }

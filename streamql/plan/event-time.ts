@@ -92,6 +92,8 @@ export function timeBoundsOf(plan: Plan): TimeBounds {
       return meet(plan.inputs.map(timeBoundsOf));
     case 'join':
       return joinBounds(plan);
+    case 'recursive':
+      return NONE;
     // Its rows come and go with those of the left side.
     case 'lookup':
       return timeBoundsOf(plan.left);

@@ -4,10 +4,10 @@ import { type Datum, type SqlType, typeName } from '../../src/values/types.ts';
 import { FUNCTIONS } from '../functions/functions.ts';
 import { changelogOf } from './changelog.ts';
 import { patternText, readText, skipText } from './match-text.ts';
-import type { Expr, Frame, Join, Match, Moment, Plan, SortKey } from './plan.ts';
+import type { Expr, Frame, Join, Match, Moment, Plan, Recursive, SortKey } from './plan.ts';
 import { rowBound } from './row-bound.ts';
 import { timeRangeOf } from './time-range.ts';
-import { inputsOf } from './walk.ts';
+import { inputsOf, withInputs } from './walk.ts';
 
 /** The plan as an indented tree: per line an operator, what it does, its output columns and the changelog kind of its output. */
 export function explainPlan(plan: Plan): string {
@@ -15,10 +15,20 @@ export function explainPlan(plan: Plan): string {
   const print = (node: Plan, indent: string): void => {
     const columns = node.schema.map((column) => column.name).join(', ');
     lines.push(`${indent}${describe(node)} → (${columns}) [${changelogOf(node)}]`);
-    for (const input of inputsOf(node)) print(input, `${indent}  `);
+    const below = node.op === 'recursive' ? [node.base, wholeStep(node)] : inputsOf(node);
+    for (const input of below) print(input, `${indent}  `);
   };
   print(plan, '');
   return lines.join('\n');
+}
+
+/** The step with its inputs in place. */
+function wholeStep({ step, inputs, self }: Recursive): Plan {
+  const fill = (plan: Plan): Plan => {
+    if (plan.op !== 'scan' || plan.relation === self) return withInputs(plan, inputsOf(plan).map(fill));
+    return inputs[Number(plan.relation.slice('$input '.length))] ?? plan;
+  };
+  return fill(step);
 }
 
 const JOIN_NAMES: Readonly<Record<Join['kind'], string>> = {
@@ -121,6 +131,8 @@ function describe(plan: Plan): string {
       const name = plan.temporal === true ? 'temporal join' : 'ASOF join';
       return `${plan.kind === 'left' ? `Left ${name}` : name[0].toUpperCase() + name.slice(1)} on ${on.join(' AND ')}`;
     }
+    case 'recursive':
+      return `Recursion ${plan.all ? 'with' : 'without'} duplicates`;
     case 'union':
       return 'Union all';
     case 'setOp':

@@ -40,6 +40,8 @@ export function keyOf(plan: Plan, keyOfScan: (scan: Scan) => readonly number[] |
     case 'topn':
       if (plan.limit === 1) return plan.partitionBy;
       return plan.rank ? [...plan.partitionBy, plan.schema.length - 1] : of(plan.input);
+    case 'recursive':
+      return plan.all ? null : plan.schema.map((_, i) => i);
     case 'unnest': {
       const key = of(plan.input);
       return key === null || !plan.ordinality ? null : [...key, plan.schema.length - 1];

@@ -37,6 +37,8 @@ export function partitioningOf(plan: Plan): readonly Spread[] {
       return [changelogOf(plan.input) === 'append' ? ANY : byRow(plan)];
     case 'nowFilter':
       return [changelogOf(plan.input) === 'append' ? ANY : byRow(plan)];
+    case 'recursive':
+      return inputsOf(plan).map(() => ONE);
     case 'aggregate':
       return [byKeys(plan.groupBy)];
     case 'join':
@@ -83,6 +85,7 @@ export function spreadOf(plan: Plan, inputs: readonly Spread[]): Spread {
     case 'scan':
       return ANY;
     case 'values':
+    case 'recursive':
       return ONE;
     case 'filter':
     case 'window':

@@ -18,6 +18,7 @@ export type Plan =
   | Join
   | AsofJoin
   | LookupJoin
+  | Recursive
   | Union
   | SetOp
   | Distinct
@@ -200,6 +201,20 @@ export interface LookupJoin extends Node {
 }
 
 export type AsofComparison = '>=' | '>' | '<=' | '<';
+
+/**
+ * WITH RECURSIVE: the rows of `base`, and of `step` over all rows so far, until no more come. `step` is a plan over scans: of `self` (the
+ * rows of this node) and of `$input i` (those of `inputs[i]`); it is monotone in the former and names it once. Without `all` a row comes once,
+ * else as often as it is derived, which is without end where a row derives itself.
+ */
+export interface Recursive extends Node {
+  readonly op: 'recursive';
+  readonly all: boolean;
+  readonly base: Plan;
+  readonly inputs: readonly Plan[];
+  readonly step: Plan;
+  readonly self: string;
+}
 
 /** UNION ALL; every input has the output's types. */
 export interface Union extends Node {

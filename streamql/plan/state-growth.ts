@@ -52,6 +52,10 @@ export function stateGrowth(plan: Plan): StateGrowth | null {
       }
       return held(plan, 'both sides');
     }
+    case 'recursive':
+      return inputsOf(plan).some((input) => rowsOf(input) === 'all')
+        ? unbounded(`keeps every row that follows from ${leavesText(plan)}`, `recurse over a TABLE; ${BOUND_IT}`)
+        : held(plan, 'what follows from the rows');
     case 'lookup':
       return changelogOf(plan.left) === 'append' || rowsOf(plan.left) !== 'all'
         ? held(plan.right, 'the rows to look up')

@@ -15,6 +15,8 @@ export function inputsOf(plan: Plan): readonly Plan[] {
       return [plan.left, plan.right];
     case 'union':
       return plan.inputs;
+    case 'recursive':
+      return [plan.base, ...plan.inputs];
     default:
       return [plan.input];
   }
@@ -26,6 +28,7 @@ export function withInputs(plan: Plan, inputs: readonly Plan[]): Plan {
   if (plan.op === 'join' || plan.op === 'asof' || plan.op === 'lookup' || plan.op === 'setOp')
     return { ...plan, left: inputs[0], right: inputs[1] };
   if (plan.op === 'union') return { ...plan, inputs };
+  if (plan.op === 'recursive') return { ...plan, base: inputs[0], inputs: inputs.slice(1) };
   if (plan.op === 'scan' || plan.op === 'values') return plan;
   return { ...plan, input: inputs[0] };
 }

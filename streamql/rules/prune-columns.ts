@@ -116,6 +116,10 @@ function prune(plan: Plan, wanted: ReadonlySet<number>): Pruned {
         plan: { ...plan, left: exactly(plan.left, allOf(plan.left)), right: exactly(plan.right, allOf(plan.right)) },
         at: allOf(plan),
       };
+    case 'recursive': {
+      const whole = (input: Plan): Plan => exactly(input, allOf(input));
+      return { plan: { ...plan, base: whole(plan.base), inputs: plan.inputs.map(whole) }, at: allOf(plan) };
+    }
     case 'union':
       return pruneUnion(plan, wanted);
     case 'close':

@@ -16,6 +16,7 @@ import type {
   Over,
   OverCall,
   Plan,
+  Recursive,
   Session,
   SortKey,
   TopN,
@@ -54,6 +55,8 @@ export function runPlan(plan: Plan, tables: Tables): Row[] {
       throw new Error('what is final depends on the watermark');
     case 'session':
       return runSession(plan, run(plan.input));
+    case 'recursive':
+      return runRecursive(plan, tables);
     case 'unnest':
       return run(plan.input).flatMap((row) => runUnnest(plan, row));
     case 'aggregate':
@@ -134,6 +137,23 @@ function runUnnest(plan: Unnest, row: Row): Row[] {
   ]);
   const own = plan.schema.length - plan.input.schema.length;
   return rows.length === 0 && plan.outer ? [[...row, ...new Array<null>(own).fill(null)]] : rows;
+}
+
+/** Round by round, each over what the last one brought. */
+function runRecursive(plan: Recursive, tables: Tables): Row[] {
+  const inputs = plan.inputs.map((input) => runPlan(input, tables));
+  let last = runPlan(plan.base, tables);
+  const all: Row[] = [];
+  const seen = new Set<string>();
+  for (let round = 0; last.length > 0; round++) {
+    if (round > 100) throw new Error('a recursion without end');
+    const fresh = plan.all ? last : last.filter((row) => !seen.has(rowKey(row)) && seen.add(rowKey(row)));
+    all.push(...fresh);
+    last = runPlan(plan.step, (relation) =>
+      relation === plan.self ? fresh : inputs[Number(relation.slice('$input '.length))],
+    );
+  }
+  return all;
 }
 
 function windowsOf(plan: Window, row: Row): Row[] {
