@@ -108,14 +108,14 @@ describe('a broker', () => {
   };
 
   test('answers at once, says for how long, and only then takes the next request', async () => {
-    expect(await alter('client-id', 'test', 'producer_byte_rate', 4000)).toBe(E.NONE);
+    expect(await alter('client-id', 'test', 'producer_byte_rate', 2000)).toBe(E.NONE);
     const other = await WireClient.connect(rig.address);
     const body = produceBody('t', ['x'.repeat(5000)]);
     const began = performance.now();
     const first = await other.call('produce', 9, body);
-    expect(performance.now() - began).toBeLessThan(200);
+    expect(performance.now() - began).toBeLessThan(first.throttleTimeMs);
     expect(first.responses[0]!.partitionResponses[0]!.errorCode).toBe(E.NONE);
-    expect(first.throttleTimeMs).toBeGreaterThan(200);
+    expect(first.throttleTimeMs).toBeGreaterThan(1000);
     await other.call('metadata', 12, { topics: [] });
     expect(performance.now() - began).toBeGreaterThan(first.throttleTimeMs - 20);
     other.close();
@@ -144,14 +144,14 @@ describe('a broker', () => {
       one.close();
       return { error: topics[0]!.errorCode, throttleTimeMs };
     };
-    expect(await create('a', 12)).toMatchObject({ error: E.NONE });
+    expect(await create('a', 60)).toMatchObject({ error: E.NONE });
     const refused = await create('b', 1);
     expect(refused.error).toBe(E.THROTTLING_QUOTA_EXCEEDED);
     expect(refused.throttleTimeMs).toBeGreaterThan(0);
     expect(rig.storage.describeTopic('b')).toBeUndefined();
     await alter('client-id', null, 'controller_mutation_rate', null);
     await alter('client-id', null, 'consumer_byte_rate', null);
-    expect(await alter('ip', '127.0.0.1', 'connection_creation_rate', 2)).toBe(E.NONE);
+    expect(await alter('ip', '127.0.0.1', 'connection_creation_rate', 1)).toBe(E.NONE);
     const several = await Promise.allSettled([1, 2, 3, 4, 5, 6].map(() => WireClient.connect(rig.address)));
     const open = several.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
     await new Promise((resolve) => setTimeout(resolve, 100));
