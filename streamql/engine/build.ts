@@ -7,6 +7,7 @@ import { timeBoundsOf } from '../plan/event-time.ts';
 import { patternText } from '../plan/match-text.ts';
 import { arrangedAs, partitioningOf, type Spread, sameSpread, spreadOf } from '../plan/partitioning.ts';
 import type { Filter, Join, LookupJoin, Plan, Project, Scan } from '../plan/plan.ts';
+import { planKey } from '../plan/plan-key.ts';
 import { stateGrowth } from '../plan/state-growth.ts';
 import { timeRangeOf } from '../plan/time-range.ts';
 import { inputsOf } from '../plan/walk.ts';
@@ -277,18 +278,6 @@ class Builder {
     operator.stats.rowsIn += batch.length;
     this.#clock.push(operator, port, batch);
   }
-}
-
-/** Equal for parts of a plan that yield the same rows; what columns are called does not matter. */
-function planKey(plan: Plan): string {
-  return JSON.stringify(plan, (key, value: unknown) => {
-    if (key === 'schema') return (value as readonly ColumnSchema[]).map((column) => [column.type, column.nullable]);
-    if (typeof value === 'bigint') return { bigint: value.toString() };
-    if (typeof value === 'number' && (Object.is(value, -0) || !Number.isFinite(value)))
-      return { number: Object.is(value, -0) ? '-0' : `${value}` };
-    if (value instanceof Uint8Array) return { bytes: Buffer.from(value).toString('hex') };
-    return value;
-  });
 }
 
 /** Only the first operator is told where rows are in the log: after it they may be others, and come later. */

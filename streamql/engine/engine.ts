@@ -9,6 +9,7 @@ import type {
   EngineStats,
   ObjectStats,
   ReplayCounts,
+  SinkSpec,
   Snapshot,
   StreamEngine,
   Subscription,
@@ -38,6 +39,7 @@ import { localCrew } from './shards/local-crew.ts';
 import { mergeDrafts, mergeStats } from './shards/merge.ts';
 import { runAlone } from './shards/peers.ts';
 import { type Crew, type OtherShard, Shard } from './shards/shard.ts';
+import { isShared, type Shared, shareableIn, withShared, withSharedOperators } from './sharing.ts';
 
 /**
  * The incremental engine in this thread; `worker/host.ts` runs it in another. It reads the log through LogReader, keeps its checkpoints
@@ -97,6 +99,8 @@ class LocalEngine implements StreamEngine {
   readonly #shard: Shard;
   readonly #crew: Crew | null;
   readonly #others: readonly OtherShard[];
+  /** By query, the ids that its parts have when they are shared. */
+  readonly #shareable = new Map<string, readonly string[]>();
   readonly #rates = new RateSamples();
   #resumed = false;
   #closed = false;
@@ -151,17 +155,48 @@ class LocalEngine implements StreamEngine {
       if (this.#graph.node(object.id) !== undefined) {
         throw new StreamError('ALREADY_EXISTS', `the engine has an object ${object.id} already`);
       }
-      await this.#prepare(object);
-      // From here on without waiting, so that it begins in all shards with the same epoch.
+      const shared = object.kind === 'source' ? { object, parts: [] } : this.#withShared(object);
       try {
-        this.#shard.commit(object.id);
-      } catch (thrown) {
-        for (const other of this.#others) other.abort(object.id);
-        throw thrown;
+        for (const part of shared.parts) if (this.#graph.node(part.id) === undefined) await this.#start(part);
+        await this.#start(shared.object);
+      } finally {
+        this.#removeUnread();
       }
-      for (const other of this.#others) other.commit(object.id);
+      if (object.kind !== 'source') this.#shareable.set(object.id, shareableIn(object));
       this.#loop.wake();
     });
+  }
+
+  async #start(object: EngineObject): Promise<void> {
+    await this.#prepare(object);
+    // From here on without waiting, so that it begins in all shards with the same epoch.
+    try {
+      this.#shard.commit(object.id);
+    } catch (thrown) {
+      for (const other of this.#others) other.abort(object.id);
+      throw thrown;
+    }
+    for (const other of this.#others) other.commit(object.id);
+  }
+
+  /** One that goes on from a checkpoint reads what it read then; a new one shares what it can. Of a passing one nothing is made to be shared. */
+  #withShared(object: ViewSpec | SinkSpec): Shared<ViewSpec | SinkSpec> {
+    const saved = this.#shard.objects.savedParts(object.id);
+    if (saved !== undefined) return withShared(object, (id) => saved.includes(id));
+    const others = new Set([...this.#shareable.values()].flat());
+    const isPassing = object.kind === 'view' && object.ephemeral;
+    return withShared(object, (id) => this.#graph.node(id)?.error === null || (!isPassing && others.has(id)));
+  }
+
+  /** Shared parts that nobody reads, and what only they read. */
+  #removeUnread(): void {
+    for (;;) {
+      const unread = this.#graph.queries.find(
+        (node) => isShared(node.spec.id) && this.#graph.readersOf(node).length === 0,
+      );
+      if (unread === undefined) return;
+      for (const shard of [this.#shard, ...this.#others]) shard.remove(unread.spec.id);
+    }
   }
 
   /** In all shards, with the state of the checkpoint in all or in none. */
@@ -194,6 +229,8 @@ class LocalEngine implements StreamEngine {
       const node = this.#graph.node(id);
       this.#shard.remove(id);
       for (const other of this.#others) other.remove(id);
+      this.#shareable.delete(id);
+      this.#removeUnread();
       this.#checkpointer.changed();
       this.#waiters.check();
       this.#loop.wake();
@@ -473,7 +510,9 @@ class LocalEngine implements StreamEngine {
   }
 
   async #objectStats(): Promise<ObjectStats[]> {
-    return mergeStats(await Promise.all([this.#shard, ...this.#others].map((shard) => shard.stats())));
+    return withSharedOperators(
+      mergeStats(await Promise.all([this.#shard, ...this.#others].map((shard) => shard.stats()))),
+    );
   }
 
   /** The rows come from all shards, at the end of an epoch. */

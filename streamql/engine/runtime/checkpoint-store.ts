@@ -26,6 +26,8 @@ export interface ObjectEntry {
   readonly backfill?: Readonly<Record<string, CursorState>>;
   /** Beside `backfill`, of queries that were live before a pause: the inputs of which changes are held. */
   readonly held?: readonly number[];
+  /** Queries: the shared parts that it reads instead of having them. */
+  readonly shared?: readonly string[];
   readonly sink?: SinkState;
   /** Sinks that stopped for good. */
   readonly failed?: { readonly code: string; readonly detail: string };

@@ -95,23 +95,26 @@ export class DeadLetters {
       const other = new DeadLetters(this.table.id);
       for (const piece of pieces) other.table.load(piece);
       other.loaded();
-      const rows = other.scan();
-      for (let i = 0; i < rows.length; i++) {
-        const [code, reason, topic, partition, offset, micros, value, operator] = rowAt(rows, i);
-        if (!isOurs(partition as number)) continue;
-        this.add({
-          code: code as string,
-          reason: reason as string,
-          topic: topic as string,
-          partition: partition as number,
-          offset: Number(offset),
-          timestampMs: Number(BigInt(micros as number | bigint) / 1000n),
-          value: value as string | null,
-          operator: operator as string,
-        });
-      }
+      for (const letter of other.kept()) if (isOurs(letter.partition)) this.add(letter);
     }
     this.takeChanges();
+  }
+
+  *kept(): Generator<DeadLetter> {
+    const rows = this.scan();
+    for (let i = 0; i < rows.length; i++) {
+      const [code, reason, topic, partition, offset, micros, value, operator] = rowAt(rows, i);
+      yield {
+        code: code as string,
+        reason: reason as string,
+        topic: topic as string,
+        partition: partition as number,
+        offset: Number(offset),
+        timestampMs: Number(BigInt(micros as number | bigint) / 1000n),
+        value: value as string | null,
+        operator: operator as string,
+      };
+    }
   }
 
   /** What changed since the last call; null when nothing did. */

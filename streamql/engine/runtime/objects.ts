@@ -8,6 +8,7 @@ import type { SinkLog } from '../../../src/ports/sink-log.ts';
 import type { Peers } from '../shards/peers.ts';
 import { ownerOfPartition } from '../shards/place.ts';
 import { ownPart, restoreTables } from '../shards/restore-tables.ts';
+import { isShared } from '../sharing.ts';
 import { beginCatchUp, pauseQuery } from './catch-up.ts';
 import type { LoadedCheckpoint, ObjectEntry } from './checkpoint-store.ts';
 import type { Graph, GraphNode } from './graph.ts';
@@ -96,6 +97,12 @@ export class Objects {
     return object.kind === 'source' ? this.#prepareSource(object) : this.#prepareQuery(object);
   }
 
+  /** Shared parts that the object read when it was saved; undefined when it was not. */
+  savedParts(id: string): readonly string[] | undefined {
+    const saved = this.#saved.get(id);
+    return saved && (saved.shared ?? []);
+  }
+
   /** The object was removed from the graph. */
   forget(id: string): void {
     this.#unwatch.get(id)?.();
@@ -154,6 +161,10 @@ export class Objects {
       nowMs: () => this.#clock.nowMs(),
       peers: this.#peers,
       onFailure: (failed, error) => this.#graph.fail(failed, error),
+      onLetter: (from, letter) => {
+        // Nobody looks for what a shared part refused but with those who read it.
+        if (isShared(from.spec.id)) for (const reader of this.#graph.readersOf(from)) reader.takeLetter(letter);
+      },
       onRowRefused: (fields) => this.#logger.warn('row.refused', { name: spec.name, ...fields }),
     });
     const inputsRestored = node.inputs.every(({ relation }) => this.#restored.has(relation.owner));
@@ -197,6 +208,10 @@ export class Objects {
 
   /** It catches up, or goes on where it was. */
   #begin(node: QueryNode, entry: ObjectEntry | null): void {
+    for (const { relation } of entry === null ? node.inputs : []) {
+      const owner = this.#graph.ownerOf(relation);
+      if (isShared(owner.spec.id)) for (const letter of owner.errors.kept()) node.takeLetter(letter);
+    }
     if (node.catchingUp !== null) {
       beginCatchUp(this.#graph, node, entry?.backfill ?? {});
     } else {

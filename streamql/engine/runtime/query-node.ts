@@ -9,7 +9,7 @@ import type { Peers, Waiting } from '../shards/peers.ts';
 import { Allowance } from './allowance.ts';
 import type { ObjectEntry } from './checkpoint-store.ts';
 import { consolidate } from './consolidate.ts';
-import { DEAD_LETTER_VALUE_BYTES, DeadLetters, isPowerOfTwo } from './dead-letters.ts';
+import { DEAD_LETTER_VALUE_BYTES, type DeadLetter, DeadLetters, isPowerOfTwo } from './dead-letters.ts';
 import { HeldChanges } from './held-changes.ts';
 import { type Reader, Relation } from './relation.ts';
 import type { SinkWriter } from './sink-writer.ts';
@@ -64,6 +64,7 @@ export class QueryNode {
   /** A sink to which several shards' changes come. */
   readonly #gathers: boolean;
   readonly #nowMs: () => number;
+  readonly #onLetter: (node: QueryNode, letter: DeadLetter) => void;
   readonly #onRowRefused: (fields: Record<string, unknown>) => void;
   #out: Batch[] = [];
 
@@ -75,6 +76,7 @@ export class QueryNode {
       nowMs: () => number;
       peers: Peers | null;
       onFailure: (node: QueryNode, error: StreamError) => void;
+      onLetter: (node: QueryNode, letter: DeadLetter) => void;
       /** For the log: some of the rows that went to the dead letters. */
       onRowRefused: (fields: Record<string, unknown>) => void;
     },
@@ -84,6 +86,7 @@ export class QueryNode {
     this.writer = parts.writer;
     this.#nowMs = parts.nowMs;
     this.#onRowRefused = parts.onRowRefused;
+    this.#onLetter = parts.onLetter;
     const rate = spec.kind === 'view' ? spec.backfillRate : undefined;
     this.allowance = rate === undefined ? null : new Allowance(rate / (parts.peers?.count ?? 1));
     const result = resultPartitioning(spec.plan, spec.kind, spec.kind === 'view' ? spec.key : null);
@@ -236,11 +239,18 @@ export class QueryNode {
     if (errors !== null) this.#errorsRelation.publish(errors, null);
   }
 
+  /** A row that a shared part of it refused. */
+  takeLetter(letter: DeadLetter): void {
+    if (this.error === null && this.errors.add(letter)) this.touched = true;
+  }
+
   #onRowError({ code, reason, row, operator, origin }: PipelineError): void {
     const text = JSON.stringify(row, (_, datum) => (typeof datum === 'bigint' ? datum.toString() : datum));
     const value = text.slice(0, DEAD_LETTER_VALUE_BYTES);
     const place = origin ?? { topic: '', partition: -1, offset: -1, timestampMs: this.#nowMs() };
-    if (!this.errors.add({ code, reason, ...place, value, operator })) return;
+    const letter = { code, reason, ...place, value, operator };
+    if (!this.errors.add(letter)) return;
+    this.#onLetter(this, letter);
     const { total } = this.errors;
     if (isPowerOfTwo(total)) this.#onRowRefused({ operator, code, reason, row: value, ...place, total });
   }

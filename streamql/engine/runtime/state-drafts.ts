@@ -1,5 +1,6 @@
 import type { StreamError } from '../../../src/lib/errors.ts';
 import type { StateTable } from '../operator.ts';
+import { isShared } from '../sharing.ts';
 import type { DraftEntry, ObjectEntry, PieceRef } from './checkpoint-store.ts';
 import type { Graph, GraphNode } from './graph.ts';
 import type { QueryNode } from './query-node.ts';
@@ -66,9 +67,11 @@ export class StateDrafts {
       const counts = { rows: node.rows, late: node.lateRows, watermark: node.watermark.micros };
       return { ...common, cursor: node.cursor.state(), counts, tables };
     }
-    if (node.catchingUp === null) return { ...common, tables };
+    const parts = [...new Set(node.inputs.map(({ relation }) => relation.owner))].filter(isShared);
+    const shared = parts.length === 0 ? {} : { shared: parts };
+    if (node.catchingUp === null) return { ...common, ...shared, tables };
     const held = node.wasLive ? { held: [...node.held.keys()] } : {};
-    return { ...common, backfill: cursorStates(node), ...held, tables };
+    return { ...common, ...shared, backfill: cursorStates(node), ...held, tables };
   }
 
   #saveAll(objectId: string, tables: readonly StateTable[]): DraftEntry['tables'] {
