@@ -19,6 +19,7 @@ export const QUERIES = [
   'q9',
   'q10',
   'q11',
+  'q12',
   'q13',
   'q14',
   'q15',
