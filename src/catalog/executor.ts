@@ -1,4 +1,5 @@
 import { bindQuery } from '../../streamql/binder/binder.ts';
+import { statementsOf, type Translated, translate } from '../../streamql/dialects/translate.ts';
 import type { Query, QueryStatement, Statement, Subscribe } from '../../streamql/parser/ast.ts';
 import { parseScript, parseStatements } from '../../streamql/parser/parser.ts';
 import { optimize } from '../../streamql/rules/optimize.ts';
@@ -23,6 +24,8 @@ import { followSubscription, isSubscription } from './subscriptions.ts';
 import { topicRelation, usersTopics } from './topic-relation.ts';
 import { verifyView } from './verify.ts';
 
+const SETS_DIALECT = /\bset\s+(?:session\s+|local\s+)?dialect\b/i;
+
 /**
  * Runs statements: the one way in for HTTP, GraphQL, the Postgres wire and the CLI. DDL runs one at a time, in the order of the
  * calls; pull queries run beside it.
@@ -41,12 +44,32 @@ export class SqlExecutor {
 
   /** One result per statement. Stops at the first failing one; what ran before it stands. */
   async execute(sql: string, options: StatementOptions): Promise<SqlResult[]> {
+    const session = options.session ?? new SqlSession();
+    if (session.dialect !== 'streamql' || SETS_DIALECT.test(sql)) return this.#translated(sql, options, session);
     const script = parseScript(sql);
     if (script.length === 0)
       throw new StreamError('SQL_SYNTAX', 'there is no statement', { at: { line: 1, column: 1 } });
     const results: SqlResult[] = [];
-    const session = options.session ?? new SqlSession();
     for (const { statement, text } of script) results.push(await this.#run(statement, text, options, session));
+    return results;
+  }
+
+  /** One statement after the other, since SET dialect changes what those after it are written in. */
+  async #translated(sql: string, options: StatementOptions, session: SqlSession): Promise<SqlResult[]> {
+    const results: SqlResult[] = [];
+    for (const part of statementsOf(sql)) {
+      const inDialect = session.dialect === 'streamql' ? null : translate(part.text, session.dialect);
+      try {
+        for (const { statement, text } of parseScript(inDialect?.sql ?? part.text)) {
+          const kept = inDialect === null ? { statement, text } : inOneLine(statement, text, inDialect);
+          results.push(await this.#run(kept.statement, kept.text, options, session));
+        }
+      } catch (thrown) {
+        throw moved(asStreamError(thrown), inDialect, part);
+      }
+    }
+    if (results.length === 0)
+      throw new StreamError('SQL_SYNTAX', 'there is no statement', { at: { line: 1, column: 1 }, hint: 'write one' });
     return results;
   }
 
@@ -232,6 +255,30 @@ export class SqlExecutor {
     this.#ddl = result.catch(() => undefined);
     return result;
   }
+}
+
+/** A translation has a token on each line; what is kept of it is easier to read as one. */
+function inOneLine(statement: Statement, text: string, { hasLongTokens }: Translated) {
+  if (hasLongTokens) return { statement, text };
+  const line = (part: string): string => part.replaceAll('\n', ' ');
+  const kept = 'queryText' in statement ? { ...statement, queryText: line(statement.queryText) } : statement;
+  return { statement: kept, text: line(text) };
+}
+
+/** The error where it was written: in another dialect, or further down in the script. */
+function moved(
+  error: StreamError,
+  translated: Translated | null,
+  before: { readonly line: number; readonly column: number },
+): StreamError {
+  if (error.at === undefined) return error;
+  const { line, column } = translated?.positionOf(error.at) ?? error.at;
+  const { hint } = error;
+  return new StreamError(error.code, error.message, {
+    at: { line: line + before.line, column: line === 1 ? column + before.column : column },
+    ...(hint === undefined ? {} : { hint }),
+    cause: error,
+  });
 }
 
 function pushNeedsStream(at: Statement['at']): StreamError {

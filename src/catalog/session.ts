@@ -1,3 +1,4 @@
+import { DIALECT_NAMES } from '../../streamql/dialects/translate.ts';
 import type { Name } from '../../streamql/parser/ast.ts';
 import { type Position, StreamError } from '../lib/errors.ts';
 import { PUBLIC_SCHEMA } from './catalog.ts';
@@ -8,15 +9,29 @@ const DEFAULT_PATH: readonly string[] = [PUBLIC_SCHEMA];
 export class SqlSession {
   /** Where plain names are looked for, and in the first of them made. Schemas that do not exist are passed over. */
   searchPath: readonly string[] = DEFAULT_PATH;
+  /** Whose SQL statements are written in. */
+  dialect = DIALECT_NAMES[0];
 
   /** As SHOW answers. OPTION_INVALID when there is no such setting. */
   get(name: string, at?: Position): string {
     if (name === 'search_path') return this.searchPath.map(shown).join(', ');
+    if (name === 'dialect') return this.dialect;
     throw unknown(name, at);
   }
 
   /** No values: the default. */
   set(name: string, values: readonly string[], at?: Position): void {
+    if (name === 'dialect') {
+      const [dialect = DIALECT_NAMES[0]] = values;
+      if (!DIALECT_NAMES.includes(dialect.toLowerCase())) {
+        throw new StreamError('OPTION_INVALID', `dialect "${dialect}" is not known`, {
+          ...(at === undefined ? {} : { at }),
+          hint: `there are: ${DIALECT_NAMES.join(', ')}`,
+        });
+      }
+      this.dialect = dialect.toLowerCase();
+      return;
+    }
     if (name !== 'search_path') throw unknown(name, at);
     this.searchPath = values.length === 0 ? DEFAULT_PATH : values.filter((value) => value !== '$user' && value !== '');
   }
@@ -27,9 +42,9 @@ const shown = (name: string): string => (/^[a-z_][a-z0-9_]*$/.test(name) ? name 
 function unknown(name: string, at: Position | undefined): StreamError {
   return new StreamError('OPTION_INVALID', `there is no setting "${name}"`, {
     ...(at === undefined ? {} : { at }),
-    hint: 'there is search_path; settings of the server are flags of its command',
+    hint: 'there are search_path and dialect; settings of the server are flags of its command',
   });
 }
 
 /** SHOW of a setting rather than of a kind of objects. */
-export const isSetting = ({ text }: Name): boolean => text === 'search_path';
+export const isSetting = ({ text }: Name): boolean => text === 'search_path' || text === 'dialect';

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { translate } from '../../../streamql/dialects/translate.ts';
 import type { Statement } from '../../../streamql/parser/ast.ts';
 import { parseStatements } from '../../../streamql/parser/parser.ts';
 import type { SqlResult } from '../../catalog/context.ts';
@@ -199,7 +200,7 @@ export class PgConnection {
         const sql = reader.text();
         const parameterOids = Array.from({ length: reader.int16() }, () => reader.int32());
         this.#piece = { whole: sql, from: 0 };
-        if (!isAboutSession(sql) && parseStatements(sql).length > 1)
+        if (!isAboutSession(sql) && this.#parse(sql).length > 1)
           throw new StreamError('SQL_SYNTAX', 'a prepared statement is one statement');
         const parameters = Math.max(parameterOids.length, highestParameter(sql));
         this.#session.prepared.set(name, { sql, parameterOids, parameters });
@@ -262,7 +263,7 @@ export class PgConnection {
     const portal = kind === 'P' ? this.#portal(name) : undefined;
     const prepared = portal?.prepared ?? this.#statement(name);
     this.#piece = { whole: prepared.sql, from: 0 };
-    const [statement] = isAboutSession(prepared.sql) ? [] : parseStatements(prepared.sql);
+    const [statement] = isAboutSession(prepared.sql) ? [] : this.#parse(prepared.sql);
     if (kind === 'S') {
       const count = prepared.parameters;
       const oids = Array.from({ length: count }, (_, i) => int32(prepared.parameterOids[i] || 25));
@@ -273,6 +274,12 @@ export class PgConnection {
       : await this.#columnsOf(statement, prepared, portal);
     if (columns === undefined) this.#out.frame('n');
     else rowDescription(this.#out, columns, portal?.formats);
+  }
+
+  /** In the dialect of the session. */
+  #parse(sql: string): Statement[] {
+    const { dialect } = this.#session.sql;
+    return parseStatements(dialect === 'streamql' ? sql : translate(sql, dialect).sql);
   }
 
   async #columnsOf(

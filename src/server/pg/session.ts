@@ -69,7 +69,7 @@ const STATEMENTS: readonly SessionRow[] = [
     run: (session, [, name, value]) =>
       /^statement_timeout$/i.test(name)
         ? session.setTimeout(value)
-        : /^search_path$/i.test(name)
+        : /^(search_path|dialect)$/i.test(name)
           ? session.setOfLanguage(name, value)
           : set(name, value),
   },
@@ -81,7 +81,7 @@ const STATEMENTS: readonly SessionRow[] = [
     run: (session) => ({ column: 'statement_timeout', value: `${session.statementTimeoutMs}ms` }),
   },
   {
-    pattern: /^show\s+(search_path)$/i,
+    pattern: /^show\s+(search_path|dialect)$/i,
     run: (session, [, name]) => ({ column: name.toLowerCase(), value: session.sql.get(name.toLowerCase()) }),
   },
   { pattern: /^show\s+transaction\s+isolation\s+level$/i, run: constant('transaction_isolation', 'read committed') },
@@ -147,7 +147,7 @@ export class PgSession {
         throw new StreamError('SQL_UNSUPPORTED', 'there is no replication over the Postgres wire', {
           hint: 'SUBSCRIBE over HTTP, or read the topic with a Kafka client',
         });
-    } else if (/^search_path$/i.test(name)) {
+    } else if (/^(search_path|dialect)$/i.test(name)) {
       this.setOfLanguage(name, value);
     } else if (!/^(timezone|datestyle|intervalstyle)$/i.test(name)) {
       set(name, value);
@@ -177,8 +177,9 @@ export class PgSession {
   }
 
   reset(name: string): SessionAnswer {
-    if (/^(search_path|all)$/i.test(name)) this.sql.set('search_path', []);
-    if (/^search_path$/i.test(name)) return { tag: 'RESET' };
+    for (const setting of ['search_path', 'dialect'])
+      if (name.toLowerCase() === setting || /^all$/i.test(name)) this.sql.set(setting, []);
+    if (/^(search_path|dialect)$/i.test(name)) return { tag: 'RESET' };
     if (/^(statement_timeout|all)$/i.test(name)) this.statementTimeoutMs = DEFAULT_TIMEOUT_MS;
     else if (!COMFORT.test(name)) parameter(name);
     return { tag: 'RESET' };
