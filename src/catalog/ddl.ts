@@ -58,8 +58,16 @@ export async function createSource(
         ? await inferTopicColumns(context, topic, statement.name, options)
         : bindGiven(given, statement.name);
   }
-  const watermark = statement.watermark === null ? null : bindWatermark(statement.watermark, declared);
   const key = keyPositions(statement, declared, options);
+  // Rows that are only added may also go by the time when they were written.
+  const timed = key === null ? [...declared, ...HIDDEN_COLUMNS] : declared;
+  const watermark = statement.watermark === null ? null : bindWatermark(statement.watermark, timed);
+  if (maxDriftOf({ options }).maxDriftMicros !== undefined && (watermark === null || key !== null)) {
+    throw new StreamError('OPTION_INVALID', 'max_drift is for sources with a WATERMARK', {
+      at: statement.at,
+      hint: 'leave it out, or declare WATERMARK FOR a column',
+    });
+  }
   if (key !== null) declared = declared.map((column, i) => (key.includes(i) ? { ...column, nullable: false } : column));
   checkDecoders(format, declared, key ?? []);
   const ownsTopic = await ensureTopic(context, topic, parseCount(options['partitions'], 'partitions', 10_000), isTable);
@@ -268,6 +276,11 @@ export async function dropObject(context: SqlContext, object: CatalogObject, cas
     await context.log.deleteTopic(object.topic);
 }
 
+function maxDriftOf({ options }: Pick<CatalogObject, 'options'>): Pick<SourceSpec, 'maxDriftMicros'> {
+  const text = options['max_drift'];
+  return text === undefined ? {} : { maxDriftMicros: parseDurationMs(text, 'max_drift') * 1000 };
+}
+
 /** What the engine runs for an object; views and sinks are bound anew from their text. */
 export function engineObject(
   context: { readonly catalog: StoredRelations },
@@ -286,6 +299,7 @@ export function engineObject(
       watermark: object.watermark,
       late: object.late,
       idleTimeoutMs: object.idleTimeoutMs,
+      ...maxDriftOf(object),
       ...(object.paused && { paused: true }),
       ...indexesOf(object),
     };

@@ -18,6 +18,10 @@ export const SOURCE_OPTIONS: readonly OptionSpec[] = [
     doc: 'After this long without records a partition no longer holds the watermark back.',
     default: '30s',
   },
+  {
+    name: 'max_drift',
+    doc: 'Sources: do not read further than this ahead, in event time, of another source of the same query that has unread records.',
+  },
   { name: 'partitions', doc: 'Partitions of the topic if it has to be created.', default: '1' },
   ...FORMAT_OPTIONS,
   {

@@ -105,6 +105,8 @@ export interface SourceSpec {
   /** What happens to a row whose watermark column is below its partition's watermark. */
   readonly late: 'update' | 'drop' | 'dead_letter';
   readonly idleTimeoutMs: number;
+  /** How far its event time may be ahead of that of other sources of a query that have records to read; absent: any distance. */
+  readonly maxDriftMicros?: number;
 }
 
 /** Rows kept and readable: a materialized view, or the ephemeral one under a SUBSCRIBE (SELECT …). */

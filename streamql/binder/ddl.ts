@@ -36,7 +36,7 @@ export function bindWatermark(
         suggestion(
           column.text,
           columns.map((c) => c.name),
-        ) ?? `the columns are: ${columns.map((c) => c.name).join(', ')}`,
+        ) ?? `the columns are: ${columns.flatMap((c) => (c.hidden ? [] : [c.name])).join(', ')}`,
     });
   }
   const { type } = columns[position];

@@ -1,3 +1,4 @@
+import { waitsWhileCatchingUp } from './alignment.ts';
 import type { Graph } from './graph.ts';
 import type { QueryInput, QueryNode } from './query-node.ts';
 import { distribute } from './relation.ts';
@@ -81,7 +82,7 @@ export function stepCatchUp(graph: Graph, query: QueryNode, most: number, nowMs:
   for (const [source, cursor] of query.catchingUp ?? []) {
     const allowance = isLimited(query) ? query.allowance : null;
     const records = Math.min(most, allowance?.left(nowMs) ?? most);
-    if (records < 1) continue;
+    if (records < 1 || waitsWhileCatchingUp(query, source, cursor)) continue;
     const before = cursor.records;
     if (cursor.step(records, (partition) => source.cursor.position(partition) ?? 0)) progress = true;
     allowance?.use(cursor.records - before);

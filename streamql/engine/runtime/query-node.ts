@@ -56,6 +56,8 @@ export class QueryNode {
   touched = true;
   error: StreamError | null = null;
   rowsOut = 0;
+  /** Changes for windows that were closed, since the start. */
+  lateRows = 0;
   /** Keeping results, or gathering them for the sink. */
   endMs = 0;
   /** Operators taking in batches: part of the time that whoever published them took. */
@@ -245,6 +247,7 @@ export class QueryNode {
   }
 
   #onRowError({ code, reason, row, operator, origin }: PipelineError): void {
+    if (code === 'RECORD_LATE') this.lateRows++;
     const text = JSON.stringify(row, (_, datum) => (typeof datum === 'bigint' ? datum.toString() : datum));
     const value = text.slice(0, DEAD_LETTER_VALUE_BYTES);
     const place = origin ?? { topic: '', partition: -1, offset: -1, timestampMs: this.#nowMs() };

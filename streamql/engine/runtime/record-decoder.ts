@@ -76,6 +76,9 @@ export function markLate(
   return count;
 }
 
+/** The only hidden column that a watermark can be on. */
+const TIMESTAMP_COLUMN = '_timestamp';
+
 /** Each record is a row that is added. */
 export class AppendDecoder implements RecordDecoder {
   readonly #spec: SourceSpec;
@@ -83,7 +86,7 @@ export class AppendDecoder implements RecordDecoder {
   readonly #decoder: ValueDecoder;
   /** For each wanted column, its place among the decoded ones, or a hidden column's name. */
   readonly #plan: readonly (number | string)[];
-  /** Place of the watermark column among the decoded ones. */
+  /** Place of the watermark column among the decoded ones; −1 for `_timestamp`. */
   readonly #timeAt: number;
   readonly #meta: RecordMeta;
   readonly #keepsRecords: boolean;
@@ -95,7 +98,7 @@ export class AppendDecoder implements RecordDecoder {
     this.#output = output;
     const declared = declaredCount(spec);
     const decoded = [
-      ...new Set([...wanted.filter((column) => column < declared), ...(spec.watermark ? [spec.watermark.column] : [])]),
+      ...new Set([...wanted, ...(spec.watermark ? [spec.watermark.column] : [])].filter((column) => column < declared)),
     ];
     decoded.sort((a, b) => a - b);
     const columns = spec.columns.slice(0, declared);
@@ -108,6 +111,7 @@ export class AppendDecoder implements RecordDecoder {
     this.#plan = wanted.map((column) => (column < declared ? decoded.indexOf(column) : spec.columns[column].name));
     this.#timeAt = spec.watermark === null ? -1 : decoded.indexOf(spec.watermark.column);
     const hidden = new Set(this.#plan.filter((place) => typeof place === 'string'));
+    if (spec.watermark !== null && this.#timeAt < 0) hidden.add(TIMESTAMP_COLUMN);
     this.#meta = new RecordMeta(spec.topic, batchRecords, hidden);
     this.#keepsRecords = spec.watermark !== null && spec.late === 'dead_letter';
   }
@@ -134,7 +138,8 @@ export class AppendDecoder implements RecordDecoder {
     const { watermark, late: policy } = this.#spec;
     if (watermark !== null) {
       const late = new Uint8Array(length);
-      const count = markLate(decoded[this.#timeAt], length, watermark.delayMicros, position, late);
+      const times = this.#timeAt < 0 ? this.#meta.column(TIMESTAMP_COLUMN, position.partition) : decoded[this.#timeAt];
+      const count = markLate(times, length, watermark.delayMicros, position, late);
       if (count > 0) {
         this.#output.onLate(count, policy === 'dead_letter' ? this.#lateLetters(late, position.partition) : []);
         batch = policy === 'update' ? { ...batch, late } : without(batch, late);
