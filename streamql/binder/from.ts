@@ -13,6 +13,7 @@ import { type BindContext, type Commons, findCommon } from './context.ts';
 import { bindBoolean, bindExpr, type ExprScope } from './expressions.ts';
 import { callTable, lateralJoin, refuseLateral } from './lateral.ts';
 import { bindMatch } from './match.ts';
+import { pivotQuery, unpivotQuery } from './pivot.ts';
 import { Scope, type ScopeColumn, suggestion } from './scope.ts';
 import { lookupJoin, temporalJoin } from './temporal.ts';
 
@@ -51,6 +52,12 @@ export class FromBinder {
       case 'subquery': {
         const plan = this.#subquery(ref.query, this.#commons, this.#outer);
         return aliased(plan, null, ref.alias);
+      }
+      case 'pivot':
+      case 'unpivot': {
+        const { scope } = this.bind(ref.input);
+        const query = ref.kind === 'pivot' ? pivotQuery(ref, scope) : unpivotQuery(ref, scope);
+        return aliased(this.#subquery(query, this.#commons, this.#outer), null, ref.alias);
       }
       case 'function':
         return callTable(UNIT, ref, this.#lateralScope({ plan: UNIT, scope: new Scope([]) }, ref.name.text), false);

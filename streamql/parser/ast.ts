@@ -331,6 +331,24 @@ export type TableRef =
       /** It may name columns of the tables before it. */
       readonly lateral?: boolean;
     } & Located)
+  | ({
+      readonly kind: 'pivot';
+      readonly input: TableRef;
+      readonly aggregates: readonly Extract<SelectItem, { kind: 'expr' }>[];
+      /** Whose values become columns. */
+      readonly column: Name;
+      readonly values: readonly PivotValue[];
+      readonly alias: TableAlias | null;
+    } & Located)
+  | ({
+      readonly kind: 'unpivot';
+      readonly input: TableRef;
+      /** What the columns of the values and of their names are called. */
+      readonly value: Name;
+      readonly name: Name;
+      readonly columns: readonly Name[];
+      readonly alias: TableAlias | null;
+    } & Located)
   /** A function in FROM, whose arguments may name columns of the tables before it. */
   | ({
       readonly kind: 'function';
@@ -361,6 +379,11 @@ export type TableRef =
       readonly natural: boolean;
       readonly asof?: Asof;
     } & Located);
+
+export interface PivotValue {
+  readonly value: AstExpr;
+  readonly alias: Name | null;
+}
 
 /** ASOF JOIN: the comparison of times is MATCH_CONDITION's, or where that is null a term of ON. */
 export interface Asof {

@@ -4,6 +4,7 @@ import type { Cursor } from './cursor.ts';
 import { parseExpr, startsQuery } from './expressions.ts';
 import { NOT_A_BARE_ALIAS, RESERVED, RESERVED_BUT_FUNCTION } from './keywords.ts';
 import { parseMatch } from './match.ts';
+import { isPivot, parsePivot } from './pivot.ts';
 import { parseNames } from './queries.ts';
 
 type WindowKind = Extract<TableRef, { kind: 'window' }>['window'];
@@ -102,7 +103,8 @@ function parseAsof(cursor: Cursor, left: TableRef): TableRef {
 const NO_ASOF = new Set(['right', 'full', 'semi', 'anti']);
 
 function parseTable(cursor: Cursor): TableRef {
-  const table = parseTableItem(cursor);
+  let table = parseTableItem(cursor);
+  if (isPivot(cursor)) table = parsePivot(cursor, table, () => parseAlias(cursor));
   return cursor.isWord('match_recognize') ? parseMatch(cursor, table, () => parseAlias(cursor)) : table;
 }
 
@@ -287,6 +289,7 @@ function parseTimeColumn(cursor: Cursor): Name {
 
 function parseAlias(cursor: Cursor): TableAlias | null {
   const { token } = cursor;
+  if (isPivot(cursor)) return null;
   if (!cursor.takeWord('as')) {
     const isAlias =
       token.kind === 'quoted' ||

@@ -63,7 +63,7 @@ export class AsofOperator extends OperatorBase {
     };
     this.#left = new Timeline(
       `${this.id}.left`,
-      { types: types(plan.left), keyColumns: this.#keyColumns[0], time: plan.leftTime },
+      { types: types(plan.left), keyColumns: this.#keyColumns[0], time: plan.leftTime, retractable: true },
       this.#keys,
       this.#freeKey,
       stale,
@@ -76,6 +76,7 @@ export class AsofOperator extends OperatorBase {
         types: this.#rightTypes,
         keyColumns: this.#keyColumns[1],
         time: plan.rightTime,
+        retractable: true,
         ties: (columns, a, b) => order(columns, a, columns, b),
       },
       this.#keys,
@@ -163,7 +164,7 @@ export class AsofOperator extends OperatorBase {
     const left = this.#left;
     const gone = new Pairs();
     const come = new Pairs();
-    const weights = left.weights;
+    const weights = left.weights as Float64Array;
     const show = (pairs: Pairs, slot: number, match: number, weight: number): void => {
       if (weight > 0 && (match !== EMPTY || this.#showsAlone)) pairs.add(slot, match, weight);
     };
@@ -196,7 +197,7 @@ export class AsofOperator extends OperatorBase {
   /** Left rows whose match may have changed because right rows came or went; they are marked. */
   #affected(): number[] {
     const [left, right] = [this.#left, this.#right];
-    const weights = right.weights;
+    const weights = right.weights as Float64Array;
     const byKey = new Map<number, number[]>();
     for (const slot of right.touched) {
       if (right.before[slot] > 0 === weights[slot] > 0) continue;

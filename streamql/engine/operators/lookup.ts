@@ -121,7 +121,8 @@ export class LookupOperator extends OperatorBase {
       }
     }
     flush();
-    for (const joined of found) this.emit(joined);
+    // Where nothing is taken back, no weight but 1 may come either.
+    for (const joined of found) this.emit(this.#shown === null ? copied(joined) : joined);
     const alone = Int32Array.from({ length: batch.length }, (_, i) => i).filter((row) => matched[row] === 0);
     if (alone.length === 0) return;
     const single = gatherBatch(batch, alone, alone.length);

@@ -46,7 +46,13 @@ export class RangeProbe {
     const side = (port: 0 | 1, name: string): Timeline =>
       new Timeline(
         `${id}.${name}`,
-        { types: types[port], keyColumns: keyColumns[port], time: this.times[port], extra: extra[port] },
+        {
+          types: types[port],
+          keyColumns: keyColumns[port],
+          time: this.times[port],
+          extra: extra[port],
+          retractable: retractable[port],
+        },
         this.#keys,
         emptied,
       );
@@ -81,7 +87,7 @@ export class RangeProbe {
     const reached = (slot: number): boolean => Number(others.values[slot]) >= from;
     const pair = (slot: number): boolean => {
       if (Number(others.values[slot]) > to) return false;
-      visit(row, slot, weight * weights[slot]);
+      visit(row, slot, weights === null ? weight : weight * weights[slot]);
       return true;
     };
     for (let i = 0; i < batch.length; i++) {

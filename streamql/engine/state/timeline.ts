@@ -17,6 +17,8 @@ export interface TimelineShape {
   readonly ties?: (columns: readonly Column[], a: number, b: number) => number;
   /** Value columns of the caller's, after the weight. */
   readonly extra?: readonly SqlType[];
+  /** False: rows are only appended, each in a slot of its own, and all weigh 1. */
+  readonly retractable: boolean;
 }
 
 /**
@@ -51,7 +53,9 @@ export class Timeline {
     this.#shape = shape;
     this.#emptied = emptied;
     this.#keys = keys;
-    this.table = new RowTable(id, shape.types, [BIGINT, ...(shape.extra ?? [])], {
+    const extra = shape.extra ?? [];
+    this.table = new RowTable(id, shape.types, shape.retractable ? [BIGINT, ...extra] : extra, {
+      indexed: shape.retractable,
       rebuilt: () => {
         this.#rebuild();
         rebuilt();
@@ -62,13 +66,14 @@ export class Timeline {
     this.sets = new OrderedSets((a, b) => this.order(a, b));
   }
 
-  get weights(): Float64Array {
-    return this.table.values[0].values as Float64Array;
+  /** By row slot, or null when all are 1. */
+  get weights(): Float64Array | null {
+    return this.#shape.retractable ? (this.table.values[0].values as Float64Array) : null;
   }
 
   /** The n-th of the caller's own value columns. */
   extra(n: number): StateColumn {
-    return this.table.values[n + 1];
+    return this.table.values[this.#shape.retractable ? n + 1 : n];
   }
 
   get columns(): readonly StateColumn[] {
@@ -97,11 +102,17 @@ export class Timeline {
     if (this.#slots.length < length) this.#slots = new Int32Array(length);
     const slots = this.#slots;
     const { table } = this;
-    const made = table.upsert(batch.columns, length, slots);
+    if (this.#shape.retractable) table.upsert(batch.columns, length, slots);
+    else table.append(batch.columns, length, slots);
     this.#room();
-    const { fresh, freshRows } = table.keys;
-    for (let i = 0; i < made; i++) this.#insert(fresh[i], keySlots[freshRows[i]]);
+    const { fresh, freshRows, freshCount } = table.keys;
+    for (let i = 0; i < freshCount; i++) this.#insert(fresh[i], keySlots[freshRows[i]]);
     const weights = this.weights;
+    if (weights === null) {
+      assert(batch.weights === null, `${table.id}: a weight came to a side that is only appended to`);
+      for (let row = 0; row < length; row++) table.touch(slots[row]);
+      return slots;
+    }
     for (let row = 0; row < length; row++) {
       const slot = slots[row];
       if (this.#seen[slot] === 0) {
@@ -118,6 +129,7 @@ export class Timeline {
   /** Takes the touched rows that are gone out of the order; they can be read until `settle`. */
   unsetGone(): void {
     const weights = this.weights;
+    if (weights === null) return;
     for (const slot of this.touched) {
       if (weights[slot] > 0) continue;
       assert(weights[slot] === 0, `${this.table.id}: a row was taken back that is not there`);
@@ -129,6 +141,7 @@ export class Timeline {
   /** Lets go of the rows that `unsetGone` took out. */
   settle(): void {
     const weights = this.weights;
+    if (weights === null) return;
     for (const slot of this.touched) {
       this.#seen[slot] = 0;
       if (weights[slot] > 0) continue;

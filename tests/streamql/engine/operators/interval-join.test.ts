@@ -88,7 +88,18 @@ test.each(
     {
       types: [LEFT, RIGHT],
       appendOnly,
-      make: make(plan, appendOnly),
+      make: (context) =>
+        make(
+          plan,
+          appendOnly,
+        )({
+          ...context,
+          emit: (batch) => {
+            // Whoever reads what is only appended to knows no weights.
+            if (appends && kind === 'inner') expect(batch.weights).toBeNull();
+            context.emit(batch);
+          },
+        }),
       evaluate: ([lefts, rights]) => runPlan(plan, (relation) => (relation === 'l' ? lefts : rights)),
     },
     [left, right],

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { ColumnSchema } from '../../../../src/values/batch.ts';
 import { BIGINT, type SqlType, VARCHAR } from '../../../../src/values/types.ts';
+import type { OperatorContext } from '../../../../streamql/engine/operators/base.ts';
 import { LookupOperator } from '../../../../streamql/engine/operators/lookup.ts';
 import type { LookupJoin } from '../../../../streamql/plan/plan.ts';
 import { Bag, type Case, type History, histories, info, pushEpoch, type Row, rowKey } from '../history.ts';
@@ -67,7 +68,13 @@ test.each([
   fc.assert(
     fc.property(histories([left, right], types.appendOnly), fc.constantFrom(1, 3, 100), (history, size) => {
       const output = new Bag();
-      const context = { emit: output.addBatch.bind(output), onError: () => {} };
+      const context: OperatorContext = {
+        emit: (batch) => {
+          if (appends) expect(batch.weights).toBeNull();
+          output.addBatch(batch);
+        },
+        onError: () => {},
+      };
       const model = new Model(kind);
       let operator = new LookupOperator(info('0.lookup'), context, plan, appends, null);
       for (const changes of history) {
