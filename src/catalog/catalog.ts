@@ -1,3 +1,5 @@
+import { prepareUserCode } from '../../streamql/functions/user/js-functions.ts';
+import type { UserFunction } from '../../streamql/functions/user/user-function.ts';
 import { type Position, StreamError } from '../lib/errors.ts';
 import type { Disk } from '../ports/disk.ts';
 import type { Relation, RelationCatalog } from '../ports/relations.ts';
@@ -14,6 +16,7 @@ interface State {
   readonly objects: Map<string, CatalogObject>;
   /** Beside `public`, which is always there. */
   readonly schemas: Set<string>;
+  functions: readonly UserFunction[];
   version: number;
   readonly listeners: Set<() => void>;
 }
@@ -34,10 +37,17 @@ export class Catalog implements RelationCatalog {
 
   /** `disk` null: nothing is kept. Throws STORAGE_FAILED when the file is damaged or of a newer format. */
   static async open(disk: Disk | null): Promise<Catalog> {
-    const state: State = { disk, objects: new Map(), schemas: new Set(), version: 0, listeners: new Set() };
+    const state: State = {
+      disk,
+      objects: new Map(),
+      schemas: new Set(),
+      functions: [],
+      version: 0,
+      listeners: new Set(),
+    };
     const catalog = new Catalog(state, [PUBLIC_SCHEMA]);
     if (disk !== null && (await disk.exists(FILE))) {
-      let parsed: { format: number; objects: CatalogObject[]; schemas?: string[] };
+      let parsed: { format: number; objects: CatalogObject[]; schemas?: string[]; functions?: UserFunction[] };
       try {
         parsed = JSON.parse((await disk.readFile(FILE)).toString('utf8'));
       } catch (cause) {
@@ -51,6 +61,8 @@ export class Catalog implements RelationCatalog {
       }
       for (const object of parsed.objects) state.objects.set(object.name, object);
       for (const schema of parsed.schemas ?? []) state.schemas.add(schema);
+      state.functions = parsed.functions ?? [];
+      await prepareUserCode(state.functions);
     }
     return catalog;
   }
@@ -216,6 +228,26 @@ export class Catalog implements RelationCatalog {
     return undefined;
   }
 
+  get functions(): readonly UserFunction[] {
+    return this.#state.functions;
+  }
+
+  userFunction(name: string): UserFunction | undefined {
+    return this.#state.functions.find((fn) => fn.name === name);
+  }
+
+  async setFunctions(functions: readonly UserFunction[]): Promise<void> {
+    const before = this.#state.functions;
+    this.#state.functions = functions;
+    try {
+      await this.#save();
+    } catch (thrown) {
+      this.#state.functions = before;
+      throw thrown;
+    }
+    this.#changed();
+  }
+
   relationNames(): readonly string[] {
     return this.list().flatMap((object) => (object.kind === 'sink' ? [] : [object.name, `${object.name}$errors`]));
   }
@@ -223,7 +255,8 @@ export class Catalog implements RelationCatalog {
   async #save(): Promise<void> {
     if (this.#state.disk === null) return;
     const schemas = this.#state.schemas.size === 0 ? {} : { schemas: [...this.#state.schemas] };
-    const content = JSON.stringify({ format: FORMAT, ...schemas, objects: this.list() }, null, 1);
+    const functions = this.#state.functions.length === 0 ? {} : { functions: this.#state.functions };
+    const content = JSON.stringify({ format: FORMAT, ...schemas, ...functions, objects: this.list() }, null, 1);
     await this.#state.disk.replaceFile(FILE, Buffer.from(content));
   }
 

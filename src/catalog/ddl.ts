@@ -349,6 +349,7 @@ export interface StoredRelations extends RelationCatalog {
 function namedRelations(catalog: StoredRelations, names: Readonly<Record<string, string>>): RelationCatalog {
   return {
     relation: (name) => (Object.hasOwn(names, name) ? catalog.relationById(names[name], name) : undefined),
+    userFunction: (name) => catalog.userFunction?.(name),
     relationNames: () => Object.keys(names),
   };
 }
@@ -356,16 +357,22 @@ function namedRelations(catalog: StoredRelations, names: Readonly<Record<string,
 /** Binds a query that is kept, and says what its names mean. */
 export function bindStored(relations: RelationCatalog, query: Query, options: Readonly<Record<string, string>> = {}) {
   const names: Record<string, string> = {};
+  const functions = new Set<string>();
   const recording: RelationCatalog = {
     relation(name) {
       const relation = relations.relation(name);
       if (relation !== undefined) names[name] = relation.id;
       return relation && { ...relation, name };
     },
+    userFunction(name) {
+      const fn = relations.userFunction?.(name);
+      if (fn !== undefined) functions.add(name);
+      return fn;
+    },
     relationNames: () => relations.relationNames(),
   };
   const bound = bindQuery(query, recording, { mode: 'view' });
-  return boundedPlan({ ...bound, plan: optimize(bound.plan), names }, options);
+  return boundedPlan({ ...bound, plan: optimize(bound.plan), names, functions: [...functions] }, options);
 }
 
 function queryObject(
@@ -373,9 +380,10 @@ function queryObject(
   name: string,
   sql: string,
   query: string,
-  { plan, names }: Pick<ReturnType<typeof bindStored>, 'plan' | 'names'>,
+  { plan, names, functions }: Pick<ReturnType<typeof bindStored>, 'plan' | 'names' | 'functions'>,
 ) {
   return {
+    ...(functions.length > 0 && { functions }),
     names,
     id: context.newId(),
     name,

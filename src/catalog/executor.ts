@@ -13,6 +13,7 @@ import { ok, pullBinding, type SqlContext, type SqlResult, type StatementOptions
 import { createSink, createSource, createView, drop } from './ddl.ts';
 import { insert, remove, update } from './dml.ts';
 import { explain } from './explain.ts';
+import { createFunction, dropFunction } from './functions.ts';
 import { createIndex, dropIndex } from './indexes.ts';
 import { runPull } from './pull.ts';
 import { replaceView } from './replace.ts';
@@ -178,6 +179,10 @@ export class SqlExecutor {
         return this.#serial(() => alter(context, statement));
       case 'pause':
         return this.#serial(() => pause(context, statement));
+      case 'createFunction':
+        return this.#serial(() => createFunction(context, statement));
+      case 'dropFunction':
+        return this.#serial(() => dropFunction(context, statement));
       case 'drop':
         return this.#serial(() => drop(context, statement));
       case 'show':
@@ -246,6 +251,7 @@ export class SqlExecutor {
         const topic = log.describeTopic(name);
         return topic === undefined ? undefined : topicRelation(topic);
       },
+      userFunction: (name) => catalog.userFunction(name),
       relationNames: () => [...catalog.relationNames(), ...usersTopics(log).map((topic) => topic.name)],
     };
   }

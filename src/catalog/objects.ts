@@ -20,6 +20,8 @@ export interface CatalogObject {
   readonly reads: readonly string[];
   /** What names in `query` mean, by id: they stay what they were when something is renamed. Absent in older catalogues. */
   readonly names?: Readonly<Record<string, string>>;
+  /** User functions that `query` calls. */
+  readonly functions?: readonly string[];
   readonly paused?: boolean;
   /** Of CREATE INDEX; `name` is full, as an object's. */
   readonly indexes?: readonly { readonly name: string; readonly columns: readonly number[] }[];

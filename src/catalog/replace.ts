@@ -108,6 +108,7 @@ function rebound(
       if (id === undefined) return undefined;
       return withObjects(context, fresh).relationById(id, name);
     },
+    userFunction: (name) => context.catalog.userFunction(name),
     relationNames: () => Object.keys(object.names ?? {}),
   };
   let bound: ReturnType<typeof bindStored>;
@@ -170,6 +171,7 @@ function withObjects({ catalog }: SqlContext, fresh: ReadonlyMap<string, Catalog
       return { ...deadLetterRelation(successor, '$errors'), name };
     },
     relation: (name: string) => catalog.relation(name),
+    userFunction: (name: string) => catalog.userFunction(name),
     relationNames: () => catalog.relationNames(),
   };
 }

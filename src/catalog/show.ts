@@ -2,6 +2,7 @@ import { AGGREGATES } from '../../streamql/functions/aggregates.ts';
 import { exampleOf } from '../../streamql/functions/examples.ts';
 import { FUNCTIONS } from '../../streamql/functions/functions.ts';
 import { TABLE_FUNCTIONS } from '../../streamql/functions/table-functions.ts';
+import { signatureOf } from '../../streamql/functions/user/user-function.ts';
 import { WINDOW_FUNCTIONS } from '../../streamql/functions/window-functions.ts';
 import type { Describe, Name, Show } from '../../streamql/parser/ast.ts';
 import { StreamError } from '../lib/errors.ts';
@@ -212,7 +213,13 @@ const LISTINGS: Readonly<Record<string, Listing>> = {
       ['doc', VARCHAR],
       ['example', VARCHAR],
     ],
-    rows: async () => [
+    rows: async ({ catalog }) => [
+      ...catalog.functions.map((fn) => [
+        fn.name,
+        signatureOf(fn),
+        `made with CREATE ${fn.kind === 'aggregate' ? 'AGGREGATE' : 'FUNCTION'}, in ${fn.language}`,
+        null,
+      ]),
       ...[...AGGREGATES.values()].map((row) => [row.name, row.signature, row.doc, row.example[0]]),
       ...[...WINDOW_FUNCTIONS.values()].map((row) => [row.name, `${row.signature} OVER (…)`, row.doc, null]),
       ...[...TABLE_FUNCTIONS.values()].map((row) => [row.name, `FROM ${row.name}(${row.signature})`, row.doc, null]),

@@ -121,6 +121,12 @@ export const ERRORS = {
     retry: false,
     doc: 'Computing a value took more work than a bound allows, such as a row pattern that can be read in too many ways. In a view the row becomes a dead letter.',
   },
+  VALUE_FUNCTION: {
+    fault: 'user',
+    http: 400,
+    retry: false,
+    doc: 'A function made with CREATE FUNCTION threw, ran too long or gave a value that is not of its type. In a view the row becomes a dead letter.',
+  },
   RECORD_MALFORMED: {
     fault: 'user',
     http: 400,

@@ -1,3 +1,4 @@
+import type { UserFunction } from '../../streamql/functions/user/user-function.ts';
 import type { ChangelogKind, RelationTime } from '../../streamql/plan/plan.ts';
 import type { ColumnSchema } from '../values/batch.ts';
 
@@ -18,6 +19,8 @@ export interface Relation {
 export interface RelationCatalog {
   /** By name as the parser folded it (unquoted names are lower case). */
   relation(name: string): Relation | undefined;
+  /** By name, of those that CREATE FUNCTION made. */
+  userFunction?(name: string): UserFunction | undefined;
   /** All names, for "did you mean". */
   relationNames(): readonly string[];
 }

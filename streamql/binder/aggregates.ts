@@ -164,7 +164,7 @@ function groupedOver(
     return { op: 'distinct', input: { op: 'project', input: source, exprs, schema: outputs }, schema: outputs };
   }
   const added = aggregates.map((call, i) => ({
-    name: `${call.fn}_${i}`,
+    name: `${AGGREGATES.get(call.fn)?.name ?? call.fn}_${i}`,
     type: call.type,
     nullable: AGGREGATES.get(call.fn)?.total !== true,
   }));

@@ -30,6 +30,8 @@ export class BindContext {
   /** Common tables that are being bound and may name themselves. */
   readonly recursions = new Map<CommonTable, Recursion>();
   #relations = 0;
+  /** SQL functions that are being put in place of their calls. */
+  inlined = 0;
 
   constructor(catalog: RelationCatalog, options: BindOptions) {
     this.catalog = catalog;

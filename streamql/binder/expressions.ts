@@ -21,6 +21,7 @@ import { asBoolean, coerce, unify } from './coerce.ts';
 import type { BindContext } from './context.ts';
 import { isNullLiteral, isUnknown, literal, numberLiteral, parameterLiteral, unknownLiteral } from './literals.ts';
 import type { Scope } from './scope.ts';
+import { bindUserCall } from './user-calls.ts';
 
 type Of<K extends AstExpr['kind']> = Extract<AstExpr, { kind: K }>;
 
@@ -319,6 +320,8 @@ function bindNamedCall(ast: Of<'call'>, scope: ExprScope): Expr {
   const { at } = ast;
   const own = scope.call?.(ast, scope);
   if (own !== undefined) return own;
+  const user = scope.context.catalog.userFunction?.(name);
+  if (user !== undefined && user.kind !== 'table') return bindUserCall(ast, user, scope, bindExpr);
   if (ast.over !== null) {
     if (scope.window === undefined) {
       throw new StreamError('SQL_BIND', `a call with OVER may not stand in ${scope.clause}`, {

@@ -2,6 +2,7 @@ import { type Position, StreamError } from '../../src/lib/errors.ts';
 import type { ColumnSchema } from '../../src/values/batch.ts';
 import { BIGINT, NULL_TYPE, typeName } from '../../src/values/types.ts';
 import { TABLE_FUNCTIONS } from '../functions/table-functions.ts';
+import { userFunctionId } from '../functions/user/user-function.ts';
 import type { TableRef } from '../parser/ast.ts';
 import { joinByKeys, joinOn, withKeyColumns } from '../plan/join.ts';
 import type { Expr, Plan, Unnest } from '../plan/plan.ts';
@@ -21,7 +22,8 @@ export function callTable(
   scope: ExprScope,
   outer: boolean,
 ): { plan: Plan; scope: Scope } {
-  const fn = TABLE_FUNCTIONS.get(ref.name.text);
+  const user = scope.context.catalog.userFunction?.(ref.name.text);
+  const fn = TABLE_FUNCTIONS.get(user?.kind === 'table' ? userFunctionId(user) : ref.name.text);
   if (fn === undefined) {
     throw new StreamError('SQL_BIND', `there is no table function ${ref.name.text}`, {
       at: ref.at,
@@ -53,7 +55,7 @@ export function callTable(
   const node: Unnest = {
     op: 'unnest',
     input,
-    fn: fn.name,
+    fn: fn.id ?? fn.name,
     args: columns,
     ordinality: ref.ordinality,
     outer,

@@ -2,6 +2,8 @@ import { assert } from '../../src/lib/assert.ts';
 import { StreamError } from '../../src/lib/errors.ts';
 import type { Batch, ColumnSchema } from '../../src/values/batch.ts';
 import type { SqlType } from '../../src/values/types.ts';
+import { AGGREGATES } from '../functions/aggregates.ts';
+import { TABLE_FUNCTIONS } from '../functions/table-functions.ts';
 import { changelogOf } from '../plan/changelog.ts';
 import { timeBoundsOf } from '../plan/event-time.ts';
 import { patternText } from '../plan/match-text.ts';
@@ -405,11 +407,16 @@ function describe(plan: Plan, chain: readonly (Filter | Project)[]): { name: str
       const ops = chain.map((node) => node.op);
       return { name: [...new Set(ops)].join(' + '), detail: plan.schema.map((column) => column.name).join(', ') };
     }
-    case 'unnest':
-      return { name: plan.outer ? `left ${plan.fn}` : plan.fn, detail: names(plan.input.schema, plan.args) };
+    case 'unnest': {
+      const name = TABLE_FUNCTIONS.get(plan.fn)?.name ?? plan.fn;
+      return { name: plan.outer ? `left ${name}` : name, detail: names(plan.input.schema, plan.args) };
+    }
     case 'aggregate': {
       const by = plan.groupBy.length === 0 ? 'one group' : `by ${names(plan.input.schema, plan.groupBy)}`;
-      return { name: 'aggregate', detail: `${plan.aggregates.map((call) => call.fn).join(', ')} ${by}`.trim() };
+      return {
+        name: 'aggregate',
+        detail: `${plan.aggregates.map((call) => AGGREGATES.get(call.fn)?.name ?? call.fn).join(', ')} ${by}`.trim(),
+      };
     }
     case 'join': {
       const on = plan.keys.map(([l, r]) => `${plan.left.schema[l].name} = ${plan.right.schema[r].name}`);

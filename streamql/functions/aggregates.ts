@@ -20,6 +20,8 @@ import type { GroupRows } from './group-rows.ts';
 import { jsonArray, jsonObject, jsonOf } from './json-of.ts';
 import { MOMENTS } from './moments.ts';
 import { bucketValue, hllEstimate } from './sketches.ts';
+import { jsAggregate } from './user/js-functions.ts';
+import { WithUserFunctions } from './user/user-function.ts';
 
 /** Digits after the point of an average or quotient of exact numbers: at least as many as Postgres promises. */
 export const QUOTIENT_SCALE = 16;
@@ -461,4 +463,7 @@ const ROWS: readonly AggregateFunction[] = [
 ];
 
 /** By name. A new one is a row; the binder, the engine, the DuckDB printer and docs/reference/functions.md follow. */
-export const AGGREGATES: ReadonlyMap<string, AggregateFunction> = new Map(ROWS.map((row) => [row.name, row]));
+export const AGGREGATES: ReadonlyMap<string, AggregateFunction> = new WithUserFunctions(
+  ROWS.map((row) => [row.name, row] as const),
+  (fn) => (fn.kind === 'aggregate' ? jsAggregate(fn) : undefined),
+);

@@ -16,30 +16,35 @@ import { REGEXES } from './regex-functions.ts';
 import { SKETCHES } from './sketch-functions.ts';
 import { STRINGS } from './strings.ts';
 import { TEXTS } from './text-functions.ts';
+import { jsScalar } from './user/js-functions.ts';
+import { WithUserFunctions } from './user/user-function.ts';
 
 /**
  * All scalar functions and operators, one row per overload, by id. A new one is a row in the file of its family; the binder, the
  * expression compiler, the DuckDB printer, SHOW FUNCTIONS and docs/reference/functions.md follow.
  */
-export const FUNCTIONS: ReadonlyMap<string, ScalarFunction> = byId([
-  ...OPERATORS,
-  ...MATH,
-  ...STRINGS,
-  ...DATETIMES,
-  ...JSON_FUNCTIONS,
-  ...CHOICES,
-  ...SKETCHES,
-  ...INTERVALS,
-  ...MOMENTS_MORE,
-  ...NUMBERS,
-  ...NUMBER_FORMATS,
-  ...NESTED,
-  ...TEXTS,
-  ...REGEXES,
-  ...HASHES,
-  ...ARRAYS,
-  ...JSON_EDITS,
-]);
+export const FUNCTIONS: ReadonlyMap<string, ScalarFunction> = new WithUserFunctions(
+  byId([
+    ...OPERATORS,
+    ...MATH,
+    ...STRINGS,
+    ...DATETIMES,
+    ...JSON_FUNCTIONS,
+    ...CHOICES,
+    ...SKETCHES,
+    ...INTERVALS,
+    ...MOMENTS_MORE,
+    ...NUMBERS,
+    ...NUMBER_FORMATS,
+    ...NESTED,
+    ...TEXTS,
+    ...REGEXES,
+    ...HASHES,
+    ...ARRAYS,
+    ...JSON_EDITS,
+  ]),
+  (fn, id) => (fn.kind === 'scalar' ? jsScalar(fn, id) : undefined),
+);
 
 function byId(rows: readonly ScalarFunction[]): Map<string, ScalarFunction> {
   const out = new Map<string, ScalarFunction>();

@@ -16,6 +16,8 @@ import {
 } from '../../src/values/types.ts';
 import { jsonPieces, jsonText } from './json-functions.ts';
 import { allCaptured, splitBy } from './regex-functions.ts';
+import { jsTable } from './user/js-functions.ts';
+import { WithUserFunctions } from './user/user-function.ts';
 
 /** What one call gives: columns of one length. */
 export type TableColumns = readonly (readonly Datum[])[];
@@ -23,6 +25,8 @@ export type TableColumns = readonly (readonly Datum[])[];
 /** A function in FROM. One row of the table per name. */
 export interface TableFunction {
   readonly name: string;
+  /** What plans call it, if not by its name. */
+  readonly id?: string;
   /** As the documentation prints the arguments. */
   readonly signature: string;
   /** What the arguments are cast to; `null` kinds are literals without a type. Undefined where they do not fit. */
@@ -201,7 +205,10 @@ const ROWS: readonly TableFunction[] = [
   },
 ];
 
-export const TABLE_FUNCTIONS: ReadonlyMap<string, TableFunction> = new Map(ROWS.map((row) => [row.name, row]));
+export const TABLE_FUNCTIONS: ReadonlyMap<string, TableFunction> = new WithUserFunctions(
+  ROWS.map((row) => [row.name, row] as const),
+  (fn, id) => (fn.kind === 'table' ? jsTable(fn, id) : undefined),
+);
 
 /** The rows of a call, none where an argument is NULL that must not be. */
 export function tableRows(fn: TableFunction, args: readonly Datum[], types: readonly SqlType[]): TableColumns {

@@ -16,6 +16,8 @@ export interface Name extends Located {
 }
 
 export type Statement =
+  | CreateFunction
+  | DropFunction
   | CreateSource
   | CreateTable
   | CreateView
@@ -73,6 +75,28 @@ export interface ColumnDef extends Located {
 export interface WatermarkDef extends Located {
   readonly column: Name;
   readonly expr: AstExpr;
+}
+
+/** CREATE [OR REPLACE] FUNCTION and CREATE AGGREGATE. */
+export interface CreateFunction extends Located {
+  readonly kind: 'createFunction';
+  readonly name: Name;
+  readonly orReplace: boolean;
+  readonly ifNotExists: boolean;
+  readonly isAggregate: boolean;
+  readonly params: readonly { readonly name: Name | null; readonly type: SqlType; readonly at: Position }[];
+  /** Null for RETURNS TABLE. */
+  readonly returns: SqlType | null;
+  readonly columns: readonly { readonly name: Name; readonly type: SqlType }[];
+  readonly language: Name;
+  /** Of a SQL function: SELECT and what follows. */
+  readonly source: string;
+}
+
+export interface DropFunction extends Located {
+  readonly kind: 'dropFunction';
+  readonly ifExists: boolean;
+  readonly names: readonly Name[];
 }
 
 /** WITH (name = 'value', …); numbers and booleans keep their text. */

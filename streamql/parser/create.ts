@@ -2,6 +2,7 @@ import { type Position, StreamError } from '../../src/lib/errors.ts';
 import type { ColumnDef, Name, Statement, WatermarkDef } from './ast.ts';
 import type { Cursor } from './cursor.ts';
 import { parseExpr } from './expressions.ts';
+import { parseCreateFunction } from './functions.ts';
 import { parseOptions } from './options.ts';
 import { parseNames } from './queries.ts';
 import { parseIfNotExists, parseQueryWithText, queryOfName, refuseEmit } from './statements.ts';
@@ -10,7 +11,6 @@ import { parseType } from './types.ts';
 const UNSUPPORTED: Readonly<Record<string, string>> = {
   view: 'use CREATE MATERIALIZED VIEW: views here are kept up to date',
   feature: 'use CREATE MATERIALIZED VIEW and look rows up by key',
-  function: 'use the functions that SHOW FUNCTIONS lists',
   temporary: 'leave TEMPORARY out',
   temp: 'leave TEMP out',
   unique: 'use PRIMARY KEY',
@@ -33,6 +33,7 @@ export function parseCreate(cursor: Cursor, at: Position): Statement {
     cursor.expectWord('view');
     return parseCreateView(cursor, at, orReplace);
   }
+  if (cursor.isWord('function') || cursor.isWord('aggregate')) return parseCreateFunction(cursor, at, orReplace);
   if (orReplace) throw cursor.unsupported('OR REPLACE here', 'DROP it first', replaceAt);
   if (cursor.takeWord('subscription')) return parseCreateSubscription(cursor, at);
   if (cursor.takeWord('index')) return parseCreateIndex(cursor, at);

@@ -3,6 +3,7 @@ import type { EmitOnClose, Name, ObjectKind, Query, Statement } from './ast.ts';
 import { parseCreate } from './create.ts';
 import type { Cursor } from './cursor.ts';
 import { parseExpr } from './expressions.ts';
+import { parseDropFunction } from './functions.ts';
 import { STATEMENT_WORDS } from './keywords.ts';
 import { parseOptionList, parseOptions } from './options.ts';
 import { parsePrimary } from './primaries.ts';
@@ -201,6 +202,7 @@ function parseDrop(cursor: Cursor, at: Position): Statement {
     if (ifExists) cursor.expectWord('exists');
     return { kind: 'dropIndex', ifExists, names: cursor.list(() => cursor.objectName('the name of an index')), at };
   }
+  if (cursor.isWord('function') || cursor.isWord('aggregate')) return parseDropFunction(cursor, at);
   const object = parseObjectKind(cursor);
   const ifExists = cursor.takeWord('if');
   if (ifExists) cursor.expectWord('exists');

@@ -1,7 +1,9 @@
 import type { Exact } from '../../src/values/decimal.ts';
 import { datumToText } from '../../src/values/text.ts';
 import { type Datum, type SqlType, typeName } from '../../src/values/types.ts';
+import { AGGREGATES } from '../functions/aggregates.ts';
 import { FUNCTIONS } from '../functions/functions.ts';
+import { TABLE_FUNCTIONS } from '../functions/table-functions.ts';
 import { changelogOf } from './changelog.ts';
 import { patternText, readText, skipText } from './match-text.ts';
 import type { Expr, Frame, Join, Match, Moment, Plan, Recursive, SortKey } from './plan.ts';
@@ -85,7 +87,7 @@ function describe(plan: Plan): string {
     }
     case 'unnest': {
       const args = plan.args.map((column) => plan.input.schema[column].name).join(', ');
-      return `${plan.outer ? 'Left unnest' : 'Unnest'} ${plan.fn}(${args})${plan.ordinality ? ' with ordinality' : ''}`;
+      return `${plan.outer ? 'Left unnest' : 'Unnest'} ${TABLE_FUNCTIONS.get(plan.fn)?.name ?? plan.fn}(${args})${plan.ordinality ? ' with ordinality' : ''}`;
     }
     case 'aggregate': {
       const name = (column: number): string => plan.input.schema[column].name;
@@ -95,7 +97,7 @@ function describe(plan: Plan): string {
           ...(arg2 === undefined ? [] : [name(arg2)]),
           ...(params ?? []).map(String),
         ];
-        const call = `${fn}(${distinct ? 'DISTINCT ' : ''}${args.join(', ')}${orderText(orderBy ?? [], plan.input)})`;
+        const call = `${AGGREGATES.get(fn)?.name ?? fn}(${distinct ? 'DISTINCT ' : ''}${args.join(', ')}${orderText(orderBy ?? [], plan.input)})`;
         return filter === null ? call : `${call} FILTER (WHERE ${name(filter)})`;
       });
       const by = plan.groupBy.length === 0 ? '' : ` by ${plan.groupBy.map(name).join(', ')}`;

@@ -22,6 +22,7 @@ const SQLSTATES: Readonly<Partial<Record<ErrorCode, string>>> = {
   VALUE_CAST: '22P02',
   VALUE_DOMAIN: '22023',
   VALUE_LIMIT: '54000',
+  VALUE_FUNCTION: '38000',
 };
 
 /** Where a piece of a query string stands in it: errors count from the piece, clients from the whole. */

@@ -5,6 +5,8 @@ import type { Log } from '../../../src/lib/log.ts';
 import type { EngineObject, SinkSpec, SourceSpec, ViewSpec } from '../../../src/ports/engine.ts';
 import type { SinkKind } from '../../../src/ports/sink.ts';
 import type { SinkLog } from '../../../src/ports/sink-log.ts';
+import { prepareUserCode } from '../../functions/user/js-functions.ts';
+import { userFunctionsIn } from '../../functions/user/user-function.ts';
 import type { Peers } from '../shards/peers.ts';
 import { ownerOfPartition } from '../shards/place.ts';
 import { ownPart, restoreTables } from '../shards/restore-tables.ts';
@@ -90,7 +92,8 @@ export class Objects {
    * Makes an object ready, with the state that a checkpoint has for it unless `fresh`. What runs is not disturbed before `commit`, which
    * is one moment and may refuse.
    */
-  prepare(object: EngineObject, fresh = false): Promise<Prepared> {
+  async prepare(object: EngineObject, fresh = false): Promise<Prepared> {
+    if (object.kind !== 'source') await prepareUserCode(userFunctionsIn(object.plan));
     const saved = this.#saved.get(object.id);
     // As for a changed definition: a sink that has written stays stopped.
     if (fresh && saved !== undefined) this.#saved.set(object.id, { ...saved, fingerprint: '' });

@@ -1,0 +1,192 @@
+import { BindContext } from '../../streamql/binder/context.ts';
+import { bindExpr } from '../../streamql/binder/expressions.ts';
+import { inlined } from '../../streamql/binder/user-calls.ts';
+import { AGGREGATES } from '../../streamql/functions/aggregates.ts';
+import { functionsNamed } from '../../streamql/functions/functions.ts';
+import { TABLE_FUNCTIONS } from '../../streamql/functions/table-functions.ts';
+import { checkJs, prepareUserCode, releaseUserCode } from '../../streamql/functions/user/js-functions.ts';
+import { isJsType } from '../../streamql/functions/user/js-values.ts';
+import type { UserFunction } from '../../streamql/functions/user/user-function.ts';
+import { WINDOW_FUNCTIONS } from '../../streamql/functions/window-functions.ts';
+import type { CreateFunction, DropFunction } from '../../streamql/parser/ast.ts';
+import { asStreamError, StreamError } from '../lib/errors.ts';
+import { typeName } from '../values/types.ts';
+import { ok, type SqlContext, type SqlResult } from './context.ts';
+
+/** Each has an interpreter, with its memory, in every thread that calls it. */
+const MAX_FUNCTIONS = 200;
+const MAX_SOURCE = 32 * 1024;
+/** Names with a meaning of their own in expressions. */
+const TAKEN = new Set([
+  'coalesce',
+  'nullif',
+  'if',
+  'iif',
+  'ifnull',
+  'nvl',
+  'grouping',
+  'pow',
+  'day',
+  'ceiling',
+  'row',
+  'map',
+]);
+
+export async function createFunction(context: SqlContext, statement: CreateFunction): Promise<SqlResult> {
+  const { catalog } = context;
+  const tag = statement.isAggregate ? 'CREATE AGGREGATE' : 'CREATE FUNCTION';
+  const { text: name, at } = statement.name;
+  const old = catalog.userFunction(name);
+  if (old !== undefined && statement.ifNotExists) return ok(tag, `"${name}" exists already`);
+  if (isBuiltIn(name)) {
+    throw new StreamError('ALREADY_EXISTS', `there is a function ${name} of our own`, {
+      at,
+      hint: 'take another name',
+    });
+  }
+  if (old !== undefined && !statement.orReplace) {
+    throw new StreamError('ALREADY_EXISTS', `the function "${name}" exists already`, {
+      at,
+      hint: 'write CREATE OR REPLACE, or drop it first',
+    });
+  }
+  if (old !== undefined) refuseUsed(context, name, statement.name.at);
+  if (old === undefined && catalog.functions.length >= MAX_FUNCTIONS)
+    throw new StreamError('SQL_LIMIT', `more than ${MAX_FUNCTIONS} functions`, { at, hint: 'drop some' });
+  const fn = definitionOf(statement);
+  try {
+    if (fn.language === 'js') {
+      await prepareUserCode([fn]);
+      checkJs(fn);
+    } else {
+      checkSql(context, fn);
+    }
+  } catch (thrown) {
+    releaseUserCode(fn);
+    const { code, message, hint } = asStreamError(thrown);
+    const isCode = code === 'VALUE_FUNCTION';
+    throw new StreamError(isCode ? 'SQL_BIND' : code, isCode ? `the code does not run: ${message}` : message, {
+      at: statement.at,
+      ...(hint ? { hint } : {}),
+    });
+  }
+  await catalog.setFunctions([...catalog.functions.filter((other) => other.name !== name), fn]);
+  if (old !== undefined && JSON.stringify(old) !== JSON.stringify(fn)) releaseUserCode(old);
+  return ok(tag);
+}
+
+export async function dropFunction(context: SqlContext, statement: DropFunction): Promise<SqlResult> {
+  const { catalog } = context;
+  const gone = new Set<string>();
+  for (const { text, at } of statement.names) {
+    if (catalog.userFunction(text) === undefined) {
+      if (statement.ifExists) continue;
+      throw new StreamError('NOT_FOUND', `there is no function "${text}" that was made with CREATE FUNCTION`, { at });
+    }
+    refuseUsed(context, text, at);
+    gone.add(text);
+  }
+  const dropped = catalog.functions.filter(({ name }) => gone.has(name));
+  if (gone.size > 0) await catalog.setFunctions(catalog.functions.filter(({ name }) => !gone.has(name)));
+  dropped.forEach(releaseUserCode);
+  return ok('DROP FUNCTION');
+}
+
+function definitionOf(statement: CreateFunction): UserFunction {
+  const language = statement.language.text;
+  if (language === 'javascript' || language === 'js' || language === 'sql') {
+    const fn: UserFunction = {
+      kind: statement.isAggregate ? 'aggregate' : statement.returns === null ? 'table' : 'scalar',
+      name: statement.name.text,
+      language: language === 'sql' ? 'sql' : 'js',
+      params: statement.params.map(({ name, type }) => ({ name: name?.text ?? '', type })),
+      returns: statement.returns,
+      columns: statement.columns.map(({ name, type }) => ({ name: name.text, type })),
+      source: statement.source,
+    };
+    checkShape(fn, statement);
+    return fn;
+  }
+  throw new StreamError('SQL_UNSUPPORTED', `functions in ${language} are not supported`, {
+    at: statement.language.at,
+    hint: 'the languages are js and sql',
+  });
+}
+
+function checkShape(fn: UserFunction, { at, params }: CreateFunction): void {
+  if (fn.source.length > MAX_SOURCE)
+    throw new StreamError('SQL_LIMIT', `the code has more than ${MAX_SOURCE} characters`, { at });
+  const twice = params.find(
+    ({ name }, i) => name !== null && params.findIndex((p) => p.name?.text === name.text) !== i,
+  );
+  if (twice !== undefined) throw new StreamError('SQL_BIND', 'two parameters have one name', { at: twice.at });
+  if (fn.language === 'sql') {
+    if (fn.kind === 'scalar') return;
+    throw new StreamError(
+      'SQL_UNSUPPORTED',
+      `a SQL function that is ${fn.kind === 'table' ? 'a table' : 'an aggregate'} is not supported`,
+      {
+        at,
+        hint: 'make a view',
+      },
+    );
+  }
+  if (fn.kind === 'aggregate' && (fn.params.length < 1 || fn.params.length > 2))
+    throw new StreamError('SQL_UNSUPPORTED', 'an aggregate takes one argument or two', { at });
+  const types = [...fn.params, ...fn.columns].map(({ type }) => type);
+  for (const type of fn.returns === null ? types : [...types, fn.returns]) {
+    if (isJsType(type)) continue;
+    throw new StreamError('SQL_UNSUPPORTED', `${typeName(type)} as a type of a JavaScript function is not supported`, {
+      at,
+      hint: 'pass JSONB: to_jsonb(value)',
+    });
+  }
+}
+
+/** Binds the body over parameters whose values are not known. */
+function checkSql(context: SqlContext, fn: UserFunction): void {
+  const others = {
+    ...NO_RELATIONS,
+    userFunction: (name: string) => (name === fn.name ? fn : context.catalog.userFunction(name)),
+  };
+  const args = fn.params.map(({ type }, index) => ({ op: 'column', index, type }) as const);
+  inlined(fn, args, new BindContext(others, { mode: 'pull' }), bindExpr);
+}
+
+const NO_RELATIONS = { relation: () => undefined, relationNames: () => [] };
+
+/** Views, sinks and SQL functions that call it. */
+function refuseUsed(context: SqlContext, name: string, at: DropFunction['at']): void {
+  const { catalog } = context;
+  const users = catalog.list().filter((object) => object.functions?.includes(name) === true);
+  const callers = catalog.functions.filter(
+    (fn) => fn.language === 'sql' && fn.name !== name && calls(context, fn, name),
+  );
+  const names = [...users, ...callers].map((user) => `"${user.name}"`);
+  if (names.length === 0) return;
+  throw new StreamError('IN_USE', `the function "${name}" is used by ${names.join(', ')}`, {
+    at,
+    hint: 'drop that first',
+  });
+}
+
+function calls(context: SqlContext, fn: UserFunction, name: string): boolean {
+  let found = false;
+  const watching = {
+    ...NO_RELATIONS,
+    userFunction: (asked: string) => {
+      found ||= asked === name;
+      return context.catalog.userFunction(asked);
+    },
+  };
+  const args = fn.params.map(({ type }, index) => ({ op: 'column', index, type }) as const);
+  inlined(fn, args, new BindContext(watching, { mode: 'pull' }), bindExpr);
+  return found;
+}
+
+const isBuiltIn = (name: string): boolean =>
+  TAKEN.has(name) ||
+  functionsNamed(name).length > 0 ||
+  AGGREGATES.has(name) ||
+  WINDOW_FUNCTIONS.has(name) ||
+  TABLE_FUNCTIONS.has(name);
