@@ -42,9 +42,9 @@ export const VIEW_OPTIONS: readonly OptionSpec[] = [
   { name: 'max_state', doc: 'What the rows of the view and of its operators may use: 500MB, 2GB.' },
   {
     name: 'on_exceed',
-    doc: 'What happens beyond max_state: the view pauses, fails, or lets go of its oldest input.',
+    doc: 'What happens beyond max_state: the view pauses, fails, lets go of its oldest input, or puts texts on disk.',
     default: 'pause',
-    oneOf: ['pause', 'fail', 'expire'],
+    oneOf: ['pause', 'fail', 'expire', 'spill'],
   },
 ];
 

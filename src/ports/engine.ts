@@ -139,7 +139,7 @@ export interface EngineChange {
 export interface StateLimit {
   readonly bytes: number;
   /** What becomes of a view whose state is larger. `expire` needs a plan whose rows expire. */
-  readonly onExceed: 'pause' | 'fail' | 'expire';
+  readonly onExceed: 'pause' | 'fail' | 'expire' | 'spill';
 }
 
 export interface SinkSpec {
@@ -194,6 +194,8 @@ export interface ObjectStats {
   readonly recordsBehind?: number;
   /** Of a query that catches up with its sources: records of the log. `secondsLeft` null: at this rate, or before there is a rate, not known. */
   readonly backfill?: { readonly done: number; readonly total: number; readonly secondsLeft: number | null };
+  /** Of queries: texts of their state that are on disk instead of in memory. */
+  readonly spilledBytes?: number;
   /** Over the last seconds. */
   readonly rates: Rates;
   readonly operators: readonly OperatorStats[];

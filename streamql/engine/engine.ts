@@ -33,7 +33,7 @@ import type { Relation, RelationRows, Subscriber } from './runtime/relation.ts';
 import { isCatchingUp } from './runtime/replay.ts';
 import { DEFAULT_ENGINE_SETTINGS, type EngineSettings } from './runtime/settings.ts';
 import type { SourceNode } from './runtime/source-node.ts';
-import { exceeded, LIMIT_CHECK_MS, shareToExpire, usedBytesOf } from './runtime/state-limits.ts';
+import { bytesToSpill, exceeded, LIMIT_CHECK_MS, shareToExpire, usedBytesOf } from './runtime/state-limits.ts';
 import { Waiters } from './runtime/waiters.ts';
 import { localCrew } from './shards/local-crew.ts';
 import { mergeDrafts, mergeStats } from './shards/merge.ts';
@@ -486,7 +486,13 @@ class LocalEngine implements StreamEngine {
     if (limit.onExceed === 'fail') {
       this.#graph.fail(node, error);
     } else {
-      const isPausing = limit.onExceed === 'pause';
+      let isPausing = limit.onExceed === 'pause';
+      if (limit.onExceed === 'spill') {
+        const share = bytesToSpill(used, limit) / (1 + this.#others.length);
+        for (const other of this.#others) other.alter(node.spec.id, { spill: share });
+        if (this.#shard.spill(node.spec.id, share) > 0) return;
+        isPausing = true;
+      }
       const change = isPausing ? { paused: true } : { evict: shareToExpire(used, limit) };
       for (const shard of [this.#shard, ...this.#others]) shard.alter(node.spec.id, change);
       if (isPausing) {

@@ -6,6 +6,7 @@ import type { Spread } from '../plan/partitioning.ts';
 import type { ChangelogKind, Plan } from '../plan/plan.ts';
 import type { StateGrowth } from '../plan/state-growth.ts';
 import type { Waiting } from './shards/peers.ts';
+import type { StateColumn } from './state/state-column.ts';
 
 /**
  * The pure half of the engine: operators turn batches of row changes into batches of row changes, synchronously, with
@@ -66,6 +67,8 @@ export interface StateTable {
   readonly bytes: number;
   /** Of these, what rows use; the rest is room that was made for more. Absent: all. */
   readonly usedBytes?: number;
+  /** Columns whose texts can be put out of memory. */
+  readonly pageable?: readonly StateColumn[];
   /** Bytes of the last full piece, and of the changes saved after it: when to take a full one is the caller's choice. */
   readonly fullBytes: number;
   readonly changeBytes: number;

@@ -58,6 +58,7 @@ export function pipelineJson(context: SqlContext, stats: ObjectStats) {
     rates: stats.rates,
     ...(stats.recordsBehind === undefined ? {} : { recordsBehind: stats.recordsBehind }),
     ...(stats.backfill === undefined ? {} : { backfill: stats.backfill }),
+    ...(stats.spilledBytes === undefined ? {} : { spilledBytes: stats.spilledBytes }),
     ...watermarkJson(context, stats.watermarkMicros),
     reads: reads.map((id) => context.catalog.byId(id)?.name ?? id),
     ...(stats.offsets === undefined

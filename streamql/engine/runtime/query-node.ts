@@ -6,6 +6,8 @@ import { buildPipeline } from '../build.ts';
 import type { Pipeline, PipelineError, StateTable } from '../operator.ts';
 import { ViewStore } from '../operators/view-store.ts';
 import type { Peers, Waiting } from '../shards/peers.ts';
+import { spill } from '../state/spill.ts';
+import { SpillFile } from '../state/spill-file.ts';
 import { Allowance } from './allowance.ts';
 import type { ObjectEntry } from './checkpoint-store.ts';
 import { consolidate } from './consolidate.ts';
@@ -46,6 +48,8 @@ export class QueryNode {
   readonly allowance: Allowance | null;
   /** Takes in nothing: its own readers stand where the shared ones were, changes of views and tables are held. */
   paused = false;
+  /** Texts that are out of memory; null while all are in it. */
+  spilled: SpillFile | null = null;
   /** Why the engine itself paused it. */
   halted: StreamError | null = null;
   /** Whether it has followed along before: then its rows are good, though old, while it catches up after a pause. */
@@ -158,6 +162,12 @@ export class QueryNode {
     this.errors.loaded();
     if (entry.backfill === undefined) this.follow();
     else this.followsLookups ||= this.wasLive || Object.keys(entry.backfill).length > 0;
+  }
+
+  /** Puts this many bytes of texts out of memory; answers how many there were to be put. */
+  spill(bytes: number, directory: string): number {
+    this.spilled ??= new SpillFile(directory);
+    return spill(this.tables, this.spilled, bytes);
   }
 
   /** From now on changes of what it reads come to it. */

@@ -3,8 +3,8 @@ import type { ObjectStats, StateLimit } from '../../../src/ports/engine.ts';
 
 /** How often limits are looked at while there is work. A view may exceed its limit by what it takes in meanwhile. */
 export const LIMIT_CHECK_MS = 200;
-/** What expires is brought down to this part of the limit, so that it is not done with every epoch. */
-const EXPIRED_TO = 0.8;
+/** What expires or is spilled is brought down to this part of the limit, so that it is not done with every epoch. */
+const BROUGHT_TO = 0.8;
 
 /** Bytes of all its operators' rows, and of the view's own. */
 export const usedBytesOf = ({ operators }: ObjectStats): number =>
@@ -12,13 +12,18 @@ export const usedBytesOf = ({ operators }: ObjectStats): number =>
 
 /** Why a view was paused or has failed. */
 export function exceeded(used: number, { bytes, onExceed }: StateLimit): StreamError {
-  const then = onExceed === 'pause' ? 'the view is paused where it is; its rows can be read' : 'the view has failed';
+  const why = onExceed === 'spill' ? 'what is left is no text that could be spilled, and ' : '';
+  const then =
+    onExceed === 'fail' ? 'the view has failed' : `${why}the view is paused where it is; its rows can be read`;
   return new StreamError('STATE_LIMIT', `its state has ${used} bytes, max_state is ${bytes}: ${then}`, {
     hint: 'EXPLAIN STATE shows what is large and what would bound it; ALTER MATERIALIZED VIEW … SET (max_state = …) raises the limit',
   });
 }
 
+/** Bytes to be put out of memory. */
+export const bytesToSpill = (used: number, { bytes }: StateLimit): number => used - bytes * BROUGHT_TO;
+
 /** Which part of what expires is to go; 0 when none. */
 export function shareToExpire(used: number, { bytes }: StateLimit): number {
-  return used <= bytes ? 0 : 1 - (bytes * EXPIRED_TO) / used;
+  return used <= bytes ? 0 : 1 - (bytes * BROUGHT_TO) / used;
 }

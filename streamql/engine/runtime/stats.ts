@@ -95,6 +95,7 @@ function queryStats(graph: Graph, node: QueryNode): ObjectStats {
     ...(watermarks.length === 0
       ? {}
       : { watermarkMicros: watermarks.includes(null) ? null : Math.min(...(watermarks as number[])) }),
+    ...(node.spilled === null ? {} : { spilledBytes: node.spilled.bytes }),
     ...(node.catchingUp === null ? {} : { recordsBehind: recordsBehind(node), ...backfill(node) }),
     operators: [...operators, end],
   };

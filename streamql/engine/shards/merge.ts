@@ -65,6 +65,7 @@ export function mergeStats(shards: readonly (readonly ObjectStats[])[]): ObjectS
       errors: sum(({ errors }) => errors),
       late: sum(({ late }) => late),
       ...(object.offsets === undefined ? {} : { offsets: offsets.sort((a, b) => a.partition - b.partition) }),
+      ...(object.spilledBytes === undefined ? {} : { spilledBytes: sum((part) => part.spilledBytes ?? 0) }),
       ...(object.recordsBehind === undefined ? {} : { recordsBehind: sum((part) => part.recordsBehind ?? 0) }),
       ...(object.backfill === undefined
         ? {}

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { assert } from '../../../src/lib/assert.ts';
 import type { Clock } from '../../../src/lib/clock.ts';
 import { StreamError } from '../../../src/lib/errors.ts';
@@ -64,8 +65,8 @@ export interface OtherShard {
   close(): void;
 }
 
-/** `evict`: as of Pipeline. */
-export type ShardChange = EngineChange & { readonly evict?: number };
+/** `evict`: as of Pipeline; `spill`: bytes of texts that are to go out of memory. */
+export type ShardChange = EngineChange & { readonly evict?: number; readonly spill?: number };
 
 export interface RelationScan {
   readonly id: string;
@@ -131,19 +132,21 @@ export class Shard implements OtherShard {
   }
 
   remove(id: string): void {
-    this.graph.remove(id);
+    const node = this.graph.remove(id);
+    if (node.kind !== 'source') node.spilled?.close();
     this.objects.forget(id);
     this.drafts.forget(id);
     this.epoch.forget(id);
     this.#fingerprints.delete(id);
   }
 
-  alter(id: string, { name, paused, stateLimit, evict, indexes }: ShardChange): void {
+  alter(id: string, { name, paused, stateLimit, evict, spill, indexes }: ShardChange): void {
     const node = this.graph.node(id);
     if (node === undefined) throw new StreamError('NOT_FOUND', `the engine has no object ${id}`);
     if (name !== undefined) Object.assign(node, { spec: { ...node.spec, name } });
     if (stateLimit !== undefined) Object.assign(node, { spec: { ...node.spec, stateLimit: stateLimit ?? undefined } });
     if (indexes !== undefined) node.relation?.setIndexes(indexes);
+    if (spill !== undefined) this.spill(id, spill);
     if (evict !== undefined && node.kind !== 'source') node.pipeline.evict(evict);
     if (paused === true && node.kind !== 'source') pauseQuery(this.graph, node);
     else if (paused !== undefined) node.paused = paused;
@@ -193,6 +196,12 @@ export class Shard implements OtherShard {
     return objectStats(this.graph);
   }
 
+  /** Answers how many bytes went out. */
+  spill(id: string, bytes: number): number {
+    const node = this.graph.node(id);
+    return node === undefined || node.kind === 'source' ? 0 : node.spill(bytes, join(this.#parts.dataDir, 'spill'));
+  }
+
   replay(id: string): Promise<ReplayCounts> {
     const node = this.graph.node(id);
     assert(node !== undefined, `object ${id} is there`);
@@ -210,7 +219,10 @@ export class Shard implements OtherShard {
     for (const node of this.graph.nodes) {
       for (const relation of node.relations) relation.end(this.graph.epoch, closing);
       if (node.kind === 'source') node.close();
-      else node.unfollow();
+      else {
+        node.unfollow();
+        node.spilled?.close();
+      }
     }
     this.objects.close();
   }

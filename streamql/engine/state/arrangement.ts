@@ -34,6 +34,7 @@ export class Arrangement {
       rebuilt: () => this.#rebuild(),
       derivedBytes: () => this.chains.bytes,
       indexed: retractable,
+      pageable: true,
     });
     this.chains = new Chains(
       keyColumns.map((column) => types[column]),

@@ -2,6 +2,7 @@ import type { Column } from '../../../src/values/column.ts';
 import { equalDatums } from '../../../src/values/compare.ts';
 import { hashDatum, hashNumber, hashText as hashString } from '../../../src/values/hash.ts';
 import type { Datum, SqlType } from '../../../src/values/types.ts';
+import type { StateColumn } from './state-column.ts';
 
 /**
  * Hashing and equality of rows, a column at a time, with SQL's grouping rule: NULL equals NULL, NaN equals NaN, −0
@@ -85,6 +86,7 @@ export function sameRow(a: readonly Column[], i: number, b: readonly Column[], j
     if (aNull || bNull) {
       if (aNull !== bNull) return false;
     } else {
+      (b[c] as Partial<StateColumn>).bringInOne?.(j);
       const x = a[c].values[i];
       const y = b[c].values[j];
       if (x !== y && !equalDatums(x as Datum, y as Datum, a[c].type)) return false;
@@ -108,6 +110,7 @@ export function markDifferent(
   for (let c = 0; c < rows.length; c++) {
     const a = rows[c];
     const b = state[c];
+    (b as Partial<StateColumn>).bringIn?.(slots, length);
     const av = a.values;
     const bv = b.values;
     if (a.nulls !== null || b.nulls !== null) count += differAny(a, b, slots, length, differs);

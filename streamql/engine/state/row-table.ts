@@ -22,6 +22,7 @@ export class RowTable implements StateTable {
   changeBytes = 0;
   readonly #types: readonly SqlType[];
   readonly #indexed: boolean;
+  readonly #isPageable: boolean;
   readonly #rebuilt: () => void;
   readonly #derivedBytes: () => number;
   /** Set by whoever makes the table, if its rows can move between shards. */
@@ -39,10 +40,11 @@ export class RowTable implements StateTable {
     id: string,
     keyTypes: readonly SqlType[],
     valueTypes: readonly SqlType[],
-    more: { rebuilt?: () => void; indexed?: boolean; derivedBytes?: () => number } = {},
+    more: { rebuilt?: () => void; indexed?: boolean; derivedBytes?: () => number; pageable?: boolean } = {},
   ) {
     this.id = id;
     this.#indexed = more.indexed ?? true;
+    this.#isPageable = more.pageable ?? false;
     this.keys = new KeyTable(keyTypes, more.indexed ?? true);
     this.values = valueTypes.map((type) => new StateColumn(type));
     this.#types = [...keyTypes, ...valueTypes];
@@ -61,6 +63,11 @@ export class RowTable implements StateTable {
     let bytes = this.keys.bytes + this.#dirty.byteLength + this.#dirtySlots.byteLength + this.#derivedBytes();
     for (const column of this.values) bytes += column.bytes;
     return bytes;
+  }
+
+  /** Columns whose texts may be out of memory, where whoever uses the table reads them by the columns' methods alone. */
+  get pageable(): readonly StateColumn[] {
+    return this.#isPageable ? this.#columns() : [];
   }
 
   get usedBytes(): number {

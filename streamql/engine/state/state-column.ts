@@ -1,5 +1,7 @@
 import { allocate, type Column, type ColumnValues, PlainColumn } from '../../../src/values/column.ts';
 import type { Datum, SqlType } from '../../../src/values/types.ts';
+import type { SpillFile } from './spill-file.ts';
+import { TextPages } from './text-pages.ts';
 
 /**
  * One column of state: a growable array indexed by slot, stored as src/values/types.ts says and writable in place.
@@ -15,6 +17,8 @@ export class StateColumn implements Column {
   #heapBytes = 0;
   /** What an unused slot holds. */
   readonly #empty: 0 | null;
+  /** Of texts of which some may be out of memory; these are null in `values`. */
+  #pages: TextPages | null = null;
 
   constructor(type: SqlType) {
     this.type = type;
@@ -30,6 +34,25 @@ export class StateColumn implements Column {
   get bytes(): number {
     const stored = Array.isArray(this.values) ? this.#capacity * 8 : this.values.byteLength;
     return stored + (this.nulls === null ? 0 : this.nulls.byteLength) + this.#heapBytes;
+  }
+
+  /** From here on blocks of texts can be put out of memory. Null for what is no text. */
+  pagedInto(file: SpillFile): TextPages | null {
+    if (!Array.isArray(this.values) || this.type.kind !== 'varchar') return null;
+    this.#pages ??= new TextPages(file, this.values, heapBytes, (bytes) => {
+      this.#heapBytes += bytes;
+    });
+    return this.#pages;
+  }
+
+  /** Whoever reads `values` at these slots finds them there; negative ones are no slots. */
+  bringIn(slots: Int32Array, count: number): void {
+    if (this.#pages === null) return;
+    for (let i = 0; i < count; i++) if (slots[i] >= 0) this.#pages.bringIn(slots[i]);
+  }
+
+  bringInOne(slot: number): void {
+    this.#pages?.bringIn(slot);
   }
 
   /** Part of `bytes`: texts and other objects. */
@@ -50,11 +73,13 @@ export class StateColumn implements Column {
 
   get(slot: number): Datum {
     if (this.nulls !== null && this.nulls[slot] === 1) return null;
+    if (this.#pages !== null && this.#pages.outCount > 0) return this.#pages.get(slot);
     const value = this.values[slot];
     return this.type.kind === 'boolean' ? value === 1 : value;
   }
 
   set(slot: number, datum: Datum): void {
+    this.#pages?.bringIn(slot);
     if (Array.isArray(this.values)) {
       this.#heapBytes += heapBytes(datum) - heapBytes(this.values[slot]);
       this.values[slot] = datum;
@@ -75,6 +100,7 @@ export class StateColumn implements Column {
 
   /** Back to what an unused slot holds: zero, or null for types kept in a plain array. Keeps nothing alive. */
   clear(slot: number): void {
+    this.#pages?.bringIn(slot);
     if (Array.isArray(this.values)) {
       this.#heapBytes -= heapBytes(this.values[slot]);
       this.values[slot] = this.#empty;
@@ -88,6 +114,7 @@ export class StateColumn implements Column {
   scatter(from: Column, rows: Int32Array, slots: Int32Array, count: number): void {
     const values = from.values;
     const nulls = from.nulls;
+    this.bringIn(slots, count);
     if (nulls === null && this.nulls === null && !Array.isArray(this.values)) {
       if (values instanceof Float64Array && this.values instanceof Float64Array) {
         scatterFloat64(values, this.values, rows, slots, count);
@@ -134,7 +161,9 @@ export class StateColumn implements Column {
       out = copy;
     } else {
       const copy = new Array<Datum>(count);
-      for (let i = 0; i < count; i++) copy[i] = values[slots[i]];
+      const pages = this.#pages;
+      if (pages !== null && pages.outCount > 0) for (let i = 0; i < count; i++) copy[i] = pages.get(slots[i]);
+      else for (let i = 0; i < count; i++) copy[i] = values[slots[i]];
       out = copy;
     }
     let nulls: Uint8Array | null = null;

@@ -187,6 +187,7 @@ export async function openEngine(
     settings?: Partial<EngineSettings>;
     logger?: Log;
     shards?: number;
+    dataDir?: string;
   } = {},
 ): Promise<StreamEngine> {
   return createEngine({
@@ -195,7 +196,7 @@ export async function openEngine(
     clock: more.clock ?? systemClock,
     logger: more.logger ?? silentLog,
     sinks: more.sinks ?? [],
-    dataDir: '/nowhere',
+    dataDir: more.dataDir ?? '/nowhere',
     shards: more.shards ?? SHARDS,
     settings: { epochIntervalMs: 1, checkpointIntervalMs: 20, ...more.settings },
   });
