@@ -12,6 +12,7 @@ import { filterByNow, readsNow } from './now-filter.ts';
 import { OverCalls } from './over.ts';
 import { boundRanks } from './ranks.ts';
 import { Scope } from './scope.ts';
+import { notGrouped, setItemOf, withoutSet, withSetInFrom } from './set-returning.ts';
 import { Subqueries } from './subqueries.ts';
 
 /** A body with its output columns first, then columns that are there to sort by only. */
@@ -48,7 +49,9 @@ export class SelectBinder {
     this.#outer = outer;
   }
 
-  bind(select: Select, orderBy: readonly OrderItem[]): BoundBody {
+  bind(written: Select, orderBy: readonly OrderItem[]): BoundBody {
+    const set = setItemOf(written);
+    const select = set === undefined ? written : withSetInFrom(written, set);
     const from = this.#from(select);
     const filtered = select.where === null ? from.plan : this.#where(from, select.where);
     // What WHERE's subqueries added is of no use above.
@@ -84,6 +87,7 @@ export class SelectBinder {
     const on = select.distinctOn.map((ast) => this.#order(asOrder(ast), items, { ...inList, clause: 'DISTINCT ON' }));
     const qualify = select.qualify === null ? null : this.#qualify(select.qualify, items, inList);
 
+    if (set !== undefined && (aggregation.isUsed || overs.isUsed)) throw notGrouped(set);
     let plan = input;
     let lift = (expr: Expr): Expr => expr;
     if (groups.length > 0 || select.groupingSets !== null || aggregation.isUsed || having !== null) {
@@ -115,7 +119,7 @@ export class SelectBinder {
     const binder = new FromBinder(this.#context, this.#commons, this.#subquery, this.#outer);
     let bound = binder.bind(select.from[0]);
     for (const ref of select.from.slice(1)) bound = binder.cross(bound, ref);
-    return bound;
+    return { plan: bound.plan, scope: withoutSet(bound.scope) };
   }
 
   #groupWindow(select: Select, from: Bound, input: Plan): (GroupedWindow & { readonly call: AstExpr }) | null {
