@@ -184,11 +184,11 @@ export interface Pause extends Located {
   readonly paused: boolean;
 }
 
-export type ObjectKind = 'source' | 'table' | 'view' | 'sink';
+export type ObjectKind = 'source' | 'table' | 'view' | 'sink' | 'subscription';
 
 export interface Drop extends Located {
   readonly kind: 'drop';
-  readonly object: 'source' | 'table' | 'view' | 'sink';
+  readonly object: ObjectKind;
   readonly ifExists: boolean;
   readonly cascade: boolean;
   readonly names: readonly Name[];

@@ -146,7 +146,7 @@ const OBJECTS: Readonly<Record<string, ObjectKind>> = {
   materialized: 'view',
   view: 'view',
   sink: 'sink',
-  subscription: 'sink',
+  subscription: 'subscription',
 };
 
 function parseObjectKind(cursor: Cursor): ObjectKind {

@@ -60,6 +60,11 @@ describe('a subscription that keeps its history', () => {
       expect(listed.kind === 'rows' && rowAt(listed.batches[0], 0).slice(0, 3)).toEqual(['s', 'running', '2d']);
       await expect(follow(database, 'SUBSCRIBE a AS OF 1')).rejects.toMatchObject({ code: 'SQL_UNSUPPORTED' });
       await expect(follow(database, 'SUBSCRIBE s', 'x')).rejects.toMatchObject({ code: 'REQUEST_INVALID' });
+      await expect(run(database, 'DROP SINK s')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+      await run(
+        database,
+        'PAUSE SUBSCRIPTION s; RESUME SUBSCRIPTION s; ALTER SUBSCRIPTION s RENAME TO kept; ALTER SUBSCRIPTION kept RENAME TO s',
+      );
       await expect(run(database, 'DROP VIEW a')).rejects.toMatchObject({ code: 'IN_USE' });
       const last = await follow(database, 'SUBSCRIBE s', after.changes.at(-1)?.cursor);
       await run(database, 'DROP SUBSCRIPTION s');
