@@ -91,7 +91,7 @@ function queryStats(graph: Graph, node: QueryNode): ObjectStats {
     ...common(node),
     kind: node.kind,
     rows: node.writer?.rows ?? node.store?.rows ?? 0,
-    late: [...sources].reduce((sum, source) => sum + source.lateRows, 0),
+    late: [...sources].reduce((sum, source) => sum + source.lateRows, node.lateRows),
     ...(watermarks.length === 0
       ? {}
       : { watermarkMicros: watermarks.includes(null) ? null : Math.min(...(watermarks as number[])) }),

@@ -146,6 +146,27 @@ describe('statements', () => {
     ]);
   });
 
+  test.each([
+    ['CREATE MATERIALIZED VIEW v AS SELECT a FROM t EMIT ON WINDOW CLOSE', false, false],
+    [
+      "CREATE SINK k AS SELECT a FROM t EMIT AFTER WINDOW CLOSE WITH DELAY INTERVAL '1 s' INTO ICEBERG WITH (table = 'x')",
+      true,
+      false,
+    ],
+    [
+      "SUBSCRIBE (SELECT a FROM t EMIT AFTER WINDOW CLOSE WITH DELAY INTERVAL '1 s' AND TIMEOUT INTERVAL '1 m')",
+      true,
+      true,
+    ],
+    ['CREATE SINK k AS SELECT a FROM t EMIT FINAL INTO ICEBERG', false, false],
+  ])('what is emitted on close: %s', (text, delays, times) => {
+    const some = (is: boolean) => (is ? {} : null);
+    const [statement] = parseStatements(text);
+    expect(statement).toMatchObject({ query: { emit: { delay: some(delays), timeout: some(times) } } });
+    // The text that is stored says it too.
+    expect((statement as { queryText: string }).queryText).toMatch(/EMIT/);
+  });
+
   test('windows over a subquery, and HOP', () => {
     expect(parseStatements(`SELECT 1 FROM HOP((SELECT * FROM t), ts, INTERVAL '2 s', INTERVAL '10 s')`)).toMatchObject([
       { query: { body: { from: [{ window: 'hop', input: { kind: 'subquery' }, intervals: [{}, {}] }] } } },
