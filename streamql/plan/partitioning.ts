@@ -28,13 +28,13 @@ export function partitioningOf(plan: Plan): readonly Spread[] {
     case 'window':
     case 'unnest':
     case 'union':
-    case 'expire':
     case 'sort':
       return inputsOf(plan).map(() => ANY);
     case 'close':
       // That nothing came for a while is true of all shards or of none.
       if (plan.timeoutMicros !== null) return [ONE];
       return [changelogOf(plan.input) === 'append' ? ANY : byRow(plan)];
+    case 'expire':
     case 'nowFilter':
       return [changelogOf(plan.input) === 'append' ? ANY : byRow(plan)];
     case 'recursive':

@@ -8,7 +8,7 @@ import type { Match } from '../../plan/plan.ts';
 import { Attempts, type MatchOutput } from '../match/attempts.ts';
 import type { MatchRows } from '../match/match-path.ts';
 import { lookBehind, Matcher, MatchMeasures, usesNumber } from '../match/matcher.ts';
-import type { StateTable } from '../operator.ts';
+import { type StateTable, wholeRows } from '../operator.ts';
 import { KeyTable } from '../state/key-table.ts';
 import { type RowOrder, totalOrder } from '../state/row-order.ts';
 import { RowTable } from '../state/row-table.ts';
@@ -77,12 +77,14 @@ export class MatchOperator extends OperatorBase {
       rebuilt: () => this.#rebuild(),
       derivedBytes: () => this.#derivedBytes(),
     });
+    this.#rows.holds = wholeRows(0, types.length);
     this.#keys = this.#newKeys();
     this.#bound = settledBound(plan);
     const needsMore = this.#lookBehind > 0 || this.#usesNumber || this.#matcher.usesStart;
     const keyTypes = plan.partitionBy.map((column) => types[column]);
     this.#dropped =
       this.#bound !== undefined && needsMore ? new RowTable(`${this.id}.dropped`, keyTypes, [BIGINT, BIGINT]) : null;
+    if (this.#dropped !== null) this.#dropped.holds = { port: 0, columns: plan.partitionBy };
   }
 
   override get state(): readonly StateTable[] {
