@@ -1,10 +1,9 @@
-import type { EngineObject, ObjectStats, ReplayCounts } from '../../../src/ports/engine.ts';
+import type { ObjectStats, ReplayCounts } from '../../../src/ports/engine.ts';
 import type { Batch } from '../../../src/values/batch.ts';
-import type { Datum } from '../../../src/values/types.ts';
 import type { DraftEntry, LoadedCheckpoint, Manifest } from '../runtime/checkpoint-store.ts';
 import type { EpochReport } from '../runtime/epoch.ts';
 import type { Waiting } from '../shards/peers.ts';
-import type { Crew, OtherShard, RelationScan, Shard } from '../shards/shard.ts';
+import type { Crew, OtherShard, Shard } from '../shards/shard.ts';
 import { packed, unpacked } from './engine-service.ts';
 import type { PortPeers } from './port-peers.ts';
 import { Rpc, type RpcHandlers, type RpcPort, Transferred } from './rpc.ts';
@@ -33,7 +32,9 @@ export function fromShared({ manifest, files }: SharedCheckpoint): LoadedCheckpo
   };
 }
 
-/** A shard in another thread. */
+type Args<M extends keyof OtherShard> = Parameters<OtherShard[M]>;
+
+/** A shard in another thread. Every argument crosses, also those that come later to a method. */
 class RemoteShard implements OtherShard {
   readonly #rpc: Rpc;
 
@@ -41,56 +42,56 @@ class RemoteShard implements OtherShard {
     this.#rpc = rpc;
   }
 
-  prepare(object: EngineObject, fresh: boolean): Promise<boolean> {
-    return this.#rpc.call('prepare', [object, fresh]);
+  prepare(...args: Args<'prepare'>): Promise<boolean> {
+    return this.#rpc.call('prepare', args);
   }
 
-  commit(id: string): void {
-    this.#rpc.note('commit', [id]);
+  commit(...args: Args<'commit'>): void {
+    this.#rpc.note('commit', args);
   }
 
-  abort(id: string): void {
-    this.#rpc.note('abort', [id]);
+  abort(...args: Args<'abort'>): void {
+    this.#rpc.note('abort', args);
   }
 
-  remove(id: string): void {
-    this.#rpc.note('remove', [id]);
+  remove(...args: Args<'remove'>): void {
+    this.#rpc.note('remove', args);
   }
 
-  alter(id: string, change: Parameters<OtherShard['alter']>[1]): void {
-    this.#rpc.note('alter', [id, change]);
+  alter(...args: Args<'alter'>): void {
+    this.#rpc.note('alter', args);
   }
 
   resume(): void {
     this.#rpc.note('resume', []);
   }
 
-  async lookup(id: string, key: readonly Datum[], limit: number): Promise<Batch> {
-    return unpacked(await this.#rpc.call('lookup', [id, key, limit]));
+  async lookup(...args: Args<'lookup'>): Promise<Batch> {
+    return unpacked(await this.#rpc.call('lookup', args));
   }
 
-  async scan(wants: readonly RelationScan[]): Promise<Batch[]> {
-    return (await this.#rpc.call<unknown[]>('scan', [wants])).map(unpacked);
+  async scan(...args: Args<'scan'>): Promise<Batch[]> {
+    return (await this.#rpc.call<unknown[]>('scan', args)).map(unpacked);
   }
 
-  watch(id: string, isWatched: boolean, starting: boolean): void {
-    this.#rpc.note('watch', [id, isWatched, starting]);
+  watch(...args: Args<'watch'>): void {
+    this.#rpc.note('watch', args);
   }
 
   draft(): Promise<DraftEntry[]> {
     return this.#rpc.call('draft', []);
   }
 
-  drafted(manifest: Manifest | null, crowded: ReadonlySet<string>): void {
-    this.#rpc.note('drafted', [manifest, crowded]);
+  drafted(...args: Args<'drafted'>): void {
+    this.#rpc.note('drafted', args);
   }
 
   stats(): Promise<ObjectStats[]> {
     return this.#rpc.call('stats', []);
   }
 
-  replay(id: string): Promise<ReplayCounts> {
-    return this.#rpc.call('replay', [id]);
+  replay(...args: Args<'replay'>): Promise<ReplayCounts> {
+    return this.#rpc.call('replay', args);
   }
 
   close(): void {
@@ -127,22 +128,22 @@ export function serveShard(shard: Shard, peers: PortPeers): RpcHandlers {
     const { plain, buffers } = packed(batches);
     return new Transferred(of(plain), buffers);
   };
+  const { epoch } = shard;
   return {
-    prepare: (object: EngineObject, fresh: boolean) => shard.prepare(object, fresh),
-    commit: (id: string) => shard.commit(id),
-    abort: (id: string) => shard.abort(id),
-    remove: (id: string) => shard.remove(id),
-    alter: (id: string, change: Parameters<OtherShard['alter']>[1]) => shard.alter(id, change),
+    prepare: (...args: Args<'prepare'>) => shard.prepare(...args),
+    commit: (...args: Args<'commit'>) => shard.commit(...args),
+    abort: (...args: Args<'abort'>) => shard.abort(...args),
+    remove: (...args: Args<'remove'>) => shard.remove(...args),
+    alter: (...args: Args<'alter'>) => shard.alter(...args),
     resume: () => void shard.resume(),
-    lookup: async (id: string, key: readonly Datum[], limit: number) =>
-      transferred([await shard.lookup(id, key, limit)], ([batch]) => batch),
-    scan: async (wants: readonly RelationScan[]) => transferred(await shard.scan(wants), (batches) => batches),
-    watch: (id: string, isWatched: boolean, starting: boolean) => shard.watch(id, isWatched, starting),
+    lookup: async (...args: Args<'lookup'>) => transferred([await shard.lookup(...args)], ([batch]) => batch),
+    scan: async (...args: Args<'scan'>) => transferred(await shard.scan(...args), (batches) => batches),
+    watch: (...args: Args<'watch'>) => shard.watch(...args),
     draft: () => shard.draft(),
-    drafted: (manifest: Manifest | null, crowded: ReadonlySet<string>) => shard.drafted(manifest, crowded),
+    drafted: (...args: Args<'drafted'>) => shard.drafted(...args),
     stats: () => shard.stats(),
-    replay: (id: string) => shard.replay(id),
+    replay: (...args: Args<'replay'>) => shard.replay(...args),
     close: () => shard.close(),
-    epoch: () => void peers.run(shard.epoch.run()),
+    epoch: () => void peers.run(epoch.run()),
   };
 }

@@ -15,7 +15,7 @@ const totals = countAndSum(scan('orders', [1, 2], ORDERS), 0, 1);
 const overall = countAndSum(scan('totals', [1, 2], totals.schema, 'upsert'), 0, 1);
 const OBJECTS = [
   source('orders'),
-  view('totals', totals, [0]),
+  { ...view('totals', totals, [0]), indexes: [[1]] },
   view('overall', overall, [0]),
   view('rows', scan('orders', [0, 1], ORDERS)),
 ];
@@ -74,6 +74,10 @@ describe('an engine in several threads', () => {
       for (const [id, width] of WIDTHS) {
         expect(await rowsIn(engine, id, width), `${id} with ${workers}`).toEqual(await rowsIn(plain, id, width));
       }
+      const [count] = (await rowsIn(plain, 'totals', 3)).filter(([group]) => group === 'g3').map((row) => row[1]);
+      const byCount = await engine.lookup('totals', [count], 50, [1]);
+      expect(rowsOf(byCount.batch)).toEqual(rowsOf((await plain.lookup('totals', [count], 50, [1])).batch));
+      expect(byCount.batch.length).toBeGreaterThan(0);
       const { batch } = await engine.lookup('totals', ['g3'], 5);
       expect(rowsOf(batch)).toEqual(rowsOf((await plain.lookup('totals', ['g3'], 5)).batch));
       const sum = new Map<string, number>();
