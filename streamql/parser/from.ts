@@ -141,8 +141,8 @@ function parseTableItem(cursor: Cursor): TableRef {
 
 /** FOR SYSTEM_TIME AS OF, before or after the alias. */
 function parseAsOf(cursor: Cursor): AstExpr | null {
-  if (!cursor.takeWord('for')) return null;
-  for (const word of ['system_time', 'as', 'of']) cursor.expectWord(word);
+  if (!cursor.isWord('for', 'system_time')) return null;
+  for (const word of ['for', 'system_time', 'as', 'of']) cursor.expectWord(word);
   return parseExpr(cursor);
 }
 

@@ -203,6 +203,7 @@ describe('what is wrong has a place and a hint', () => {
     ['SELECT * FROM t MATCH_RECOGNIZE (PATTERN (a) DEFIN a AS x)', 'SQL_SYNTAX', '1:46', 'DEFINE'],
     ['SELECT * FROM t MATCH_RECOGNIZE (PATTERN (a +*))', 'SQL_SYNTAX', '1:46', ''],
     ['SELECT * FROM a ASOF FULL JOIN b ON true', 'SQL_UNSUPPORTED', '1:22', ''],
+    ['SELECT * FROM t FOR UPDATE', 'SQL_UNSUPPORTED', '1:17', 'locks'],
     ['CREATE VIEW v AS SELECT 1', 'SQL_UNSUPPORTED', '1:8', 'MATERIALIZED'],
     ['ALTER TABLE t ADD x INT', 'SQL_UNSUPPORTED', '1:15', 'DROP'],
     ['', 'none', '', ''],
