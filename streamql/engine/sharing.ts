@@ -69,7 +69,8 @@ function candidates(plan: Plan): Plan[] {
 }
 
 /** What it shows depends on when rows came, not only on which. */
-const readsByTheClock = (plan: Plan): boolean => plan.op === 'lookup' || inputsOf(plan).some(readsByTheClock);
+const readsByTheClock = (plan: Plan): boolean =>
+  plan.op === 'lookup' || plan.op === 'expire' || inputsOf(plan).some(readsByTheClock);
 
 const partOf = (id: string, plan: Plan): ViewSpec => ({
   kind: 'view',
