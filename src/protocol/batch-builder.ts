@@ -1,6 +1,6 @@
 import { assert } from '../lib/assert.ts';
 import type { NewRecord } from '../ports/topic-log.ts';
-import { CODECS, compress, type WritableCodec } from './compression.ts';
+import { CODECS, type CodecName, compress } from './compression.ts';
 import {
   ATTRIBUTE_CONTROL,
   ATTRIBUTE_TRANSACTIONAL,
@@ -13,7 +13,7 @@ import {
 export interface BatchOptions {
   /** Of records that bring none. */
   readonly defaultTimestampMs?: number;
-  readonly codec?: WritableCodec;
+  readonly codec?: CodecName;
   readonly baseOffset?: number;
   readonly leaderEpoch?: number;
   readonly producerId?: number;

@@ -3,12 +3,11 @@ import { lz4FrameDecode, lz4FrameEncode } from './lz4.ts';
 import { ProtocolError } from './protocol-error.ts';
 import { snappyDecode, snappyEncode } from './snappy.ts';
 import { zstdDecode } from './zstd.ts';
+import { zstdEncode } from './zstd-encoder.ts';
 
 /** A record batch's codec: bits 0–2 of its attributes. */
 export const CODECS = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 } as const;
 export type CodecName = keyof typeof CODECS;
-/** Zstd is read but not written: no compressor for it works synchronously. */
-export type WritableCodec = Exclude<CodecName, 'zstd'>;
 
 /** Inflates; ProtocolError when malformed, when the codec is unknown, or when the content is larger than `mostBytes`. */
 export function decompress(codec: number, bytes: Uint8Array, mostBytes: number): Buffer {
@@ -28,7 +27,8 @@ export function decompress(codec: number, bytes: Uint8Array, mostBytes: number):
   }
 }
 
-export function compress(codec: WritableCodec, bytes: Buffer): Buffer {
+/** Zstd only where `writesZstd` (zstd-encoder.ts). */
+export function compress(codec: CodecName, bytes: Buffer): Buffer {
   switch (codec) {
     case 'none':
       return bytes;
@@ -38,6 +38,8 @@ export function compress(codec: WritableCodec, bytes: Buffer): Buffer {
       return snappyEncode(bytes);
     case 'lz4':
       return lz4FrameEncode(bytes);
+    case 'zstd':
+      return zstdEncode(bytes);
   }
 }
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { CODECS, type CodecName, compress, decompress, type WritableCodec } from '../protocol/compression.ts';
+import { CODECS, type CodecName, compress, decompress } from '../protocol/compression.ts';
 import {
   ATTRIBUTE_CODEC,
   ATTRIBUTE_DELETE_HORIZON,
@@ -11,6 +11,7 @@ import {
   sealBatch,
   writeInt64,
 } from '../protocol/record-batch.ts';
+import { writesZstd } from '../protocol/zstd-encoder.ts';
 
 /** Longer keys stand in the map by their digest. */
 const LONGEST_KEY_BYTES = 48;
@@ -99,9 +100,10 @@ export function filterBatch(
   }
   if (kept.length === header.recordCount) return batch.subarray(0, header.sizeBytes);
   if (kept.length === 0 && !mustStay) return undefined;
-  // Zstd is read but not written; a batch without records needs no compression.
+  // A batch without records needs no compression.
   const name = CODEC_NAMES[header.codec];
-  const codec: WritableCodec = kept.length === 0 || name === 'zstd' || name === undefined ? 'none' : name;
+  const isWritable = name !== undefined && (name !== 'zstd' || writesZstd());
+  const codec: CodecName = kept.length > 0 && isWritable ? name : 'none';
   const ownTimes = (header.attributes & ATTRIBUTE_LOG_APPEND_TIME) === 0;
   return withRecords(batch, header, codec, Buffer.concat(kept), (out) => {
     if (kept.length > 0 && ownTimes) writeInt64(out, newest, 35);
@@ -118,7 +120,7 @@ export function withoutTransaction(empty: Buffer): Buffer {
 }
 
 /** The batch in another codec (compression.type); itself when it is in that one. ProtocolError when it cannot be inflated. */
-export function recompressBatch(batch: Buffer, header: BatchHeader, codec: WritableCodec): Buffer {
+export function recompressBatch(batch: Buffer, header: BatchHeader, codec: CodecName): Buffer {
   if (header.codec === CODECS[codec] || header.recordCount === 0) return batch;
   const records = decompress(header.codec, batch.subarray(BATCH_HEADER_BYTES, header.sizeBytes), MOST_INFLATED_BYTES);
   return withRecords(batch, header, codec, records, () => {});
@@ -154,7 +156,7 @@ function varint(value: number): Buffer {
 function withRecords(
   batch: Buffer,
   header: BatchHeader,
-  codec: WritableCodec,
+  codec: CodecName,
   records: Buffer,
   edit: (out: Buffer) => void,
 ): Buffer {

@@ -2,7 +2,7 @@ import { assert } from '../lib/assert.ts';
 import type { Timer } from '../lib/clock.ts';
 import { StreamError } from '../lib/errors.ts';
 import type { StoredBytes } from '../ports/stored-bytes.ts';
-import type { WritableCodec } from '../protocol/compression.ts';
+import type { CodecName } from '../protocol/compression.ts';
 import { ERROR_CODES } from '../protocol/error-codes.ts';
 import { type BatchHeader, encodeBatch, readBatchHeader } from '../protocol/records.ts';
 import { Cleaner } from './cleaner.ts';
@@ -587,7 +587,7 @@ function refused(error: number): AppendResult {
 }
 
 /** Every batch in the topic's codec. ProtocolError when one cannot be inflated. */
-function recompressed(batches: Buffer, codec: WritableCodec): Buffer {
+function recompressed(batches: Buffer, codec: CodecName): Buffer {
   const out: Buffer[] = [];
   for (let at = 0; at < batches.length; ) {
     const header = readBatchHeader(batches, at);

@@ -1,5 +1,6 @@
 import { StreamError } from '../lib/errors.ts';
-import type { WritableCodec } from '../protocol/compression.ts';
+import type { CodecName } from '../protocol/compression.ts';
+import { writesZstd } from '../protocol/zstd-encoder.ts';
 
 /** The settings of a topic as its logs use them. */
 export interface TopicSettings {
@@ -17,7 +18,7 @@ export interface TopicSettings {
   readonly fsync: FsyncPolicy;
   readonly flushMs: number;
   /** What batches are stored in; undefined: as the producer sent them. */
-  readonly codec: WritableCodec | undefined;
+  readonly codec: CodecName | undefined;
   /** Records are encrypted at rest. */
   readonly encrypted: boolean;
   /** cleanup.policy names `compact`, `delete`, or both. */
@@ -102,9 +103,10 @@ export const TOPIC_CONFIG: readonly TopicConfigRow[] = [
     type: 'string',
     default: 'producer',
     doc: 'What batches are stored in: producer = as the producer chose; another one recompresses those that came otherwise.',
-    ...oneOf('producer', 'uncompressed', 'gzip', 'snappy', 'lz4'),
+    allowed: 'one of producer, uncompressed, gzip, snappy, lz4, and zstd where its package is installed',
+    valid: (value) => value === 'producer' || (CODEC_OF[value] !== undefined && (value !== 'zstd' || writesZstd())),
   },
-  fixed('compression.zstd.level', 'int', '3', 'Batches are read in zstd, not written.', 'compression.zstd.level'),
+  fixed('compression.zstd.level', 'int', '3', 'Level of compression.type=zstd.', 'compression.zstd.level'),
   {
     name: 'delete.retention.ms',
     server: 'log.cleaner.delete.retention.ms',
@@ -291,11 +293,12 @@ export const TOPIC_CONFIG: readonly TopicConfigRow[] = [
   ),
 ];
 
-const CODEC_OF: Readonly<Record<string, WritableCodec>> = {
+const CODEC_OF: Readonly<Record<string, CodecName>> = {
   uncompressed: 'none',
   gzip: 'gzip',
   snappy: 'snappy',
   lz4: 'lz4',
+  zstd: 'zstd',
 };
 
 const ROWS = new Map(TOPIC_CONFIG.map((row) => [row.name, row]));

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { compressFrameSync, decompressFrameSync } from 'lz4-napi';
 import * as snappyjs from 'snappyjs';
 import { expect, test } from 'vitest';
-import { CODECS, compress, decompress, type WritableCodec } from '../../src/protocol/compression.ts';
+import { CODECS, type CodecName, compress, decompress } from '../../src/protocol/compression.ts';
 import { crc32c, crc32cByTable, crc32cImplementation } from '../../src/protocol/crc32c.ts';
 import { ProtocolError } from '../../src/protocol/protocol-error.ts';
 import { xxhash32 } from '../../src/protocol/xxhash32.ts';
@@ -28,7 +28,7 @@ const content = fc
   )
   .map((parts) => Buffer.concat(parts));
 
-test.each(['none', 'gzip', 'snappy', 'lz4'] as WritableCodec[])('%s: what was packed is unpacked', (codec) => {
+test.each(['none', 'gzip', 'snappy', 'lz4', 'zstd'] as CodecName[])('%s: what was packed is unpacked', (codec) => {
   fc.assert(
     fc.property(content, (bytes) => {
       expect(decompress(CODECS[codec], compress(codec, bytes), MOST).equals(bytes)).toBe(true);

@@ -3,7 +3,7 @@ import { compress as zstdCompress } from '@mongodb-js/zstd';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { NewRecord } from '../../src/ports/topic-log.ts';
-import type { WritableCodec } from '../../src/protocol/compression.ts';
+import type { CodecName } from '../../src/protocol/compression.ts';
 import { ERROR_CODES } from '../../src/protocol/error-codes.ts';
 import { ProtocolError } from '../../src/protocol/protocol-error.ts';
 import { sealBatch } from '../../src/protocol/record-batch.ts';
@@ -28,7 +28,7 @@ const record: fc.Arbitrary<NewRecord> = fc.record({
   }),
 });
 const batchRecords = fc.array(record, { minLength: 1, maxLength: 12 });
-const codec = fc.constantFrom<WritableCodec>('none', 'gzip', 'snappy', 'lz4');
+const codec = fc.constantFrom<CodecName>('none', 'gzip', 'snappy', 'lz4');
 
 const asArray = (b: Uint8Array | null): number[] | null => (b === null ? null : [...b]);
 const plain = (r: NewRecord, offset: number) => ({
@@ -92,7 +92,7 @@ test('control batches are skipped, a partial batch at the end is left out, log a
 
 test('a malformed batch is named and the cursor goes on after it', () => {
   const value = Buffer.from('x'.repeat(300));
-  const make = (baseOffset: number, codec: WritableCodec) =>
+  const make = (baseOffset: number, codec: CodecName) =>
     encodeBatch([{ key: null, value, timestampMs: 1 }], { baseOffset, codec });
   const badRecord = make(1, 'none');
   badRecord[61] = 200;

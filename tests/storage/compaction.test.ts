@@ -49,6 +49,7 @@ test('compression.type recompresses what came otherwise, and nothing else of the
     ['gzip', 1],
     ['snappy', 2],
     ['lz4', 3],
+    ['zstd', 4],
     ['uncompressed', 0],
     ['producer', 3],
   ] as const) {
@@ -75,7 +76,7 @@ describe('compaction', () => {
     const storage = await compacted();
     const log = storage.partition('t', 0)!;
     for (let i = 0; i < 60; i++) {
-      const codec = (['none', 'gzip', 'snappy', 'lz4'] as const)[i % 4];
+      const codec = (['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const)[i % 5];
       const batch = encodeBatch([record(`k${i % 3}`, `v${i}${'.'.repeat(50)}`), record(`only${i}`, 'x')], { codec });
       await log.durable(log.append(batch).lastOffset);
     }
