@@ -15,10 +15,13 @@ export class Attempts {
   reaches = new Int32Array(8);
   /** Matches up to and with this search. */
   numbers = new Int32Array(8);
+  /** Searches given up since the last match, up to and with this one. */
+  givenUp = new Int32Array(8);
   /** Null: no match. */
   outputs: (MatchOutput | null)[] = [];
   /** Where the next search begins. */
   next: number;
+  #givenUpBefore = 0;
   /** Matches before the first of these searches. */
   #base: number;
 
@@ -31,26 +34,32 @@ export class Attempts {
     return this.count === 0 ? this.#base : this.numbers[this.count - 1];
   }
 
+  givenUpBefore(index: number): number {
+    return index === 0 ? this.#givenUpBefore : this.givenUp[index - 1];
+  }
+
   matchesBefore(index: number): number {
     if (index >= this.count) return this.matches;
     return this.numbers[index] - (this.outputs[index] === null ? 0 : 1);
   }
 
   get bytes(): number {
-    return this.starts.byteLength * 3 + this.outputs.length * 8;
+    return this.starts.byteLength * 4 + this.outputs.length * 8;
   }
 
-  push(start: number, reach: number, matches: number, output: MatchOutput | null): void {
+  push(start: number, reach: number, matches: number, output: MatchOutput | null, givenUp = 0): void {
     if (this.count === this.starts.length) {
       const capacity = Math.max(8, this.count * 2);
       this.starts = grown(this.starts, capacity);
       this.reaches = grown(this.reaches, capacity);
       this.numbers = grown(this.numbers, capacity);
+      this.givenUp = grown(this.givenUp, capacity);
     }
     const before = this.count === 0 ? 0 : this.reaches[this.count - 1];
     this.starts[this.count] = start;
     this.reaches[this.count] = Math.max(before, reach);
     this.numbers[this.count] = matches;
+    this.givenUp[this.count] = givenUp;
     this.outputs.push(output);
     this.count++;
   }
@@ -76,6 +85,8 @@ export class Attempts {
     tail.starts = this.starts.slice(from, this.count);
     tail.reaches = this.reaches.slice(from, this.count);
     tail.numbers = this.numbers.slice(from, this.count);
+    tail.givenUp = this.givenUp.slice(from, this.count);
+    tail.#givenUpBefore = this.givenUpBefore(from);
     tail.outputs = this.outputs.splice(from);
     this.count = from;
     this.next = tail.starts[0];
@@ -84,7 +95,11 @@ export class Attempts {
 
   /** Forgets the first `count` searches and `rows` rows before the others, which must not look at them. */
   forget(count: number, rows: number): void {
-    if (count > 0) this.#base = this.numbers[count - 1];
+    if (count > 0) {
+      this.#base = this.numbers[count - 1];
+      this.#givenUpBefore = this.givenUp[count - 1];
+    }
+    this.givenUp = this.givenUp.slice(count);
     this.starts = this.starts.slice(count).map((start) => start - rows);
     this.reaches = this.reaches.slice(count).map((reach) => reach - rows);
     this.numbers = this.numbers.slice(count);
@@ -97,7 +112,13 @@ export class Attempts {
   resume(tail: Attempts, index: number, shift: number): void {
     const more = this.matches - tail.matchesBefore(index);
     for (let i = index; i < tail.count; i++) {
-      this.push(tail.starts[i] + shift, tail.reaches[i] + shift, tail.numbers[i] + more, tail.outputs[i]);
+      this.push(
+        tail.starts[i] + shift,
+        tail.reaches[i] + shift,
+        tail.numbers[i] + more,
+        tail.outputs[i],
+        tail.givenUp[i],
+      );
     }
     this.next = tail.next + shift;
   }

@@ -6,10 +6,11 @@ import { grown } from '../state/state-column.ts';
 import { MatchPath, type MatchRows, type PreparedExpr } from './match-path.ts';
 
 /**
- * How many steps one search may take where states cannot be remembered, some ten milliseconds. It is then given up, and the next one begins
- * with the last row that it had looked at: both depend on the rows alone and not on how they came.
+ * How many steps one search may take where states cannot be remembered, some ten milliseconds. It is then given up, and those after it may
+ * take half as many each time, until there is a match: that depends on the rows alone and not on how they came.
  */
 const MAX_STEPS = 250_000;
+const LEAST_STEPS = 1000;
 /** Remembered states of one run, 4 bytes each; beyond, nothing is remembered and MAX_STEPS bounds the work. */
 const MAX_STATES = 1 << 25;
 
@@ -46,6 +47,7 @@ export class Matcher {
   #from = 0;
   #stamp = 0;
   #remembers = false;
+  #maxSteps = MAX_STEPS;
   #isWhole = true;
 
   constructor(plan: Match, types: readonly SqlType[], onError: OnError) {
@@ -99,8 +101,12 @@ export class Matcher {
     this.#stamp = 1;
   }
 
-  /** Whether there is a match that begins with the row at `start`; `number` is what its MATCH_NUMBER() would be. */
-  find(start: number, number: number): boolean {
+  /**
+   * Whether there is a match that begins with the row at `start`; `number` is what its MATCH_NUMBER() would be, and `givenUp` how many searches were given up
+   * since the last match.
+   */
+  find(start: number, number: number, givenUp: number): boolean {
+    this.#maxSteps = Math.max(LEAST_STEPS, MAX_STEPS >>> Math.min(givenUp, 20));
     const path = this.#path;
     path.start = start;
     path.number = number;
@@ -128,7 +134,7 @@ export class Matcher {
       let fails = false;
       switch (op[pc]) {
         case Op.row: {
-          if (!this.#remembers && ++steps > MAX_STEPS) return this.#giveUp(start);
+          if (!this.#remembers && ++steps > this.#maxSteps) return this.#giveUp(start);
           const depth = position - start;
           fails = position >= length || (until !== null && !(this.#time(position) < until));
           if (position >= path.reach && !(fails && isClosed)) path.reach = position + 1;

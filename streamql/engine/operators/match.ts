@@ -213,15 +213,17 @@ export class MatchOperator extends OperatorBase {
         while (old < tail.count && tail.starts[old] + shift < start) old++;
         const isFirst = matcher.usesStart && (start === 0 || tail.starts[old] === 0);
         const isSame = old < tail.count && tail.starts[old] + shift === start && !isFirst;
-        if (isSame && (!this.#usesNumber || tail.matchesBefore(old) === attempts.matches)) {
+        const isAsPatient = tail.givenUpBefore(old) === attempts.givenUpBefore(attempts.count);
+        if (isSame && isAsPatient && (!this.#usesNumber || tail.matchesBefore(old) === attempts.matches)) {
           attempts.resume(tail, old, shift);
           return old;
         }
       }
       const number = attempts.matches + 1;
-      if (!matcher.find(start, number)) {
-        attempts.push(start, matcher.reach, number - 1, null);
-        attempts.next = matcher.gaveUp ? Math.max(start + 1, matcher.reach - 1) : start + 1;
+      const givenUp = attempts.givenUpBefore(attempts.count);
+      if (!matcher.find(start, number, givenUp)) {
+        attempts.push(start, matcher.reach, number - 1, null, givenUp + (matcher.gaveUp ? 1 : 0));
+        attempts.next = start + 1;
         continue;
       }
       this.#measures.load(rows, start, number, matcher);
