@@ -33,6 +33,8 @@ export class CloseOperator extends OperatorBase {
   #touched: number[] = [];
   #watermark: number | null = null;
   #now: number | null = null;
+  /** Where event time stands while there is no watermark: at the first row. */
+  #base: number | null = null;
   /** By the clock, when the watermark last moved, and when anything last came. */
   #stoodSince: number | null = null;
   #quietSince: number | null = null;
@@ -90,6 +92,7 @@ export class CloseOperator extends OperatorBase {
 
   tick(nowMicros: number): void {
     this.#now = Math.max(nowMicros, this.#now ?? nowMicros);
+    if (this.#base === null && Number.isFinite(this.#times.next)) this.#base = this.#times.next;
     if (this.#moved || this.#stoodSince === null) this.#stoodSince = this.#now;
     if (this.#moved || this.#came || this.#quietSince === null) this.#quietSince = this.#now;
     this.#moved = false;
@@ -104,7 +107,7 @@ export class CloseOperator extends OperatorBase {
     let at = Number.POSITIVE_INFINITY;
     if (timeoutMicros !== null && this.#quietSince !== null) at = this.#quietSince + timeoutMicros;
     if (idleMicros !== null && this.#stoodSince !== null) {
-      const stood = Math.max(idleMicros, next + delayMicros + 1 - (this.#watermark ?? next));
+      const stood = Math.max(idleMicros, next + delayMicros + 1 - (this.#watermark ?? this.#base ?? next));
       at = Math.min(at, this.#stoodSince + stood);
     }
     return Number.isFinite(at) ? at : null;
@@ -133,7 +136,8 @@ export class CloseOperator extends OperatorBase {
     const stood = this.#now - (this.#stoodSince ?? this.#now);
     const quiet = this.#now - (this.#quietSince ?? this.#now);
     let byClock = Number.NEGATIVE_INFINITY;
-    if (idleMicros !== null && stood >= idleMicros) byClock = (this.#watermark ?? next) + stood - delayMicros;
+    if (idleMicros !== null && stood >= idleMicros)
+      byClock = (this.#watermark ?? this.#base ?? next) + stood - delayMicros;
     if (timeoutMicros !== null && quiet >= timeoutMicros) byClock = Number.POSITIVE_INFINITY;
     // The clock closes the windows there are, and none that may come yet.
     byClock = Math.min(byClock, this.#latest + 1);

@@ -19,6 +19,12 @@ import type { Relation } from './relation.ts';
 import type { EngineSettings } from './settings.ts';
 import type { SourceNode } from './source-node.ts';
 
+/** Of a shard's partitions, by source id: see Watermark. */
+interface Times {
+  readonly least: Readonly<Record<string, number>>;
+  readonly greatest: Readonly<Record<string, number>>;
+}
+
 /** How an epoch went, in all shards together. */
 export interface EpochReport {
   /** Something happened; else the epoch did not count. */
@@ -267,15 +273,18 @@ export class Epoch {
   }
 
   /** `others`: by source id, how far event time has come in other shards' partitions; null without other shards. */
-  #settleWatermarks(worked: boolean, others: readonly Readonly<Record<string, number>>[] | null): void {
+  #settleWatermarks(worked: boolean, others: readonly Times[] | null): void {
     const nowMs = this.#clock.monotonicMs();
     for (const { spec, watermark, cursor, paused } of this.#graph.sources) {
       if (paused) continue;
       if (others !== null) {
-        const all = others.map((least) => least[spec.id] ?? Number.POSITIVE_INFINITY);
-        watermark.settle(cursor.positions, Math.min(...all));
+        const least = Math.min(...others.map((other) => other.least[spec.id] ?? Number.POSITIVE_INFINITY));
+        const greatest = Math.max(...others.map((other) => other.greatest[spec.id] ?? Number.NEGATIVE_INFINITY));
+        watermark.settle(cursor.positions, least === Number.POSITIVE_INFINITY ? greatest : least);
       } else if (worked || watermark.nextIdleMs <= nowMs) {
-        watermark.settle(cursor.positions, watermark.least(cursor.positions, nowMs, cursor.positions.length));
+        const { positions } = cursor;
+        const least = watermark.least(positions, nowMs, positions.length);
+        watermark.settle(positions, least === Number.POSITIVE_INFINITY ? watermark.greatest(positions) : least);
       }
     }
   }
@@ -284,9 +293,11 @@ export class Epoch {
   *#shareIntake(peers: Peers, worked: boolean, nowMicros: number): Waiting<[worked: boolean, nowMicros: number]> {
     const nowMs = this.#clock.monotonicMs();
     const least: Record<string, number> = {};
+    const greatest: Record<string, number> = {};
     const positions: [source: string, partition: number, next: number][] = [];
     for (const { spec, watermark, cursor } of this.#graph.sources) {
       least[spec.id] = watermark.least(cursor.positions, nowMs, cursor.partitions);
+      greatest[spec.id] = watermark.greatest(cursor.positions);
       for (const { partition, next } of cursor.positions) {
         const key = `${spec.id} ${partition}`;
         if (this.#told.get(key) === next) continue;
@@ -295,7 +306,7 @@ export class Epoch {
       }
     }
     const isWanted = this.#graph.relations.some((relation) => relation.isStarting);
-    const all = yield* gather(peers, 'intake', { worked: worked || isWanted, nowMicros, least, positions });
+    const all = yield* gather(peers, 'intake', { worked: worked || isWanted, nowMicros, least, greatest, positions });
     all.forEach((other, shard) => {
       if (shard === peers.index) return;
       for (const [id, partition, next] of other.positions) {
@@ -307,10 +318,7 @@ export class Epoch {
         known.set(partition, next);
       }
     });
-    this.#settleWatermarks(
-      worked,
-      all.map((other) => other.least),
-    );
+    this.#settleWatermarks(worked, all);
     return [all.some((other) => other.worked), all[0].nowMicros];
   }
 

@@ -4,15 +4,15 @@ type Position = PartitionPosition & { readonly highWatermark: number };
 
 /**
  * How far event time has come in a source: the least of its partitions' watermarks, leaving out those that are read to the end and got no
- * records for the idle timeout (0: none is ever idle). It never goes back, and no partition stays behind it: what comes to one that was
+ * records for the idle timeout (0: none is ever idle); when all are idle, the greatest. It never goes back, and no partition stays behind it: what comes to one that was
  * left out, or is new, and is below the watermark is late there too. So views may take the watermark at its word.
  */
 export class Watermark {
   readonly #delayMicros: number;
   readonly #idleTimeoutMs: number;
   readonly #seen = new Map<number, { next: number; atMs: number }>();
-  /** When the next partition becomes idle if nothing comes; infinite when none will. */
-  #nextIdleMs = Number.POSITIVE_INFINITY;
+  /** When the next partition becomes idle if nothing comes; infinite when none will. At first it is to be found out. */
+  #nextIdleMs = Number.NEGATIVE_INFINITY;
   micros: number | null;
 
   constructor(delayMicros: number, idleTimeoutMs: number, from: number | null) {
@@ -46,6 +46,11 @@ export class Watermark {
       if (maxTime < least) least = maxTime;
     }
     return least;
+  }
+
+  /** The greatest time of the partitions, which counts when none holds the others back; −Infinity before the first. */
+  greatest(partitions: readonly Position[]): number {
+    return partitions.reduce((most, { maxTime }) => Math.max(most, maxTime), Number.NEGATIVE_INFINITY);
   }
 
   /** Moves on to what the least time of all partitions says; none of these is behind it from then on. */
