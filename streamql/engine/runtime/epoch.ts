@@ -99,8 +99,7 @@ export class Epoch {
     else yield* this.#notify();
     const report = { worked, more: this.#more(), behind: this.behind, dueInMs: this.dueInMs };
     if (peers === null) return report;
-    yield* this.#shareFailures(peers, 'end');
-    const all = yield* gather(peers, 'report', report);
+    const all = yield* this.#agree(peers, 'end', report);
     peers.endRound();
     const any = (what: 'more' | 'behind'): boolean => all.some((other) => other[what]);
     return {
@@ -202,7 +201,6 @@ export class Epoch {
       }
       return any;
     }
-    yield* this.#shareFailures(this.#peers, 'begin');
     const mine: Record<string, Standing> = {};
     for (const query of graph.queries) {
       if (query.catchingUp === null || query.error !== null) continue;
@@ -212,11 +210,12 @@ export class Epoch {
           ? 'lookups'
           : 'far';
     }
-    const all = yield* gather(this.#peers, 'standing', mine);
+    const all = yield* this.#agree(this.#peers, 'begin', mine);
     for (const id of Object.keys(mine)) {
+      const query = graph.node(id) as QueryNode;
       const standings = all.map((standing) => standing[id]);
       const common = STANDINGS.find((standing) => standings.includes(standing)) ?? 'far';
-      settle(graph.node(id) as QueryNode, common);
+      if (query.error === null) settle(query, common);
     }
     return any;
   }
@@ -306,7 +305,13 @@ export class Epoch {
       }
     }
     const isWanted = this.#graph.relations.some((relation) => relation.isStarting);
-    const all = yield* gather(peers, 'intake', { worked: worked || isWanted, nowMicros, least, greatest, positions });
+    const all = yield* this.#agree(peers, 'intake', {
+      worked: worked || isWanted,
+      nowMicros,
+      least,
+      greatest,
+      positions,
+    });
     all.forEach((other, shard) => {
       if (shard === peers.index) return;
       for (const [id, partition, next] of other.positions) {
@@ -324,7 +329,6 @@ export class Epoch {
 
   /** The queries that any shard has something for, and all that read them: these finish the epoch together. */
   *#shareTouched(peers: Peers, nowMicros: number): Waiting<ReadonlySet<QueryNode>> {
-    yield* this.#shareFailures(peers, 'taken');
     const graph = this.#graph;
     const mine = graph.queries.filter((query) => {
       if (query.error !== null) return false;
@@ -347,19 +351,20 @@ export class Epoch {
     return running;
   }
 
-  /** What failed in one shard fails in all. */
-  *#shareFailures(peers: Peers, when: string): Waiting<void> {
+  /** Everybody's value; and what failed in one shard fails in all. */
+  *#agree<T>(peers: Peers, channel: string, value: T): Waiting<T[]> {
     const graph = this.#graph;
-    const mine: Failure[] = [];
+    const failures: Failure[] = [];
     for (const node of graph.nodes) {
-      if (node.error !== null && !this.#knownFailures.has(node)) mine.push([node.spec.id, plainError(node.error)]);
+      if (node.error !== null && !this.#knownFailures.has(node)) failures.push([node.spec.id, plainError(node.error)]);
     }
-    const all = yield* gather(peers, `failures ${when}`, mine);
-    for (const [id, error] of all.flat()) {
+    const all = yield* gather(peers, channel, { failures, value });
+    for (const [id, error] of all.flatMap((other) => other.failures)) {
       const node = graph.node(id);
       if (node !== undefined) graph.fail(node, StreamError.from(error as Parameters<typeof StreamError.from>[0]));
     }
     for (const node of graph.nodes) if (node.error !== null) this.#knownFailures.add(node);
+    return all.map((other) => other.value);
   }
 
   *#notify(): Waiting<void> {
