@@ -65,10 +65,13 @@ export async function createFunction(context: SqlContext, statement: CreateFunct
     releaseUserCode(fn);
     const { code, message, hint } = asStreamError(thrown);
     const isCode = code === 'VALUE_FUNCTION';
-    throw new StreamError(isCode ? 'SQL_BIND' : code, isCode ? `the code does not run: ${message}` : message, {
-      at: statement.at,
-      ...(hint ? { hint } : {}),
-    });
+    if (isCode) {
+      throw new StreamError('SQL_BIND', `the code does not run: ${message}`, {
+        at: statement.at,
+        hint: 'write the body of a function, or a program that exports one of its name',
+      });
+    }
+    throw new StreamError(code, message, { at: statement.at, ...(hint ? { hint } : {}) });
   }
   await catalog.setFunctions([...catalog.functions.filter((other) => other.name !== name), fn]);
   if (old !== undefined && JSON.stringify(old) !== JSON.stringify(fn)) releaseUserCode(old);

@@ -84,24 +84,25 @@ export function checkOptions(given: readonly Option[], specs: readonly OptionSpe
   return values;
 }
 
-const UNIT_MS: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  min: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
+/** Milliseconds of each unit, by what the word for it may be. `m` is a minute: months have no fixed length. */
+const UNITS: readonly (readonly [word: RegExp, ms: number])[] = [
+  [/^(ms|milliseconds?)$/, 1],
+  [/^(s|secs?|seconds?)$/, 1000],
+  [/^(m|mins?|minutes?)$/, 60_000],
+  [/^(h|hours?)$/, 3_600_000],
+  [/^(d|days?)$/, 86_400_000],
+];
 
-/** `30s`, `500 ms`, `2 min` → milliseconds. */
+/** `30s`, `500 ms`, `2 minutes` → milliseconds. */
 export function parseDurationMs(text: string, name: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)$/.exec(text.trim());
-  if (match === null) {
+  const [, count, word] = /^(\d+(?:\.\d+)?)\s*([a-z]+)$/.exec(text.trim().toLowerCase()) ?? [];
+  const unit = UNITS.find(([pattern]) => word !== undefined && pattern.test(word));
+  if (unit === undefined) {
     throw new StreamError('OPTION_INVALID', `${name} = '${text}' is not a duration`, {
-      hint: 'write a number and a unit: 500ms, 30s, 5m, 1h, 1d',
+      hint: 'write a number and a unit: 500ms, 30s, 5 minutes, 1h, 1 day',
     });
   }
-  return Math.round(Number(match[1]) * UNIT_MS[match[2]]);
+  return Math.round(Number(count) * unit[1]);
 }
 
 export function parseCount(text: string, name: string, most: number): number {

@@ -26,8 +26,17 @@ export async function runPull(context: SqlContext, plan: Plan, options: QueryOpt
   if (point !== undefined) return runPointLookup(context, point, options);
   const { scans, epoch } = await fetchScans(context, plan, options);
   const scanned = new Map([...scans].map(([scan, rows]) => [scan, rows.reduce((sum, batch) => sum + batch.length, 0)]));
-  const rest = await withoutOwn(context, plan, scans, options);
-  return { batches: await context.analytics.run(rest, scans, options), epoch, scanned };
+  return { batches: await runOver(context, plan, scans, options), epoch, scanned };
+}
+
+/** The plan's answer over these rows of its scans. */
+export async function runOver(
+  context: SqlContext,
+  plan: Plan,
+  scans: Map<Plan, ScanData>,
+  options: QueryOptions,
+): Promise<readonly Batch[]> {
+  return context.analytics.run(await withoutOwn(context, plan, scans, options), scans, options);
 }
 
 /** Nodes that DuckDB has no words for are answered by the engine's own operators, each over DuckDB's answer to what is below it. */

@@ -11,7 +11,7 @@ import type { ScanData, SqlContext, SqlResult, StatementOptions } from './contex
 import { storedPlan } from './ddl.ts';
 import { objectNamed } from './object-named.ts';
 import type { CatalogObject } from './objects.ts';
-import { isFromLog, scansOf } from './pull.ts';
+import { isFromLog, runOver, scansOf } from './pull.ts';
 import { table } from './show.ts';
 
 /** Differing rows that are shown when the statement does not say. */
@@ -55,8 +55,18 @@ export async function verifyView(
       },
     );
   }
+  if (has(plan, 'close') || has(plan, 'expire')) {
+    throw new StreamError(
+      'SQL_UNSUPPORTED',
+      `what "${view.name}" holds depends on ${has(plan, 'close') ? 'when its windows closed' : 'what has expired'}`,
+      {
+        at: statement.name.at,
+        hint: 'a view of the same query without EMIT ON WINDOW CLOSE, ttl and expire can be verified',
+      },
+    );
+  }
   const { epoch, held, scans } = await inputsAtEpoch(context, view, plan, options);
-  const computed = await context.analytics.run(plan, scans, { ...options, maxRows: MOST_ROWS }).catch((thrown) => {
+  const computed = await runOver(context, plan, scans, { ...options, maxRows: MOST_ROWS }).catch((thrown) => {
     if (!(thrown instanceof StreamError) || !thrown.code.startsWith('VALUE_')) throw thrown;
     throw new StreamError(thrown.code, `the definition has no value for some row: ${thrown.message}`, {
       hint: `such rows are left out of the view and stand in ${view.name}$errors; a view with any cannot be verified`,

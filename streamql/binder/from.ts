@@ -386,7 +386,10 @@ export function intervalMicros(ast: AstExpr, context: BindContext, positive: boo
   }
   const total = days * 86_400_000_000 + micros;
   if (positive && total <= 0)
-    throw new StreamError('SQL_TYPE', 'the interval must be longer than zero', { at: ast.at });
+    throw new StreamError('SQL_TYPE', 'the interval must be longer than zero', {
+      at: ast.at,
+      hint: "write INTERVAL '10 seconds'",
+    });
   return total;
 }
 

@@ -184,7 +184,7 @@ export class QueryBinder {
       throw new StreamError('SQL_UNSUPPORTED', `${clause} must be a constant`, { at: ast.at });
     if (bound.value === null) return null;
     if (typeof bound.value !== 'number' || bound.value < 0) {
-      throw new StreamError('SQL_BIND', `${clause} must be 0 or more`, { at: ast.at });
+      throw new StreamError('SQL_BIND', `${clause} must be 0 or more`, { at: ast.at, hint: `write ${clause} 10` });
     }
     return bound.value;
   }

@@ -166,7 +166,7 @@ function parseAlter(cursor: Cursor, at: Position): Statement {
   if (ifExists) cursor.expectWord('exists');
   const name = cursor.objectName('a name');
   if (cursor.takeWord('rename', 'to'))
-    return { kind: 'alter', object, name, ifExists, action: 'rename', other: cursor.name('the new name'), at };
+    return { kind: 'alter', object, name, ifExists, action: 'rename', other: cursor.objectName('the new name'), at };
   if (cursor.isWord('swap', 'with')) {
     if (object !== 'view') throw cursor.unsupported('SWAP WITH here', 'it is for materialized views');
     cursor.next();

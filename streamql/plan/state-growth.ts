@@ -45,6 +45,12 @@ export function stateGrowth(plan: Plan): StateGrowth | null {
       const sides = [plan.left, plan.right].filter((side) => rowsOf(side) === 'all');
       if (sides.length > 0) {
         const names = sides.map(leavesText).join(' and of ');
+        if (range !== null) {
+          return unbounded(
+            `keeps every row of ${names}: late rows may still meet any of them`,
+            `declare a WATERMARK for both times, with late = 'drop'; ${BOUND_IT}`,
+          );
+        }
         return unbounded(
           `keeps every row of ${names}: the join has no time bound`,
           `join on a window's start and end, or on a TABLE; ${BOUND_IT}`,
@@ -244,6 +250,10 @@ function rowsOf(plan: Plan): Rows {
       return 'few';
     case 'expire':
       return rowsOf(plan.input) === 'few' ? 'few' : 'keys';
+    case 'nowFilter': {
+      const rows = rowsOf(plan.input);
+      return rows === 'all' && plan.until.length > 0 ? 'keys' : rows;
+    }
     case 'aggregate':
       return plan.groupBy.length === 0 ? 'few' : most([rowsOf(plan.input)]) === 'few' ? 'few' : 'keys';
     case 'topn':

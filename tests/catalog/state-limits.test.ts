@@ -80,7 +80,7 @@ describe('max_state', () => {
 
 describe('ttl', () => {
   test('takes rows back by the clock; a row that comes again lives on', async () => {
-    await rig.run(`CREATE MATERIALIZED VIEW v WITH (ttl = '10s') AS
+    await rig.run(`CREATE MATERIALIZED VIEW v WITH (ttl = '10 seconds') AS
       SELECT name, count(*) AS n FROM bid JOIN item ON id = auction GROUP BY name`);
     await rig.run("INSERT INTO item VALUES (1, 'one'), (2, 'two'); INSERT INTO bid VALUES (1, 5), (2, 5); FLUSH");
     const start = rig.db.clock.nowMs();

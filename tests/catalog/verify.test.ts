@@ -28,6 +28,10 @@ test.each([
   ['best', 'SELECT * FROM bid QUALIFY ROW_NUMBER() OVER (PARTITION BY auction ORDER BY price DESC) <= 2'],
   ['over_view', 'SELECT name, count(*) FROM item JOIN groups ON id = auction GROUP BY name'],
   ['windows', "SELECT window_start, sum(price) AS s FROM TUMBLE(bid, at, INTERVAL '10 seconds') GROUP BY window_start"],
+  [
+    'matches',
+    'SELECT * FROM bid MATCH_RECOGNIZE (PARTITION BY auction ORDER BY at MEASURES a.price AS first, LAST(b.price) AS last PATTERN (a b+) DEFINE b AS price > PREV(price))',
+  ],
   ['letters', 'SELECT code, count(*) FROM bid$errors GROUP BY code'],
 ])('a view equals its definition: %s', async (name, query) => {
   await rig.run(`CREATE MATERIALIZED VIEW ${name} AS ${query}; FLUSH`);
@@ -71,6 +75,9 @@ test('what differs is shown, with counts', async () => {
 
 test('what cannot be verified says why', async () => {
   await expect(rig.run('VERIFY VIEW item')).rejects.toMatchObject({ code: 'NOT_FOUND', at: { line: 1, column: 13 } });
+  await rig.run(`CREATE MATERIALIZED VIEW closed AS
+    SELECT window_end, count(*) FROM TUMBLE(bid, at, INTERVAL '10 seconds') GROUP BY window_end EMIT ON WINDOW CLOSE`);
+  await expect(rig.run('VERIFY VIEW closed')).rejects.toMatchObject({ code: 'SQL_UNSUPPORTED', at: { column: 13 } });
   await rig.run('CREATE MATERIALIZED VIEW q AS SELECT 10 / (price - 10) AS q FROM bid; FLUSH');
   await expect(rig.run('VERIFY VIEW q')).rejects.toMatchObject({
     code: 'VALUE_DIVISION_BY_ZERO',

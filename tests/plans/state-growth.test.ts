@@ -30,6 +30,12 @@ test.each([
     ['keeps every row of bid and of auction: the join has no time bound'],
   ],
   [
+    "SELECT b.price FROM bid b JOIN auction a ON a.id = b.auction AND b.date_time BETWEEN a.date_time AND a.date_time + INTERVAL '1 hour'",
+    ['keeps every row of bid and of auction: late rows may still meet any of them'],
+  ],
+  ["SELECT price FROM bid WHERE date_time > now() - INTERVAL '1 hour'", []],
+  ["SELECT price FROM bid WHERE date_time < now() - INTERVAL '1 hour'", ['the view keeps a row for every row of bid']],
+  [
     'SELECT b.price FROM bid b JOIN product p ON p.id = b.auction',
     ['keeps every row of bid: the join has no time bound'],
   ],
