@@ -1,4 +1,4 @@
-import { prepareUserCode } from '../../streamql/functions/user/js-functions.ts';
+import { prepareUserCode } from '../../streamql/functions/user/user-code.ts';
 import type { UserFunction } from '../../streamql/functions/user/user-function.ts';
 import { type Position, StreamError } from '../lib/errors.ts';
 import type { Disk } from '../ports/disk.ts';

@@ -4,8 +4,8 @@ import { inlined } from '../../streamql/binder/user-calls.ts';
 import { AGGREGATES } from '../../streamql/functions/aggregates.ts';
 import { functionsNamed } from '../../streamql/functions/functions.ts';
 import { TABLE_FUNCTIONS } from '../../streamql/functions/table-functions.ts';
-import { checkJs, prepareUserCode, releaseUserCode } from '../../streamql/functions/user/js-functions.ts';
 import { isJsType } from '../../streamql/functions/user/js-values.ts';
+import { checkUserCode, prepareUserCode, releaseUserCode } from '../../streamql/functions/user/user-code.ts';
 import type { UserFunction } from '../../streamql/functions/user/user-function.ts';
 import { WINDOW_FUNCTIONS } from '../../streamql/functions/window-functions.ts';
 import type { CreateFunction, DropFunction } from '../../streamql/parser/ast.ts';
@@ -57,7 +57,7 @@ export async function createFunction(context: SqlContext, statement: CreateFunct
   try {
     if (fn.language === 'js') {
       await prepareUserCode([fn]);
-      checkJs(fn);
+      checkUserCode(fn);
     } else {
       checkSql(context, fn);
     }

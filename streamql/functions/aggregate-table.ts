@@ -11,6 +11,13 @@ export interface AggregateInfo {
   readonly type: SqlType;
 }
 
+/** A group's state as a text, in place of its rows; null is that of no rows. VALUE_… where there is none. */
+export interface AggregateSteps {
+  /** After rows that came (`times` above 0) and went. */
+  advance(state: string | null, each: (visit: (a: Datum, b: Datum, times: number) => void) => void): string;
+  finish(state: string | null): Datum;
+}
+
 /**
  * One row per aggregate function. The binder types its calls, the engine keeps a group's rows (or its sums) and calls `finish` (or
  * `moments`), the DuckDB printer hands `finish` the same rows as lists, so that a view and a query answer the same; docs and tests print
@@ -37,6 +44,8 @@ export interface AggregateFunction {
   /** Undefined where it does not take the types. */
   returns(args: readonly SqlType[]): SqlType | undefined;
   finish?(rows: GroupRows, info: AggregateInfo): Datum;
+  /** Beside `finish`: for calls without DISTINCT and order. */
+  readonly steps?: AggregateSteps;
   moments?(moments: Moments): number | null;
   readonly signature: string;
   readonly doc: string;

@@ -15,12 +15,12 @@ import {
   type SqlType,
   VARCHAR,
 } from '../../src/values/types.ts';
-import type { AggregateFunction, AggregateInfo } from './aggregate-table.ts';
+import type { AggregateFunction, AggregateInfo, AggregateSteps } from './aggregate-table.ts';
 import type { GroupRows } from './group-rows.ts';
 import { jsonArray, jsonObject, jsonOf } from './json-of.ts';
 import { MOMENTS } from './moments.ts';
 import { bucketValue, hllEstimate } from './sketches.ts';
-import { jsAggregate } from './user/js-functions.ts';
+import { jsAggregate } from './user/js-aggregate.ts';
 import { WithUserFunctions } from './user/user-function.ts';
 
 /** Digits after the point of an average or quotient of exact numbers: at least as many as Postgres promises. */
@@ -467,3 +467,12 @@ export const AGGREGATES: ReadonlyMap<string, AggregateFunction> = new WithUserFu
   ROWS.map((row) => [row.name, row] as const),
   (fn) => (fn.kind === 'aggregate' ? jsAggregate(fn) : undefined),
 );
+
+/** How a call keeps a state of its own in place of rows; undefined where it does not. */
+export function stepsOf(call: {
+  readonly fn: string;
+  readonly distinct: boolean;
+  readonly orderBy?: readonly unknown[];
+}): AggregateSteps | undefined {
+  return call.distinct || (call.orderBy ?? []).length > 0 ? undefined : AGGREGATES.get(call.fn)?.steps;
+}

@@ -1,7 +1,7 @@
-import { AGGREGATES } from '../functions/aggregates.ts';
+import { AGGREGATES, stepsOf } from '../functions/aggregates.ts';
 import { changelogOf } from './changelog.ts';
 import { settledBound, timeBoundsOf } from './event-time.ts';
-import type { Aggregate, Expr, Join, Plan } from './plan.ts';
+import type { Aggregate, AggregateCall, Expr, Join, Plan } from './plan.ts';
 import { rowBound } from './row-bound.ts';
 import { timeRangeOf } from './time-range.ts';
 import { childrenOf, inputsOf } from './walk.ts';
@@ -203,7 +203,7 @@ function isUnboundCross(plan: Join): boolean {
 
 function growthOfAggregate(plan: Aggregate): StateGrowth {
   const input = rowsOf(plan.input);
-  const keeps = plan.aggregates.filter((call) => call.distinct || keepsRows(plan, call.fn));
+  const keeps = plan.aggregates.filter((call) => call.distinct || keepsRows(plan, call));
   if (keeps.length > 0 && input === 'all') {
     const { distinct, fn } = keeps[0];
     const what = distinct ? `distinct value of ${fn}(DISTINCT …) in each group` : `value that ${fn} sees`;
@@ -214,8 +214,10 @@ function growthOfAggregate(plan: Aggregate): StateGrowth {
 }
 
 /** Whether a group's state holds its rows, or those of its values that may still come up. */
-function keepsRows(plan: Aggregate, fn: string): boolean {
+function keepsRows(plan: Aggregate, call: AggregateCall): boolean {
+  const { fn } = call;
   const row = AGGREGATES.get(fn);
+  if (stepsOf(call) !== undefined) return false;
   if (row?.finish !== undefined) return (row.looksAt ?? 'all') === 'all' || changelogOf(plan.input) !== 'append';
   return (fn === 'min' || fn === 'max') && changelogOf(plan.input) !== 'append';
 }

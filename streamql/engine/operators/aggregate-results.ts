@@ -10,6 +10,7 @@ import type { ExactSum } from './accumulators.ts';
 import type { DoubleSum } from './double-sum.ts';
 import type { Extreme } from './extremes.ts';
 import type { MomentSums } from './moment-sums.ts';
+import type { SteppedState } from './stepped-state.ts';
 
 /** What becomes of group `slots[i]` whose result has no value: called in place of giving one. */
 export type OnFailure = (i: number, error: StreamError) => void;
@@ -69,6 +70,11 @@ export function rowsResult(
   const { finish } = row;
   assert(finish !== undefined, `${row.name} has no way to read rows`);
   return perGroup(type, (slot) => finish(rows.rowsOf(slot), info));
+}
+
+/** Of an aggregate that keeps a state of its own. */
+export function steppedResult(type: SqlType, state: SteppedState): AggregateResult {
+  return perGroup(type, (slot) => state.value(slot));
 }
 
 export function momentsResult(

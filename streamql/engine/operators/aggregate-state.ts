@@ -3,7 +3,7 @@ import type { Batch, ColumnSchema } from '../../../src/values/batch.ts';
 import type { Column } from '../../../src/values/column.ts';
 import { isInteger, type SqlType, typeName } from '../../../src/values/types.ts';
 import type { AggregateFunction, AggregateInfo } from '../../functions/aggregate-table.ts';
-import { AGGREGATES } from '../../functions/aggregates.ts';
+import { AGGREGATES, stepsOf } from '../../functions/aggregates.ts';
 import type { Moments } from '../../functions/moments.ts';
 import type { Aggregate, AggregateCall } from '../../plan/plan.ts';
 import type { StateTable } from '../operator.ts';
@@ -19,6 +19,7 @@ import {
   extremeResult,
   momentsResult,
   rowsResult,
+  steppedResult,
 } from './aggregate-results.ts';
 import { DistinctValues } from './distinct-values.ts';
 import { DoubleSum } from './double-sum.ts';
@@ -26,6 +27,7 @@ import { AppendExtreme, OrderedValues, RetractableExtreme } from './extremes.ts'
 import { FirstRow } from './first-row.ts';
 import { MomentSums } from './moment-sums.ts';
 import { OrderedRows, type RowShape } from './ordered-rows.ts';
+import { SteppedState } from './stepped-state.ts';
 
 /** Accumulators that take the same rows: those where `present` is not NULL, by one argument, one FILTER, DISTINCT or not. */
 interface Feed {
@@ -89,6 +91,12 @@ export class AggregateState {
     const type = this.#input[call.arg!].type;
     const row = AGGREGATES.get(call.fn);
     if (row?.moments !== undefined) return this.#moments(call, row.moments);
+    const steps = stepsOf(call);
+    if (steps !== undefined) {
+      const [a, b = null] = presentOf(call);
+      const part = this.#part(`steps.${call.fn}`, this.#feed(call), call, () => new SteppedState(steps, a, b));
+      return steppedResult(call.type, part);
+    }
     if (row?.finish !== undefined) return this.#overRows(call, row);
     if (call.fn === 'min' || call.fn === 'max') return this.#extreme(call, call.fn, type);
     const feed = this.#feed(call);

@@ -5,7 +5,7 @@ import type { Log } from '../../../src/lib/log.ts';
 import type { EngineObject, SinkSpec, SourceSpec, ViewSpec } from '../../../src/ports/engine.ts';
 import type { SinkKind } from '../../../src/ports/sink.ts';
 import type { SinkLog } from '../../../src/ports/sink-log.ts';
-import { prepareUserCode } from '../../functions/user/js-functions.ts';
+import { prepareUserCode } from '../../functions/user/user-code.ts';
 import { userFunctionsIn } from '../../functions/user/user-function.ts';
 import type { Peers } from '../shards/peers.ts';
 import { ownerOfPartition } from '../shards/place.ts';
