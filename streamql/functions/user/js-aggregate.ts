@@ -1,8 +1,8 @@
 import { StreamError } from '../../../src/lib/errors.ts';
-import type { Datum, SqlType } from '../../../src/values/types.ts';
+import type { SqlType } from '../../../src/values/types.ts';
 import type { AggregateFunction, AggregateSteps } from '../aggregate-table.ts';
 import { exportsFunction, sandboxOf } from './js-program.ts';
-import { fromJs, toJs } from './js-values.ts';
+import { fromJs, toJs, toQuick } from './js-values.ts';
 import type { Sandbox } from './sandbox.ts';
 import { signatureOf, type UserFunction } from './user-function.ts';
 
@@ -55,10 +55,10 @@ export function jsSteps(fn: UserFunction): AggregateSteps {
     advance(state, each) {
       const sandbox = loaded(state);
       each((a, b, times) => {
-        const args = [a, b].slice(0, types.length);
+        const step = times > 0 ? '$accumulate' : '$retract';
         for (let left = Math.abs(times); left > 0; left--) {
-          const handles = args.map((arg: Datum, n) => toJs(sandbox, arg, types[n]));
-          sandbox.call('$step', [sandbox.vm.newNumber(times), ...handles]).dispose();
+          const first = toQuick(sandbox, a, types[0]);
+          sandbox.call(step, types.length === 1 ? [first] : [first, toQuick(sandbox, b, types[1])]).dispose();
         }
       });
       const text = sandbox.call('$save', []).consume((handle) => sandbox.vm.getString(handle));

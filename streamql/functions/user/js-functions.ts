@@ -1,18 +1,10 @@
-import type { QuickJSHandle } from 'quickjs-emscripten-core';
 import { StreamError } from '../../../src/lib/errors.ts';
 import type { Datum, SqlType } from '../../../src/values/types.ts';
 import type { ScalarFunction } from '../function-table.ts';
 import type { TableFunction } from '../table-functions.ts';
 import { NUMBERS, QUICK, sandboxOf } from './js-program.ts';
-import { fromJs, toJs } from './js-values.ts';
-import type { Sandbox } from './sandbox.ts';
+import { fromJs, toJs, toQuick } from './js-values.ts';
 import { signatureOf, type UserFunction } from './user-function.ts';
-
-/** Types whose datums are numbers in JavaScript too, and BIGINTs that a number holds. */
-const PASSED_AS_NUMBERS = new Set(['smallint', 'integer', 'bigint', 'real', 'double']);
-
-const toNumber = (sandbox: Sandbox, value: number, type: SqlType): QuickJSHandle =>
-  PASSED_AS_NUMBERS.has(type.kind) ? sandbox.vm.newNumber(value) : toJs(sandbox, value, type);
 
 const RANGES: Readonly<Record<string, number>> = { smallint: 2 ** 15, integer: 2 ** 31 };
 
@@ -37,9 +29,7 @@ export function jsScalar(fn: UserFunction, id: string): ScalarFunction {
         const handles = args.map((arg: Datum, i) => toJs(sandbox, arg, types[i]));
         return fromJs(sandbox, sandbox.call(main, handles), returns);
       }
-      const handles = args.map((arg: Datum, i) =>
-        typeof arg === 'number' ? toNumber(sandbox, arg, types[i]) : toJs(sandbox, arg, types[i]),
-      );
+      const handles = args.map((arg: Datum, i) => toQuick(sandbox, arg, types[i]));
       const result = sandbox.call(QUICK, handles);
       const value = sandbox.vm.getNumber(result);
       if (value === value && isWithin(value, returns)) {

@@ -16,7 +16,7 @@ function programOf(fn: UserFunction): { key: string; program: string; main: stri
     main === BODY
       ? `function ${BODY}(${fn.params.map(({ name }, i) => (name === '' ? `$${i + 1}` : name)).join(', ')}) {\n${fn.source}\n}`
       : fn.source.replace(/\bexport\s+(?=function\b)/g, '');
-  const more = exportsFunction(fn, 'retract') ? STEPS : quickCall(fn, main);
+  const more = exportsFunction(fn, 'retract') ? STEPS + stepCalls(fn) : quickCall(fn, main);
   return { key: JSON.stringify([fn.name, program, more]), program: `${program}\n${more}`, main };
 }
 
@@ -38,13 +38,17 @@ function $freeze(key, v) {
 }
 function $thaw(key, v) { return typeof v === 'object' && v !== null && typeof v.$bigint === 'string' ? BigInt(v.$bigint) : v }
 function $load(text) { $state = text === null ? create_state() : text.includes('$bigint') ? JSON.parse(text, $thaw) : JSON.parse(text) }
-function $step(sign, ...args) {
-  const next = sign > 0 ? accumulate($state, ...args) : retract($state, ...args);
-  if (next !== undefined) $state = next;
-}
 function $save() { return JSON.stringify($state, $freeze) }
 function $finish() { return typeof finish === 'function' ? finish($state) : $state }
 `;
+
+/** `$accumulate` and `$retract` step the state; BIGINTs come as numbers where these hold them, see `quickCall`. */
+function stepCalls(fn: UserFunction): string {
+  const { names, args } = quickArguments(fn);
+  const call = (name: string): string =>
+    `function $${name}(${names.join(', ')}) { const next = ${name}($state, ${args.join(', ')}); if (next !== undefined) $state = next }\n`;
+  return call('accumulate') + call('retract');
+}
 
 /** Told from the text, so that plans know it where no code runs. */
 export const exportsFunction = (fn: UserFunction, name: string): boolean =>
@@ -61,6 +65,14 @@ export const NUMBERS: Readonly<Record<string, string>> = {
   bigint: "typeof r === 'bigint' && r >= -9007199254740991n && r <= 9007199254740991n ? Number(r)",
 };
 
+function quickArguments(fn: UserFunction): { names: string[]; args: string[] } {
+  const names = fn.params.map((_, i) => `a${i}`);
+  const args = names.map((name, i) =>
+    fn.params[i].type.kind === 'bigint' ? `typeof ${name} === 'number' ? BigInt(${name}) : ${name}` : name,
+  );
+  return { names, args };
+}
+
 /**
  * For scalar functions that give numbers: takes a BIGINT as a number where one holds it and gives it so, and puts all else in a box `{ v }`, which is not a
  * number. Asking what type a value has, and making bigints, each takes as long as a call.
@@ -68,10 +80,7 @@ export const NUMBERS: Readonly<Record<string, string>> = {
 function quickCall(fn: UserFunction, main: string): string {
   const number = fn.kind === 'scalar' && fn.returns !== null ? NUMBERS[fn.returns.kind] : undefined;
   if (number === undefined) return '';
-  const names = fn.params.map((_, i) => `a${i}`);
-  const args = names.map((name, i) =>
-    fn.params[i].type.kind === 'bigint' ? `typeof ${name} === 'number' ? BigInt(${name}) : ${name}` : name,
-  );
+  const { names, args } = quickArguments(fn);
   return `function ${QUICK}(${names.join(', ')}) { const r = ${main}(${args.join(', ')}); return ${number} : { v: r } }`;
 }
 

@@ -47,6 +47,15 @@ export function toJs(sandbox: Sandbox, datum: Datum, type: SqlType): QuickJSHand
   }
 }
 
+/** Types whose datums are numbers in JavaScript too, and BIGINTs that a number holds. */
+const PASSED_AS_NUMBERS = new Set(['smallint', 'integer', 'bigint', 'real', 'double']);
+
+/** As `toJs`, but a BIGINT that a number holds as that. */
+export const toQuick = (sandbox: Sandbox, datum: Datum, type: SqlType): QuickJSHandle =>
+  typeof datum === 'number' && PASSED_AS_NUMBERS.has(type.kind)
+    ? sandbox.vm.newNumber(datum)
+    : toJs(sandbox, datum, type);
+
 /** The datum that came out; VALUE_FUNCTION when it is none of the type. Takes the handle over. */
 export function fromJs(sandbox: Sandbox, given: QuickJSHandle, type: SqlType): Datum {
   const { vm } = sandbox;
