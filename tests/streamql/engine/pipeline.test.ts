@@ -189,7 +189,10 @@ test('random queries over a source and a table follow their inputs', () => {
 
 describe('Nexmark', () => {
   const nexmark = catalogOf(NEXMARK_DDL);
-  const names = readdirSync(new URL('../../nexmark/queries', import.meta.url)).map((file) => file.replace('.sql', ''));
+  // All but the lookup join, whose answer depends on when a row comes; tests/e2e has it.
+  const names = readdirSync(new URL('../../nexmark/queries', import.meta.url))
+    .map((file) => file.replace('.sql', ''))
+    .filter((name) => name !== 'q13');
   test.each(names)('%s', (name) => {
     const sql = nexmarkFile(`queries/${name}.sql`);
     const plan = planOf(sql, nexmark);
