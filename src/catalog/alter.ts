@@ -3,7 +3,7 @@ import { StreamError } from '../lib/errors.ts';
 import { ok, type SqlContext, type SqlResult } from './context.ts';
 import { checkNewName } from './ddl.ts';
 import { KIND_WORDS, objectNamed } from './object-named.ts';
-import { alteredOptions, stateLimit } from './view-options.ts';
+import { alteredOptions, retainHistoryMs, stateLimit } from './view-options.ts';
 
 /** Queries know what they read by id, so names may change under them: each change here is one step of the catalogue. */
 export async function alter(context: SqlContext, statement: Alter): Promise<SqlResult> {
@@ -15,7 +15,11 @@ export async function alter(context: SqlContext, statement: Alter): Promise<SqlR
   if (statement.action === 'set') {
     const options = alteredOptions(object.options, statement.options);
     await catalog.change((objects) => objects.map((one) => (one.id === object.id ? { ...one, options } : one)));
-    await engine.alter(object.id, { stateLimit: stateLimit(options) });
+    const isGiven = (...names: string[]): boolean => statement.options.some(({ name }) => names.includes(name));
+    await engine.alter(object.id, {
+      ...(isGiven('max_state', 'on_exceed') && { stateLimit: stateLimit(options) }),
+      ...(isGiven('retain_history') && { retainHistoryMs: retainHistoryMs(options) }),
+    });
     return ok(tag);
   }
   if (statement.action === 'rename') {

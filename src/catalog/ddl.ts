@@ -31,7 +31,7 @@ import { scansOf } from './pull.ts';
 import { refuseLoop, sinkTarget } from './sink-target.ts';
 import { isSubscription } from './subscriptions.ts';
 import { refuseInternal } from './topic-relation.ts';
-import { boundedPlan, stateLimit, viewOptions } from './view-options.ts';
+import { boundedPlan, retainHistoryMs, stateLimit, viewOptions } from './view-options.ts';
 
 /** How many records, and bytes of log, CREATE SOURCE looks at to infer columns. */
 const INFER_RECORDS = 1000;
@@ -310,9 +310,11 @@ export function engineObject(
   if (object.kind === 'view') {
     const rate = object.options['backfill_rate'];
     const limit = stateLimit(object.options);
+    const past = retainHistoryMs(object.options);
     const more = {
       ...(rate !== undefined && { backfillRate: Number(rate) }),
       ...(limit !== null && { stateLimit: limit }),
+      ...(past > 0 && { retainHistoryMs: past }),
       ...indexesOf(object),
     };
     return { kind: 'view', ...common, key: object.key, ephemeral: false, ...more };

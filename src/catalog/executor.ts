@@ -132,7 +132,8 @@ export class SqlExecutor {
       const subscription = await engine.subscribe(named.id, { snapshot }, onChange);
       return { columns: named.columns.filter((column) => !column.hidden), close: async () => subscription.close() };
     }
-    const bound = bindQuery(statement.query, catalog, { mode: 'view', params: options.params ?? [] });
+    const asOf = statement.kind === 'query' ? statement.asOf : undefined;
+    const bound = bindQuery(statement.query, catalog, { mode: 'view', params: options.params ?? [], asOf });
     const id = `subscription-${newId()}`;
     await engine.add({
       kind: 'view',
@@ -235,6 +236,7 @@ export class SqlExecutor {
     const bound = bindQuery(statement.query, this.#relations(context.catalog), {
       mode: 'pull',
       ...pullBinding(context, options),
+      asOf: statement.asOf,
     });
     const answer = await runPull(context, optimize(bound.plan), options);
     const epoch = answer.epoch === undefined ? {} : { epoch: answer.epoch };

@@ -45,7 +45,9 @@ export async function explain(
   const { query } = target;
   if (what === 'plan') {
     const mode = target.kind === 'query' && !target.emitChanges ? 'pull' : 'view';
-    const bound = bindQuery(query, mode === 'pull' ? relations : context.catalog, { mode, params: options.params });
+    const asOf = target.kind === 'query' ? target.asOf : undefined;
+    const binding = mode === 'pull' ? pullBinding(context, options) : { params: options.params };
+    const bound = bindQuery(query, mode === 'pull' ? relations : context.catalog, { mode, ...binding, asOf });
     const plan = optimize(bound.plan);
     return planTable(plan, mode === 'pull' ? wayOf(context, plan) : null);
   }
@@ -55,7 +57,7 @@ export async function explain(
       hint: 'create it, and explain it by its name; or explain its SELECT',
     });
   }
-  const bound = bindQuery(query, relations, { mode: 'view', ...pullBinding(context, options) });
+  const bound = bindQuery(query, relations, { mode: 'view', ...pullBinding(context, options), asOf: target.asOf });
   const plan = optimize(bound.plan);
   if (scansOf(plan).some((scan) => scan.relation.startsWith(TOPIC_RELATION_PREFIX))) {
     if (what === 'analyze') return analyzedPull(context, relations, query, options);

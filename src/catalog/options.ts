@@ -39,6 +39,10 @@ export const VIEW_OPTIONS: readonly OptionSpec[] = [
     doc: 'Records per second that the view may read of the log to catch up; default: as many as it can.',
   },
   { name: 'ttl', doc: 'A row of the input is taken back this long after it came, by the clock.' },
+  {
+    name: 'retain_history',
+    doc: 'How long the changes of the view are kept, so that SELECT … AS OF reads its rows as they were; 0s: not at all.',
+  },
   { name: 'max_state', doc: 'What the rows of the view and of its operators may use: 500MB, 2GB.' },
   {
     name: 'on_exceed',

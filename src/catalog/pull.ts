@@ -99,6 +99,8 @@ function asPointLookup(context: SqlContext, plan: Plan): PointLookup | undefined
   }
   if (node.op !== 'scan') return undefined;
   const scan = node;
+  // The indexes are of the present.
+  if (scan.asOf !== undefined) return undefined;
   const object = context.catalog.byId(scan.relation);
   if (object === undefined || !isStored(object)) return undefined;
   chain.reverse();
@@ -185,7 +187,9 @@ async function fetchScans(
   const kept = scans.filter((scan) => !isFromLog(context, scan));
   let epoch: number | undefined;
   if (kept.length > 0) {
-    const snapshot = await context.engine.snapshot(kept.map((scan) => ({ id: scan.relation, columns: scan.columns })));
+    const snapshot = await context.engine.snapshot(
+      kept.map(({ relation: id, columns, asOf }) => ({ id, columns, ...(asOf === undefined ? {} : { asOf }) })),
+    );
     epoch = snapshot.epoch;
     kept.forEach((scan, i) => {
       data.set(scan, [snapshot.batches[i]]);

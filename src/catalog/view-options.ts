@@ -19,6 +19,7 @@ export function viewOptions(given: readonly Option[]): ViewOptions {
   }
   if (options['ttl'] !== undefined) ttlMicros(options);
   if (options['backfill_rate'] !== undefined) parseCount(options['backfill_rate'], 'backfill_rate', 1_000_000_000);
+  retainHistoryMs(options);
   stateLimit(options);
   if (given.length === 0) return {};
   return options;
@@ -34,6 +35,9 @@ export function stateLimit(options: ViewOptions): StateLimit | null {
     onExceed: (options['on_exceed'] ?? 'pause') as StateLimit['onExceed'],
   };
 }
+
+export const retainHistoryMs = (options: ViewOptions): number =>
+  options['retain_history'] === undefined ? 0 : parseDurationMs(options['retain_history'], 'retain_history');
 
 const expires = (options: ViewOptions): boolean =>
   options['ttl'] !== undefined || (options['max_state'] !== undefined && options['on_exceed'] === 'expire');
@@ -62,7 +66,7 @@ export function alteredOptions(options: ViewOptions, given: readonly Option[]): 
   if (fixed !== undefined)
     throw new StreamError('SQL_UNSUPPORTED', `${fixed.name} is given at CREATE`, {
       at: fixed.at,
-      hint: 'SET takes max_state and on_exceed',
+      hint: 'SET takes max_state, on_exceed and retain_history',
     });
   const changed = Object.fromEntries(given.map(({ name }) => [name, checked[name]]));
   const result = { ...options, ...changed };
@@ -72,6 +76,7 @@ export function alteredOptions(options: ViewOptions, given: readonly Option[]): 
       hint: 'use CREATE OR REPLACE MATERIALIZED VIEW … WITH (…), which builds the view anew beside the old one',
     });
   }
+  retainHistoryMs(result);
   stateLimit(result);
   return result;
 }

@@ -1,3 +1,4 @@
+import type { AsOf } from '../../streamql/plan/as-of.ts';
 import type { Plan } from '../../streamql/plan/plan.ts';
 import type { StateGrowth } from '../../streamql/plan/state-growth.ts';
 import type { Batch, ColumnSchema } from '../values/batch.ts';
@@ -33,9 +34,12 @@ export interface StreamEngine {
     limit: number,
     columns?: readonly number[],
   ): Promise<{ epoch: number; batch: Batch }>;
-  /** A consistent copy of some columns of some views or tables, all at one epoch; with `limit`, of that many rows. Weights are expanded: none. */
+  /**
+   * A consistent copy of some columns of some views or tables, all at one epoch; with `limit`, of that many rows. Weights are expanded: none. With `asOf` the
+   * rows of a view with `retainHistoryMs` as they were; those of one moment are of one epoch.
+   */
   snapshot(
-    wants: readonly { id: string; columns: readonly number[]; limit?: number }[],
+    wants: readonly { id: string; columns: readonly number[]; limit?: number; asOf?: AsOf }[],
     sources?: readonly string[],
   ): Promise<Snapshot>;
   /** Decoded rows of a source: those readable now, or before `upTo` by partition; what does not decode is left out. Chunks by backpressure. */
@@ -61,6 +65,7 @@ export interface StreamEngine {
 }
 
 export interface Snapshot {
+  /** With `asOf`, the latest of those that rows are of. */
   readonly epoch: number;
   readonly batches: Batch[];
   /** Of each source asked for, the offset before which everything has been taken in by that epoch, by partition. */
@@ -125,6 +130,8 @@ export interface ViewSpec {
   /** Records per second that it may read of the log to catch up; absent: as many as it can. */
   readonly backfillRate?: number;
   readonly stateLimit?: StateLimit;
+  /** How long its changes are kept, for reads of its past; absent: not at all. */
+  readonly retainHistoryMs?: number;
 }
 
 export interface EngineChange {
@@ -134,6 +141,8 @@ export interface EngineChange {
   readonly indexes?: readonly (readonly number[])[];
   /** Of a view; null: none. */
   readonly stateLimit?: StateLimit | null;
+  /** Of a view; 0: its past is forgotten. */
+  readonly retainHistoryMs?: number;
 }
 
 export interface StateLimit {

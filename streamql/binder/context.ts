@@ -1,6 +1,6 @@
 import { type Position, StreamError } from '../../src/lib/errors.ts';
 import type { RelationCatalog } from '../../src/ports/relations.ts';
-import type { CommonTable, Query } from '../parser/ast.ts';
+import type { AstExpr, CommonTable, Query } from '../parser/ast.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Recursion } from './recursion.ts';
 
@@ -14,6 +14,8 @@ export interface BindOptions {
   readonly params?: readonly unknown[];
   /** What now() is throughout the statement, in microseconds since 1970; absent: whenever it is computed. */
   readonly nowMicros?: number;
+  /** SELECT … AS OF: the moment whose rows are read. */
+  readonly asOf?: AstExpr | undefined;
 }
 
 /** What is shared by the binding of one statement. */
@@ -22,6 +24,7 @@ export class BindContext {
   readonly mode: 'view' | 'pull';
   readonly params: readonly unknown[];
   readonly nowMicros: number | undefined;
+  readonly asOf: AstExpr | undefined;
   /** Only what is final is shown, so rows that are late never count (EMIT ON WINDOW CLOSE). */
   dropsLate = false;
   readonly usedCommons = new Set<CommonTable>();
@@ -38,6 +41,7 @@ export class BindContext {
     this.mode = options.mode;
     this.params = options.params ?? [];
     this.nowMicros = options.nowMicros;
+    this.asOf = options.asOf;
   }
 
   countRelation(at: Position): void {

@@ -2,10 +2,12 @@ import { type Position, StreamError } from '../../src/lib/errors.ts';
 import type { Relation } from '../../src/ports/relations.ts';
 import { INTERVAL, type Interval, TIMESTAMP, typeName } from '../../src/values/types.ts';
 import type { Asof, AstExpr, Name, TableRef } from '../parser/ast.ts';
+import type { AsOf } from '../plan/as-of.ts';
 import { isHalf, joinOn } from '../plan/join.ts';
 import { keyOf } from '../plan/keys.ts';
 import type { Expr, Join, Plan, Scan } from '../plan/plan.ts';
 import { columnRef, conjuncts, filterBy, identity } from '../plan/walk.ts';
+import { bindAsOf } from './as-of.ts';
 import { asofJoin } from './asof.ts';
 import { bindCompare } from './calls.ts';
 import { coerce, unify } from './coerce.ts';
@@ -71,15 +73,21 @@ export class FromBinder {
   }
 
   #table({ name, alias, at, asOf }: TableName): Bound {
-    if (asOf !== undefined) {
-      throw new StreamError('SQL_UNSUPPORTED', 'FOR SYSTEM_TIME AS OF stands on the right side of JOIN or LEFT JOIN', {
-        at: asOf.at,
-        hint: 'l JOIN t FOR SYSTEM_TIME AS OF l.ts ON l.k = t.k; t$history has all versions of a table',
-      });
+    const moment = this.#moment(asOf ?? this.#context.asOf);
+    if (asOf !== undefined && moment === null) {
+      throw new StreamError(
+        'SQL_UNSUPPORTED',
+        'FOR SYSTEM_TIME AS OF a column stands on the right side of JOIN or LEFT JOIN',
+        {
+          at: asOf.at,
+          hint: 'l JOIN t FOR SYSTEM_TIME AS OF l.ts ON l.k = t.k; t$history has all versions of a table',
+        },
+      );
     }
     this.#context.countRelation(at);
     const common = findCommon(this.#commons, name.text);
     if (common !== null) {
+      if (asOf !== undefined) throw noPast(name, 'a common table', 'write it after the views that it reads', asOf.at);
       this.#context.usedCommons.add(common.table);
       const recursion = this.#context.recursions.get(common.table);
       if (recursion !== undefined) {
@@ -108,7 +116,21 @@ export class FromBinder {
           'SHOW SOURCES, SHOW TABLES and SHOW VIEWS list them',
       });
     }
-    return aliased(scanOf(relation, this.#context.dropsLate), localName(name), alias);
+    const scan = scanOf(relation, this.#context.dropsLate);
+    if (moment === null) return aliased(scan, localName(name), alias);
+    const { mode } = this.#context;
+    if (mode === 'view')
+      throw noPast(name, 'followed here', 'a view and a push query show the present, as it changes', at);
+    if (relation.kind !== 'view') throw noPast(name, ...PASTS[relation.kind], at);
+    return aliased({ ...scan, asOf: moment }, localName(name), alias);
+  }
+
+  /** Null when it depends on rows. */
+  #moment(asOf: AstExpr | undefined): AsOf | null {
+    if (asOf === undefined) return null;
+    const { asOf: whole } = this.#context;
+    const clause = asOf === whole ? 'AS OF' : 'FOR SYSTEM_TIME AS OF';
+    return bindAsOf(asOf, new Scope([]), [], clause, this.#context);
   }
 
   #window(ref: WindowRef): Bound {
@@ -195,7 +217,7 @@ export class FromBinder {
   /** A join with a table as it was at a time of the left row, or as it is when the row comes. */
   #asOf(ref: JoinRef, left: Bound, table: TableName, asOf: AstExpr, kind: 'inner' | 'left'): Bound {
     const { name, alias } = table;
-    const { catalog } = this.#context;
+    const { catalog, mode } = this.#context;
     const relation = findCommon(this.#commons, name.text) === null ? catalog.relation(name.text) : undefined;
     if (asOf.kind === 'call' && asOf.name.text === 'proctime' && asOf.args.length === 0) {
       if (relation?.kind === 'source' || relation?.kind === 'dead_letter')
@@ -206,6 +228,13 @@ export class FromBinder {
       const right = this.#table({ kind: 'table', name, alias, at: table.at });
       const { terms, pairs, scope } = this.#on(ref, left, right);
       return { plan: lookupJoin(left.plan, right.plan, kind, terms), scope: usingScope(scope, pairs) };
+    }
+    if (relation?.kind === 'view' && mode === 'pull') {
+      const { scope, plan } = left;
+      if (bindAsOf(asOf, scope, plan.schema, 'FOR SYSTEM_TIME AS OF', this.#context) !== null) {
+        const right = this.#table(table);
+        return this.#joinOf(ref, left, right, kind);
+      }
     }
     const history = relation?.key == null ? undefined : catalog.relation(`${name.text}$history`);
     if (relation?.key == null || history === undefined) {
@@ -393,7 +422,7 @@ export function intervalMicros(ast: AstExpr, context: BindContext, positive: boo
   return total;
 }
 
-const scanOf = (relation: Relation, dropsLate: boolean): Plan => ({
+const scanOf = (relation: Relation, dropsLate: boolean): Scan => ({
   op: 'scan',
   relation: relation.id,
   name: relation.name,
@@ -402,6 +431,16 @@ const scanOf = (relation: Relation, dropsLate: boolean): Plan => ({
   ...timeOf(relation, dropsLate),
   schema: relation.columns,
 });
+
+/** What is asked for the past of something that has none here, and what to do. */
+const noPast = (name: Name, what: string, hint: string, at: Position): StreamError =>
+  new StreamError('SQL_UNSUPPORTED', `AS OF reads the past of views, "${name.text}" is ${what}`, { at, hint });
+
+const PASTS: Readonly<Record<Exclude<Relation['kind'], 'view'>, [what: string, hint: string]>> = {
+  source: ['a source', 'its history is its log: filter by _offset or _timestamp'],
+  table: ['a table', 'its $history has all versions of its rows; or read a view of it that has retain_history'],
+  dead_letter: ['a list of dead letters', 'read it without AS OF'],
+};
 
 /** One row without columns. */
 const UNIT: Plan = { op: 'values', rows: [[]], schema: [] };

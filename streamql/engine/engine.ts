@@ -20,6 +20,7 @@ import type { SinkKind } from '../../src/ports/sink.ts';
 import type { SinkLog } from '../../src/ports/sink-log.ts';
 import { type Batch, type ColumnSchema, concatBatches, firstRows } from '../../src/values/batch.ts';
 import type { Datum, SqlType } from '../../src/values/types.ts';
+import type { AsOf } from '../plan/as-of.ts';
 import { waitsForResume } from './runtime/catch-up.ts';
 import { CheckpointStore, type LoadedCheckpoint } from './runtime/checkpoint-store.ts';
 import { Checkpointer, type Drafts } from './runtime/checkpointer.ts';
@@ -344,24 +345,43 @@ class LocalEngine implements StreamEngine {
     return { epoch, batch: firstRows(concatBatches(typesOf(relation.columns), batches), limit) };
   }
 
-  async snapshot(
-    wants: readonly { id: string; columns: readonly number[]; limit?: number }[],
-    sources: readonly string[] = [],
-  ): Promise<Snapshot> {
+  async snapshot(wants: Parameters<StreamEngine['snapshot']>[0], sources: readonly string[] = []): Promise<Snapshot> {
     for (const { id } of wants) await this.#readable(id);
+    const past = await this.#past(wants);
     // From here on without waiting, so all are of one epoch.
     for (const { id } of wants) this.#relationRows(id);
     const { epoch } = this.#graph;
     const offsets = sources.map((id) => this.#offsets(this.#source(id)));
     const columnsOf = wants.map(({ id }) => this.#graph.relation(id).columns);
-    const [mine, ...theirs] = await Promise.all([this.#shard, ...this.#others].map((shard) => shard.scan(wants)));
-    if (theirs.length === 0) return { epoch, batches: mine, offsets };
+    const scans = wants.map(({ asOf: _, ...want }, i) => (past[i] === null ? want : { ...want, asOf: past[i] }));
+    const [mine, ...theirs] = await Promise.all([this.#shard, ...this.#others].map((shard) => shard.scan(scans)));
+    const latest = past.length === 0 ? epoch : Math.max(...past.map((one) => one ?? epoch));
+    if (theirs.length === 0) return { epoch: latest, batches: mine, offsets };
     const batches = wants.map(({ columns, limit }, i) => {
       const types = columns.map((column) => columnsOf[i][column].type);
       const all = concatBatches(types, [mine[i], ...theirs.map((scans) => scans[i])]);
       return firstRows(all, limit ?? Number.POSITIVE_INFINITY);
     });
-    return { epoch, batches, offsets };
+    return { epoch: latest, batches, offsets };
+  }
+
+  /** The epochs that these are of; null: the present one. What is of one moment is of one epoch, whatever comes meanwhile. */
+  async #past(wants: Parameters<StreamEngine['snapshot']>[0]): Promise<(number | null)[]> {
+    const idsOf = new Map<string, { moment: AsOf; ids: string[] }>();
+    for (const { id, asOf } of wants) {
+      if (asOf === undefined) continue;
+      const key = JSON.stringify(asOf);
+      const found = idsOf.get(key);
+      if (found === undefined) idsOf.set(key, { moment: asOf, ids: [id] });
+      else found.ids.push(id);
+    }
+    const nowMs = this.#clock.nowMs();
+    const epochs = new Map<string, number>();
+    for (const [key, { moment, ids }] of idsOf) {
+      const shards = [this.#shard, ...this.#others];
+      epochs.set(key, Math.max(...(await Promise.all(shards.map((shard) => shard.epochAt(ids, moment, nowMs))))));
+    }
+    return wants.map(({ asOf }) => (asOf === undefined ? null : epochs.get(JSON.stringify(asOf))!));
   }
 
   async readSource(

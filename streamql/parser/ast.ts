@@ -237,6 +237,8 @@ export interface QueryStatement extends Located {
   readonly queryText: string;
   /** SELECT … EMIT CHANGES is a push query. */
   readonly emitChanges: boolean;
+  /** SELECT … AS OF: an epoch, or a time. */
+  readonly asOf?: AstExpr;
 }
 
 export interface Subscribe extends Located {

@@ -139,6 +139,14 @@ function parseTableItem(cursor: Cursor): TableRef {
   return { kind: 'table', name, alias, ...(asOf === null ? {} : { asOf }), at };
 }
 
+/** Whether AS OF and a moment come, rather than the alias "of": behind that no constant can stand. */
+export function startsAsOf(cursor: Cursor): boolean {
+  if (!cursor.isWord('as', 'of')) return false;
+  const { kind, text } = cursor.peek(2);
+  if (kind === 'number' || kind === 'string' || kind === 'parameter') return true;
+  return kind === 'word' && (cursor.peek(3).kind === 'string' || text === 'now' || text === 'cast');
+}
+
 /** FOR SYSTEM_TIME AS OF, before or after the alias. */
 function parseAsOf(cursor: Cursor): AstExpr | null {
   if (!cursor.isWord('for', 'system_time')) return null;
@@ -289,7 +297,7 @@ function parseTimeColumn(cursor: Cursor): Name {
 
 function parseAlias(cursor: Cursor): TableAlias | null {
   const { token } = cursor;
-  if (isPivot(cursor)) return null;
+  if (isPivot(cursor) || startsAsOf(cursor)) return null;
   if (!cursor.takeWord('as')) {
     const isAlias =
       token.kind === 'quoted' ||

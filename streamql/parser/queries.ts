@@ -1,7 +1,7 @@
 import type { AstExpr, CommonTable, Name, NamedWindow, Query, QueryBody, Select, SelectItem } from './ast.ts';
 import type { Cursor } from './cursor.ts';
 import { parseExpr } from './expressions.ts';
-import { parseFrom } from './from.ts';
+import { parseFrom, startsAsOf } from './from.ts';
 import { NOT_A_BARE_ALIAS, RESERVED, RESERVED_BUT_FUNCTION } from './keywords.ts';
 import { parseOrderBy, parseWindowSpec } from './primaries.ts';
 
@@ -233,7 +233,7 @@ function parseItem(cursor: Cursor): SelectItem {
     return star(cursor, table, at);
   }
   const expr = parseExpr(cursor);
-  if (cursor.takeWord('as')) {
+  if (!startsAsOf(cursor) && cursor.takeWord('as')) {
     const { token } = cursor;
     // After AS any word names a column in Postgres.
     if (token.kind !== 'word' && token.kind !== 'quoted') throw cursor.expected('a name after AS');

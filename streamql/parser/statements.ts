@@ -3,6 +3,7 @@ import type { EmitOnClose, Name, ObjectKind, Query, Statement } from './ast.ts';
 import { parseCreate } from './create.ts';
 import type { Cursor } from './cursor.ts';
 import { parseExpr } from './expressions.ts';
+import { startsAsOf } from './from.ts';
 import { parseDropFunction } from './functions.ts';
 import { STATEMENT_WORDS } from './keywords.ts';
 import { parseOptionList, parseOptions } from './options.ts';
@@ -131,7 +132,8 @@ function quotedName({ text, schema }: Name): string {
 function parseQueryStatement(cursor: Cursor, at: Position): Statement {
   const { query, queryText } = parseQueryWithText(cursor);
   refuseEmit(cursor);
-  return { kind: 'query', query, queryText, emitChanges: cursor.takeWord('emit', 'changes'), at };
+  const asOf = startsAsOf(cursor) && cursor.takeWord('as', 'of') ? { asOf: parseExpr(cursor) } : {};
+  return { kind: 'query', query, queryText, emitChanges: cursor.takeWord('emit', 'changes'), ...asOf, at };
 }
 
 export function parseIfNotExists(cursor: Cursor): boolean {

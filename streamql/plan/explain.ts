@@ -4,6 +4,7 @@ import { type Datum, type SqlType, typeName } from '../../src/values/types.ts';
 import { AGGREGATES } from '../functions/aggregates.ts';
 import { FUNCTIONS } from '../functions/functions.ts';
 import { TABLE_FUNCTIONS } from '../functions/table-functions.ts';
+import { asOfText } from './as-of.ts';
 import { changelogOf } from './changelog.ts';
 import { patternText, readText, skipText } from './match-text.ts';
 import type { Expr, Frame, Join, Match, Moment, Plan, Recursive, SortKey } from './plan.ts';
@@ -44,7 +45,7 @@ const JOIN_NAMES: Readonly<Record<Join['kind'], string>> = {
 function describe(plan: Plan): string {
   switch (plan.op) {
     case 'scan':
-      return `Scan ${plan.name}`;
+      return `Scan ${plan.name}${plan.asOf === undefined ? '' : ` AS OF ${asOfText(plan.asOf)}`}`;
     case 'values':
       return `Values ${plan.rows.length} row${plan.rows.length === 1 ? '' : 's'}`;
     case 'filter':

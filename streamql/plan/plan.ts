@@ -1,6 +1,7 @@
 import type { ColumnSchema } from '../../src/values/batch.ts';
 import type { Exact } from '../../src/values/decimal.ts';
 import type { Datum, SqlType } from '../../src/values/types.ts';
+import type { AsOf } from './as-of.ts';
 
 /**
  * What the binder yields, the rules rewrite, the engine runs and the DuckDB printer prints. Plain data: it crosses
@@ -47,6 +48,8 @@ export interface Scan extends Node {
   readonly time?: RelationTime;
   /** Rows below their partition's watermark are left out here, though the source lets them count elsewhere. */
   readonly dropsLate?: true;
+  /** Of a query that runs once: the rows of a view as they were. */
+  readonly asOf?: AsOf;
 }
 
 /** What the watermark of a relation says of its columns (plan/event-time.ts). */

@@ -50,7 +50,7 @@ class Spread {
         const piece = saved[shard].get(table.id);
         return piece === undefined ? [] : [piece];
       };
-      const parts = { pipeline, held: new Map(), store: null };
+      const parts = { pipeline, held: new Map(), store: null, history: null };
       spreadAnew(parts, piecesOf, [...saved.keys()], { index, count });
     });
     this.rows = [all];

@@ -1,5 +1,5 @@
 import { StreamError } from '../../../src/lib/errors.ts';
-import { type Batch, type ColumnSchema, gatherBatch, rowAt } from '../../../src/values/batch.ts';
+import { type Batch, type ColumnSchema, concatBatches, gatherBatch, rowAt } from '../../../src/values/batch.ts';
 import type { Column } from '../../../src/values/column.ts';
 import { BIGINT, type Datum } from '../../../src/values/types.ts';
 import type { StateTable } from '../operator.ts';
@@ -110,7 +110,33 @@ export class ViewStore {
     return this.#gather(columns, slots, Math.min(limit, slots.length));
   }
 
-  /** The same in batches of `size` rows; nothing may be applied meanwhile. */
+  /** Some columns of the rows that come out when `changes`, of which none takes back what is not there, are applied to a copy. */
+  with(columns: readonly number[], changes: Batch): Batch {
+    const [come, go] = bySign(changes);
+    const slots = this.#expandedSlots();
+    let kept = slots;
+    if (go !== null) {
+      const gone = new Int32Array(go.length);
+      const key = this.key ?? this.#all();
+      this.#table.lookup(
+        key.map((column) => go.columns[column]),
+        go.length,
+        gone,
+      );
+      const fewer = new Int32Array(this.#table.capacity);
+      for (const slot of gone) if (slot !== ABSENT) fewer[slot]++;
+      kept = slots.filter((slot) => fewer[slot] === 0 || fewer[slot]-- === 0);
+    }
+    const rest = this.#gather(columns, kept, kept.length);
+    if (come === null) return rest;
+    const added = { ...come, columns: columns.map((column) => come.columns[column]), weights: null };
+    return concatBatches(
+      columns.map((column) => this.columns[column].type),
+      [rest, added],
+    );
+  }
+
+  /** The same as `scan` in batches of `size` rows; nothing may be applied meanwhile. */
   *chunks(columns: readonly number[], size: number): Generator<Batch> {
     const slots = this.#expandedSlots();
     for (let from = 0; from < slots.length; from += size) {

@@ -89,7 +89,7 @@ export class Epoch {
       } else if (!running.has(query)) continue;
       worked = true;
       try {
-        if (query.error === null) yield* query.endEpoch(nowMicros);
+        if (query.error === null) yield* query.endEpoch(nowMicros, graph.epoch);
       } catch (thrown) {
         graph.fail(query, asStreamError(thrown));
       }

@@ -1,4 +1,4 @@
-import type { StreamError } from '../../../src/lib/errors.ts';
+import { StreamError } from '../../../src/lib/errors.ts';
 import type { SinkSpec, ViewSpec } from '../../../src/ports/engine.ts';
 import { type Batch, type ColumnSchema, gatherBatch } from '../../../src/values/batch.ts';
 import { resultPartitioning } from '../../plan/partitioning.ts';
@@ -17,6 +17,7 @@ import { type Reader, Relation } from './relation.ts';
 import type { SinkWriter } from './sink-writer.ts';
 import type { SourceCursor } from './source-cursor.ts';
 import { deadLetterRelation, guardedReader, type SourceNode } from './source-node.ts';
+import { ViewHistory } from './view-history.ts';
 
 /** One leaf of a query: which input of the pipeline follows which relation. */
 export interface QueryInput {
@@ -36,6 +37,8 @@ export class QueryNode {
   readonly inputs: readonly QueryInput[];
   readonly errors = new DeadLetters('errors');
   readonly store: ViewStore | null;
+  /** The past of its rows; null when it is not kept. */
+  history: ViewHistory | null = null;
   readonly writer: SinkWriter | null;
   readonly relation: Relation | null;
   readonly relations: readonly Relation[];
@@ -130,6 +133,7 @@ export class QueryNode {
     if (spec.kind === 'view') {
       const store = new ViewStore('view', spec.columns, spec.key);
       this.store = store;
+      this.retainHistory(spec.retainHistoryMs ?? 0);
       this.relation = new Relation(spec.id, spec.id, spec.columns, {
         scan: (columns, limit) => store.scan(columns, limit),
         lookup: spec.key === null ? null : (key, limit) => store.lookup(key, limit),
@@ -152,7 +156,8 @@ export class QueryNode {
 
   get tables(): readonly StateTable[] {
     const own = this.store === null ? [this.errors.table] : [this.errors.table, this.store.state];
-    return [...this.pipeline.state, ...own, ...[...this.held.values()].map(({ changes }) => changes)];
+    const past = this.history === null ? [] : [this.history];
+    return [...this.pipeline.state, ...own, ...past, ...[...this.held.values()].map(({ changes }) => changes)];
   }
 
   load(entry: ObjectEntry, restore: () => void): void {
@@ -162,6 +167,20 @@ export class QueryNode {
     this.errors.loaded();
     if (entry.backfill === undefined) this.follow();
     else this.followsLookups ||= this.wasLive || Object.keys(entry.backfill).length > 0;
+  }
+
+  /** From now on, between epochs: how long changes are kept; 0: not at all. */
+  retainHistory(retainMs: number): void {
+    if (this.spec.kind !== 'view' || retainMs === 0) this.history = null;
+    else if (this.history === null) this.history = new ViewHistory(this.spec.columns, retainMs);
+    else this.history.retainMs = retainMs;
+  }
+
+  /** Some columns of a view's rows at the end of an epoch. NOT_FOUND when its history does not reach back to it. */
+  scanAsOf(columns: readonly number[], epoch: number): Batch {
+    const store = this.store!;
+    const undo = kept(this).undo(epoch, this.spec.name);
+    return undo === null ? store.scan(columns) : store.with(columns, undo);
   }
 
   /** Puts this many bytes of texts out of memory; answers how many there were to be put. */
@@ -232,7 +251,7 @@ export class QueryNode {
   }
 
   /** Ends the epoch within: state is current, the view has its rows, its readers have the changes. Throws when in doubt. */
-  *endEpoch(nowMicros: number): Waiting<void> {
+  *endEpoch(nowMicros: number, epoch: number): Waiting<void> {
     yield* this.pipeline.meetAndEndEpoch(nowMicros);
     this.touched = false;
     const beganMs = performance.now();
@@ -245,6 +264,8 @@ export class QueryNode {
       this.writer?.collect(batch);
     }
     this.store?.endEpoch();
+    // Until it follows along nobody can read its rows.
+    if (this.wasLive) this.history?.record(epoch, nowMicros / 1000, out);
     this.endMs += performance.now() - beganMs;
     for (const batch of out) this.relation?.publish(batch, null);
     const errors = this.errors.takeChanges();
@@ -267,6 +288,14 @@ export class QueryNode {
     const { total } = this.errors;
     if (isPowerOfTwo(total)) this.#onRowRefused({ operator, code, reason, row: value, ...place, total });
   }
+}
+
+/** SQL_UNSUPPORTED for what keeps none. */
+export function kept({ history, spec }: QueryNode): ViewHistory {
+  if (history !== null) return history;
+  throw new StreamError('SQL_UNSUPPORTED', `${spec.name} keeps no history: only its present rows can be read`, {
+    hint: `ALTER MATERIALIZED VIEW ${spec.name} SET (retain_history = '1 hour') keeps it from then on`,
+  });
 }
 
 /** The sum of changes that came from several shards, what goes before what comes: a target that goes by keys may take them in that order. */

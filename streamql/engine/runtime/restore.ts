@@ -3,7 +3,7 @@ import { StreamError } from '../../../src/lib/errors.ts';
 import type { EngineObject } from '../../../src/ports/engine.ts';
 import type { ObjectEntry } from './checkpoint-store.ts';
 
-/** Names a definition: state saved for another one is of no use. The object's name may change, whether it is paused, and what its state is limited to. */
+/** Names a definition: state saved for another one is of no use. The object's name may change, whether it is paused, what its state is limited to, and how much of its past is kept. */
 export function fingerprintOf(spec: EngineObject): string {
   const text = JSON.stringify(
     {
@@ -13,6 +13,7 @@ export function fingerprintOf(spec: EngineObject): string {
       firstName: undefined,
       backfillRate: undefined,
       stateLimit: undefined,
+      retainHistoryMs: undefined,
       indexes: undefined,
     },
     (_, value) =>

@@ -5,6 +5,7 @@ import type { Graph, GraphNode } from './graph.ts';
 import type { QueryNode } from './query-node.ts';
 import { NO_RATES } from './rates.ts';
 import type { SourceNode } from './source-node.ts';
+import type { ViewHistory } from './view-history.ts';
 
 /** Without rates. */
 export function objectStats(graph: Graph): ObjectStats[] {
@@ -85,6 +86,7 @@ function queryStats(graph: Graph, node: QueryNode): ObjectStats {
     growth: node.store === null ? null : viewGrowth(node.spec.plan),
     rates: NO_RATES,
   };
+  const past: OperatorStats[] = node.history === null ? [] : [historyStats(node.history)];
   const sources = sourcesOf(graph, node);
   const watermarks = [...sources].flatMap(({ spec, watermark }) => (spec.watermark === null ? [] : [watermark.micros]));
   return {
@@ -97,9 +99,25 @@ function queryStats(graph: Graph, node: QueryNode): ObjectStats {
       : { watermarkMicros: watermarks.includes(null) ? null : Math.min(...(watermarks as number[])) }),
     ...(node.spilled === null ? {} : { spilledBytes: node.spilled.bytes }),
     ...(node.catchingUp === null ? {} : { recordsBehind: recordsBehind(node), ...backfill(node) }),
-    operators: [...operators, end],
+    operators: [...operators, end, ...past],
   };
 }
+
+const historyStats = ({ rows, bytes, retainMs }: ViewHistory): OperatorStats => ({
+  id: 'history',
+  name: 'History',
+  detail: `of ${retainMs / 1000} s`,
+  inputs: ['view'],
+  changelog: 'append',
+  rowsIn: 0,
+  rowsOut: 0,
+  stateRows: rows,
+  stateBytes: bytes,
+  usedBytes: bytes,
+  busyMs: 0,
+  growth: { bound: 'bounded', reason: 'the changes of the rows within retain_history', fix: '' },
+  rates: NO_RATES,
+});
 
 function backfill({ catchingUp }: QueryNode): Pick<ObjectStats, 'backfill'> {
   const extents = [...(catchingUp?.values() ?? [])].map((cursor) => cursor.extent);

@@ -57,7 +57,7 @@ interface Place {
 
 /** Loads what is this shard's of the state that all `shards` saved. */
 export function spreadAnew(
-  node: Pick<QueryNode, 'pipeline' | 'held' | 'store'>,
+  node: Pick<QueryNode, 'pipeline' | 'held' | 'store' | 'history'>,
   piecesOf: (table: StateTable, shard: number) => readonly Uint8Array[],
   shards: readonly number[],
   { index, count }: Place,
@@ -121,7 +121,25 @@ export function spreadAnew(
   }
   if (node.store === null) return;
   const { key, columns, state } = node.store;
-  takeBy(state, node.pipeline.result, key ?? columns.map((_, column) => column), key === null ? 'add' : 'never');
+  const { result } = node.pipeline;
+  takeBy(state, result, key ?? columns.map((_, column) => column), key === null ? 'add' : 'never');
+  const { history } = node;
+  if (history === null) return;
+  const by = result.to === 'keys' ? result.columns : columns.map((_, column) => column);
+  history.spread(
+    shards.map((shard) => piecesOf(history, shard)),
+    ({ columns: values, length }) => {
+      const owners = new Int32Array(length);
+      if (result.to !== 'one')
+        shardsOf(
+          by.map((column) => values[column]),
+          length,
+          count,
+          owners,
+        );
+      return Uint8Array.from(owners, (owner) => (owner === index ? 1 : 0));
+    },
+  );
 }
 
 const cannotSpread = (table: StateTable): StreamError =>

@@ -6,14 +6,16 @@ import type { Log } from '../../../src/lib/log.ts';
 import type { EngineChange, EngineObject, ObjectStats, ReplayCounts } from '../../../src/ports/engine.ts';
 import type { SinkKind } from '../../../src/ports/sink.ts';
 import type { SinkLog } from '../../../src/ports/sink-log.ts';
-import type { Batch } from '../../../src/values/batch.ts';
+import { type Batch, firstRows } from '../../../src/values/batch.ts';
 import type { Datum } from '../../../src/values/types.ts';
+import type { AsOf } from '../../plan/as-of.ts';
 import { pauseQuery } from '../runtime/catch-up.ts';
 import type { DraftEntry, LoadedCheckpoint, Manifest } from '../runtime/checkpoint-store.ts';
 import { Epoch, type EpochReport } from '../runtime/epoch.ts';
 import { Graph } from '../runtime/graph.ts';
 import type { LogReader } from '../runtime/log-reader.ts';
 import { Objects, type Prepared } from '../runtime/objects.ts';
+import { kept, type QueryNode } from '../runtime/query-node.ts';
 import { replay } from '../runtime/replay.ts';
 import { fingerprintOf } from '../runtime/restore.ts';
 import type { EngineSettings } from '../runtime/settings.ts';
@@ -54,6 +56,8 @@ export interface OtherShard {
   resume(): void;
   lookup(id: string, key: readonly Datum[], limit: number, columns?: readonly number[]): Promise<Batch>;
   scan(wants: readonly RelationScan[]): Promise<Batch[]>;
+  /** The last epoch that changed one of these views here by then. As of ViewHistory.epochAt. */
+  epochAt(ids: readonly string[], moment: AsOf, nowMs: number): Promise<number>;
   /** Changes of a relation are wanted from now on or no more; `starting`: and its rows once. */
   watch(id: string, isWatched: boolean, starting: boolean): void;
   draft(): Promise<DraftEntry[]>;
@@ -72,6 +76,8 @@ export interface RelationScan {
   readonly id: string;
   readonly columns: readonly number[];
   readonly limit?: number;
+  /** Of a view with a history. */
+  readonly asOf?: number;
 }
 
 /** The other shards of an engine, as the first one has them. */
@@ -140,11 +146,16 @@ export class Shard implements OtherShard {
     this.#fingerprints.delete(id);
   }
 
-  alter(id: string, { name, paused, stateLimit, evict, spill, indexes }: ShardChange): void {
+  alter(id: string, { name, paused, stateLimit, retainHistoryMs, evict, spill, indexes }: ShardChange): void {
     const node = this.graph.node(id);
     if (node === undefined) throw new StreamError('NOT_FOUND', `the engine has no object ${id}`);
     if (name !== undefined) Object.assign(node, { spec: { ...node.spec, name } });
     if (stateLimit !== undefined) Object.assign(node, { spec: { ...node.spec, stateLimit: stateLimit ?? undefined } });
+    if (retainHistoryMs !== undefined && node.kind === 'view') {
+      node.retainHistory(retainHistoryMs);
+      // One that is not readable yet begins when it is.
+      if (node.wasLive && !node.touched) node.history?.begin(this.graph.epoch, this.#parts.clock.nowMs());
+    }
     if (indexes !== undefined) node.relation?.setIndexes(indexes);
     if (spill !== undefined) this.spill(id, spill);
     if (evict !== undefined && node.kind !== 'source') node.pipeline.evict(evict);
@@ -165,11 +176,31 @@ export class Shard implements OtherShard {
   }
 
   async scan(wants: readonly RelationScan[]): Promise<Batch[]> {
-    return wants.map(({ id, columns, limit }) => {
+    return wants.map(({ id, columns, limit, asOf }) => {
       const { rows } = this.graph.relation(id);
+      if (asOf !== undefined) {
+        const past = this.#view(id).scanAsOf(columns, asOf);
+        return limit === undefined ? past : firstRows(past, limit);
+      }
       assert(rows !== null, `${id} has rows`);
       return rows.scan(columns, limit ?? Number.POSITIVE_INFINITY);
     });
+  }
+
+  async epochAt(ids: readonly string[], moment: AsOf, nowMs: number): Promise<number> {
+    const present = { epoch: this.graph.epoch, ms: nowMs };
+    return Math.max(
+      ...ids.map((id) => {
+        const node = this.#view(id);
+        return kept(node).epochAt(moment, present, node.spec.name);
+      }),
+    );
+  }
+
+  #view(id: string): QueryNode {
+    const node = this.graph.node(id);
+    if (node?.kind === 'view') return node;
+    throw new StreamError('SQL_UNSUPPORTED', `${id} is no view: it has no history`);
   }
 
   watch(id: string, isWatched: boolean, starting: boolean): void {

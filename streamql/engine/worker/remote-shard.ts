@@ -74,6 +74,10 @@ class RemoteShard implements OtherShard {
     return (await this.#rpc.call<unknown[]>('scan', args)).map(unpacked);
   }
 
+  epochAt(...args: Args<'epochAt'>): Promise<number> {
+    return this.#rpc.call('epochAt', args);
+  }
+
   watch(...args: Args<'watch'>): void {
     this.#rpc.note('watch', args);
   }
@@ -138,6 +142,7 @@ export function serveShard(shard: Shard, peers: PortPeers): RpcHandlers {
     resume: () => void shard.resume(),
     lookup: async (...args: Args<'lookup'>) => transferred([await shard.lookup(...args)], ([batch]) => batch),
     scan: async (...args: Args<'scan'>) => transferred(await shard.scan(...args), (batches) => batches),
+    epochAt: (...args: Args<'epochAt'>) => shard.epochAt(...args),
     watch: (...args: Args<'watch'>) => shard.watch(...args),
     draft: () => shard.draft(),
     drafted: (...args: Args<'drafted'>) => shard.drafted(...args),
