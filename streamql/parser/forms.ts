@@ -5,7 +5,7 @@ import type { Cursor } from './cursor.ts';
 export const FORMS: Readonly<Record<string, string>> = {
   '': 'SELECT, SUBSCRIBE, CREATE, ALTER, DROP, INSERT, UPDATE, DELETE, SHOW, DESCRIBE, EXPLAIN and FLUSH begin statements; ";" ends them',
   select:
-    'SELECT … FROM … [WHERE …] [GROUP BY …] [HAVING …] [QUALIFY …] [UNION | INTERSECT | EXCEPT …] [ORDER BY …] [LIMIT n]',
+    'SELECT … FROM … [WHERE …] [GROUP BY …] [HAVING …] [QUALIFY …] [UNION | INTERSECT | EXCEPT …] [ORDER BY …] [LIMIT n] [AS OF moment]',
   with: 'WITH name AS (SELECT …) SELECT … FROM name',
   values: 'VALUES (1, …), (2, …)',
   'create source':

@@ -22,7 +22,8 @@ export const sqlRoutes: readonly Route[] = [
   {
     method: 'POST',
     url: '/api/v1/sql',
-    summary: 'Runs one or more StreamQL statements.',
+    summary:
+      'Runs one or more StreamQL statements. Rows of views and tables come with the `epoch` that they are of; a SELECT … AS OF that epoch reads views with `retain_history` as they were then.',
     body: object(
       {
         sql: text('Statements, separated by semicolons.'),

@@ -1,6 +1,5 @@
 import { StreamError } from '../../../src/lib/errors.ts';
 import { type Batch, type ColumnSchema, gatherBatch } from '../../../src/values/batch.ts';
-import { TextColumn } from '../../../src/values/column.ts';
 import type { SqlType } from '../../../src/values/types.ts';
 import { type AsOf, asOfText } from '../../plan/as-of.ts';
 import type { StateTable } from '../operator.ts';
@@ -164,7 +163,7 @@ export class ViewHistory implements StateTable {
   #decoded(piece: Uint8Array): Step[] {
     // A copy, since doubles must be aligned.
     const head = (from: number, count: number): Float64Array =>
-      new Float64Array(piece.slice(from * 8, (from + count) * 8).buffer);
+      new Float64Array(new Uint8Array(piece.subarray(from * 8, (from + count) * 8)).buffer);
     const [count, epoch, ms] = head(0, 3);
     if (!Number.isNaN(epoch)) this.#since = { epoch, ms };
     const times = head(3, count * 2);
@@ -197,9 +196,11 @@ const negated = (batch: Batch): Batch => {
 
 function bytesOf(batch: Batch): number {
   let bytes = batchBytes([batch]);
-  for (const column of batch.columns) {
-    if (!(column instanceof TextColumn)) continue;
-    for (let row = 0; row < column.length; row++) bytes += column.ends[row] - column.starts[row];
+  for (const { type, values } of batch.columns) {
+    if (!isText(type)) continue;
+    for (const text of values as readonly (string | null)[]) bytes += text?.length ?? 0;
   }
   return bytes;
 }
+
+const isText = ({ kind }: SqlType): boolean => kind === 'varchar' || kind === 'jsonb';
