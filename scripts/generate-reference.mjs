@@ -108,6 +108,8 @@ write('http.md', [
   '| `GET /graphql` | GraphQL queries, and subscriptions over server-sent events and graphql-ws. |',
   '| `POST /graphql` | GraphQL queries and mutations. |',
   '',
+  "Rows come as JSON, or as the request's `Accept` says: `application/x-ndjson`, `text/csv`, `application/vnd.apache.arrow.stream`.",
+  '',
   'Of `POST /api/v1/sql` a result of kind `ok` has a `tag`, and where there is something to say a `notice` (what was not as asked for) and',
   '`warnings`, a list of `{"message", "hint"}` such as of state without bound.',
   '',

@@ -27,10 +27,12 @@ const LISTINGS: Readonly<Record<string, Listing>> = {
       ['topic', VARCHAR],
       ['format', VARCHAR],
       ['late', VARCHAR],
+      ['late_rows', BIGINT],
       ['created_at', TIMESTAMP],
     ],
-    rows: async ({ catalog }) =>
-      catalog
+    rows: async (context) => {
+      const stats = await statsById(context);
+      return context.catalog
         .list()
         .filter((object) => object.kind === 'source')
         .map((object) => [
@@ -38,8 +40,10 @@ const LISTINGS: Readonly<Record<string, Listing>> = {
           object.topic,
           object.options['format'] ?? 'json',
           object.late,
+          stats.get(object.id)?.late ?? null,
           object.createdAtMs * 1000,
-        ]),
+        ]);
+    },
   },
   tables: {
     columns: [

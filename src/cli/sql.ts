@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
+import { StreamError } from '../lib/errors.ts';
 import { printError } from './cli.ts';
 import { Client, withServer } from './client.ts';
 import { type Format, formatTable, parseFormat, type Table } from './format.ts';
@@ -35,10 +36,20 @@ export function addSql(program: Command): void {
     .action(async (options: SqlOptions) => {
       const client = new Client(options.http);
       if (options.command !== undefined) await runSql(client, options.command, options);
-      else if (options.file !== undefined) await runSql(client, readFileSync(options.file, 'utf8'), options);
+      else if (options.file !== undefined) await runSql(client, readStatements(options.file), options);
       else if (process.stdin.isTTY) await repl(client, options);
       else await runSql(client, readFileSync(0, 'utf8'), options);
     });
+}
+
+function readStatements(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (thrown) {
+    throw new StreamError('OPTION_INVALID', `cannot read ${path}: ${(thrown as Error).message}`, {
+      hint: 'the file given with -f holds statements, each with a ";" at its end',
+    });
+  }
 }
 
 async function runSql(client: Client, sql: string, options: SqlOptions): Promise<void> {

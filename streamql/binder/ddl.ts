@@ -11,7 +11,11 @@ import { suggestion } from './scope.ts';
 export function bindColumns(defs: readonly ColumnDef[]): ColumnSchema[] {
   const seen = new Set<string>();
   return defs.map(({ name, type, notNull, at }) => {
-    if (seen.has(name.text)) throw new StreamError('SQL_BIND', `two columns are named "${name.text}"`, { at });
+    if (seen.has(name.text))
+      throw new StreamError('SQL_BIND', `two columns are named "${name.text}"`, {
+        at,
+        hint: 'give one of them another name',
+      });
     if (HIDDEN_COLUMNS.some((column) => column.name === name.text)) {
       throw new StreamError('SQL_BIND', `"${name.text}" is the name of a hidden column`, {
         at,

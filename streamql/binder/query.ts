@@ -79,7 +79,7 @@ export class QueryBinder {
         throw new StreamError(
           'SQL_BIND',
           `the sides of UNION have ${base.schema.length} and ${step.schema.length} columns`,
-          { at: body.at },
+          { at: body.at, hint: 'select as many columns on each side' },
         );
       }
       const types = base.schema.map(({ type }) => type);
@@ -132,7 +132,7 @@ export class QueryBinder {
       throw new StreamError(
         'SQL_BIND',
         `the sides of ${what} have ${left.schema.length} and ${right.schema.length} columns`,
-        { at: body.at },
+        { at: body.at, hint: 'select as many columns on each side' },
       );
     }
     const types = left.schema.map((column, i) =>
@@ -277,7 +277,11 @@ export function bindValues(
 ): Plan {
   const width = rows[0].length;
   const odd = rows.find((row) => row.length !== width);
-  if (odd !== undefined) throw new StreamError('SQL_BIND', 'the lists of VALUES differ in length', { at: odd[0].at });
+  if (odd !== undefined)
+    throw new StreamError('SQL_BIND', 'the lists of VALUES differ in length', {
+      at: odd[0].at,
+      hint: 'give each list as many values; NULL for none',
+    });
   const scope: ExprScope = { context, scope: new Scope([]), schema: [], clause: 'VALUES' };
   const cells = rows.map((row) => row.map((cell) => bindExpr(cell, scope)));
   const types = Array.from({ length: width }, (_, i) => {

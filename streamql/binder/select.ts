@@ -302,13 +302,21 @@ export function positionOf(ast: Extract<AstExpr, { kind: 'number' }>, count: num
   });
 }
 
+/** A field is named after itself, an element or slice after what it is of, and an operator not at all. */
+function nameOfCall({ name: { text }, args }: Extract<AstExpr, { kind: 'call' }>): string {
+  const [first, second] = args;
+  if (text === '.' && second?.kind === 'string') return second.value;
+  if (text === '[]' || text === '[:]') return nameOf(first);
+  return /^\w/.test(text) ? text : '?column?';
+}
+
 /** The name that Postgres gives a column without AS. */
 function nameOf(ast: AstExpr): string {
   switch (ast.kind) {
     case 'column':
       return ast.path[ast.path.length - 1].text;
     case 'call':
-      return ast.name.text;
+      return nameOfCall(ast);
     case 'cast': {
       const inner = nameOf(ast.arg);
       return inner === '?column?' ? ast.type.kind : inner;

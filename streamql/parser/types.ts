@@ -90,7 +90,10 @@ function parseElement(cursor: Cursor, declaring: boolean): SqlType {
     const near = closest(word, [...Object.keys(SIMPLE), ...SPECIAL]);
     throw new StreamError('SQL_TYPE', `there is no type "${word}"`, {
       at,
-      ...(near === undefined ? {} : { hint: `did you mean ${near.toUpperCase()}?` }),
+      hint:
+        near === undefined
+          ? 'there are BIGINT, DECIMAL(p, s), DOUBLE PRECISION, VARCHAR, TIMESTAMP, JSONB … (docs/reference/sql.md, Types)'
+          : `did you mean ${near.toUpperCase()}?`,
     });
   }
   cursor.next();
