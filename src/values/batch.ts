@@ -1,4 +1,4 @@
-import { type Column, ColumnBuilder, datumAt } from './column.ts';
+import { type Column, ColumnBuilder, type ColumnValues, datumAt, PlainColumn } from './column.ts';
 import type { Datum, SqlType } from './types.ts';
 
 /** A column as the catalogue knows it. */
@@ -77,12 +77,54 @@ export function concatBatches(types: readonly SqlType[], batches: readonly Batch
     }
   }
   const columns = types.map((type, c) => {
+    const parts = filled.map((batch) => batch.columns[c]);
+    const joined = joinedColumn(type, parts, length);
+    if (joined !== null) return joined;
     const builder = new ColumnBuilder(type, length);
-    for (const batch of filled)
-      for (let row = 0; row < batch.length; row++) builder.push(datumAt(batch.columns[c], row));
+    for (const part of parts) for (let row = 0; row < part.length; row++) builder.push(datumAt(part, row));
     return builder.finish();
   });
   return { length, columns, weights };
+}
+
+/** Columns whose values are of one kind of array, end to end; null for others. */
+function joinedColumn(type: SqlType, parts: readonly Column[], length: number): Column | null {
+  if (!parts.every((part) => part instanceof PlainColumn)) return null;
+  const values = joinedValues(
+    parts.map((part) => part.values),
+    parts,
+    length,
+  );
+  if (values === null) return null;
+  let nulls: Uint8Array | null = null;
+  let at = 0;
+  for (const part of parts) {
+    if (part.nulls !== null) {
+      nulls ??= new Uint8Array(length);
+      nulls.set(part.nulls.subarray(0, part.length), at);
+    }
+    at += part.length;
+  }
+  return new PlainColumn(type, length, values, nulls);
+}
+
+function joinedValues(all: readonly ColumnValues[], parts: readonly Column[], length: number): ColumnValues | null {
+  for (const kind of [Float64Array, Int32Array, Uint8Array] as const) {
+    if (!all.every((values) => values instanceof kind)) continue;
+    const out = new kind(length);
+    let at = 0;
+    all.forEach((values, i) => {
+      out.set((values as Float64Array).subarray(0, parts[i].length), at);
+      at += parts[i].length;
+    });
+    return out;
+  }
+  if (!all.every((values) => Array.isArray(values))) return null;
+  return ([] as Datum[]).concat(
+    ...all.map((values, i) =>
+      values.length === parts[i].length ? (values as Datum[]) : (values.slice(0, parts[i].length) as Datum[]),
+    ),
+  );
 }
 
 export function firstRows(batch: Batch, limit: number): Batch {

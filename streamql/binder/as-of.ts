@@ -9,7 +9,7 @@ import { coerce } from './coerce.ts';
 import type { BindContext } from './context.ts';
 import { bindExpr } from './expressions.ts';
 import { isUnknown } from './literals.ts';
-import type { Scope } from './scope.ts';
+import { Scope } from './scope.ts';
 
 /** The moment that AS OF names: a time, or (at the end of a SELECT) the number of an epoch. Null when it is no constant. */
 export function bindAsOf(
@@ -31,6 +31,17 @@ export function bindAsOf(
   const micros = evaluate(coerce(bound, TIMESTAMP, ast.at, 'explicit'), []);
   if (micros === null) throw noMoment(clause, 'NULL', ast.at);
   return { micros: Number(micros) };
+}
+
+/** Of all views that the statement reads. */
+export function bindWhole(ast: AstExpr, context: BindContext): AsOf {
+  const asOf = bindAsOf(ast, new Scope([]), [], 'AS OF', context);
+  if (asOf === null) throw noMoment('AS OF', 'not the same for every row', ast.at);
+  if (context.mode === 'pull') return asOf;
+  throw new StreamError('SQL_UNSUPPORTED', 'AS OF is for a SELECT that is answered once', {
+    at: ast.at,
+    hint: 'a push query shows the present, as it changes',
+  });
 }
 
 const noMoment = (clause: string, what: string, at: Position): StreamError =>

@@ -5,6 +5,7 @@ import type { Query } from '../parser/ast.ts';
 import { changelogOf } from '../plan/changelog.ts';
 import { keyOf } from '../plan/keys.ts';
 import type { ChangelogKind, Plan, Scan } from '../plan/plan.ts';
+import { bindWhole } from './as-of.ts';
 import { BindContext, type BindOptions } from './context.ts';
 import { isCorrelated } from './decorrelate.ts';
 import { closing } from './emit.ts';
@@ -26,6 +27,7 @@ export interface BoundQuery {
  */
 export function bindQuery(query: Query, catalog: RelationCatalog, options: BindOptions): BoundQuery {
   const context = new BindContext(catalog, options);
+  if (options.asOf !== undefined) context.asOf = bindWhole(options.asOf, context);
   const { emit } = query;
   context.dropsLate = emit !== null;
   const all = ranksAsOver(new QueryBinder(context).bind(query, null, true));

@@ -1,6 +1,7 @@
 import { type Position, StreamError } from '../../src/lib/errors.ts';
 import type { RelationCatalog } from '../../src/ports/relations.ts';
 import type { AstExpr, CommonTable, Query } from '../parser/ast.ts';
+import type { AsOf } from '../plan/as-of.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Recursion } from './recursion.ts';
 
@@ -24,7 +25,8 @@ export class BindContext {
   readonly mode: 'view' | 'pull';
   readonly params: readonly unknown[];
   readonly nowMicros: number | undefined;
-  readonly asOf: AstExpr | undefined;
+  /** What AS OF at the end of the statement says. */
+  asOf: AsOf | null = null;
   /** Only what is final is shown, so rows that are late never count (EMIT ON WINDOW CLOSE). */
   dropsLate = false;
   readonly usedCommons = new Set<CommonTable>();
@@ -41,7 +43,6 @@ export class BindContext {
     this.mode = options.mode;
     this.params = options.params ?? [];
     this.nowMicros = options.nowMicros;
-    this.asOf = options.asOf;
   }
 
   countRelation(at: Position): void {

@@ -73,7 +73,7 @@ export class FromBinder {
   }
 
   #table({ name, alias, at, asOf }: TableName): Bound {
-    const moment = this.#moment(asOf ?? this.#context.asOf);
+    const moment = asOf === undefined ? this.#context.asOf : this.#moment(asOf);
     if (asOf !== undefined && moment === null) {
       throw new StreamError(
         'SQL_UNSUPPORTED',
@@ -126,11 +126,14 @@ export class FromBinder {
   }
 
   /** Null when it depends on rows. */
-  #moment(asOf: AstExpr | undefined): AsOf | null {
-    if (asOf === undefined) return null;
-    const { asOf: whole } = this.#context;
-    const clause = asOf === whole ? 'AS OF' : 'FOR SYSTEM_TIME AS OF';
-    return bindAsOf(asOf, new Scope([]), [], clause, this.#context);
+  #moment(asOf: AstExpr): AsOf | null {
+    try {
+      return bindAsOf(asOf, new Scope([]), [], 'FOR SYSTEM_TIME AS OF', this.#context);
+    } catch (thrown) {
+      // A column, which has no place here.
+      if (thrown instanceof StreamError && thrown.code === 'SQL_BIND') return null;
+      throw thrown;
+    }
   }
 
   #window(ref: WindowRef): Bound {
@@ -247,6 +250,7 @@ export class FromBinder {
         },
       );
     }
+    if (this.#context.asOf !== null) throw noPast(name, ...PASTS.table, table.at);
     this.#context.countRelation(table.at);
     const right = aliased(scanOf(history, false), localName(name), alias);
     const { terms, pairs, scope } = this.#on(ref, left, right);

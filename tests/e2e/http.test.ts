@@ -55,6 +55,28 @@ describe('HTTP', () => {
     expect(byKey.json.rows).toEqual([{ id: '9007199254740993', name: 'big' }]);
   });
 
+  test('an answer says its epoch, and AS OF that epoch answers it again', async () => {
+    await server.sql(`CREATE SOURCE visit (who VARCHAR) WITH (topic = 'visit');
+      CREATE MATERIALIZED VIEW visits WITH (retain_history = '1h') AS SELECT who, count(*) AS n FROM visit GROUP BY who`);
+    const ask = async (sql: string, params: unknown[] = []) => {
+      const { json } = await server.request('POST', '/api/v1/sql', { sql, params });
+      return json.results[0];
+    };
+    await server.sql("INSERT INTO visit VALUES ('ann'), ('bob'); FLUSH");
+    const { epoch, rows } = await ask('SELECT * FROM visits ORDER BY who');
+    await server.sql("INSERT INTO visit VALUES ('ann'); FLUSH");
+    const later = await ask('SELECT * FROM visits ORDER BY who');
+    expect(later.epoch).toBeGreaterThan(epoch);
+    expect(later.rows).toEqual([
+      ['ann', 2],
+      ['bob', 1],
+    ]);
+    expect(await ask('SELECT * FROM visits ORDER BY who AS OF $1', [epoch])).toMatchObject({ epoch, rows });
+    const early = await server.request('POST', '/api/v1/sql', { sql: "SELECT * FROM visits AS OF '2020-01-01'" });
+    expect(early).toMatchObject({ status: 404, json: { code: 'NOT_FOUND' } });
+    expect(early.json.detail).toMatch(/its history begins at 20.*, epoch \d+/);
+  });
+
   test('values keep their exactness on the way out, parameters on the way in', async () => {
     const [row] = await server.rows(
       "SELECT 9007199254740993 AS big, 0.1000000000000000000001 AS d, TIMESTAMP '2026-01-02 03:04:05.678' AS t, NULL AS n, $1 + 1 AS p, $2 AS s",

@@ -125,7 +125,13 @@ export class ViewStore {
       );
       const fewer = new Int32Array(this.#table.capacity);
       for (const slot of gone) if (slot !== ABSENT) fewer[slot]++;
-      kept = slots.filter((slot) => fewer[slot] === 0 || fewer[slot]-- === 0);
+      kept = new Int32Array(slots.length);
+      let count = 0;
+      for (const slot of slots) {
+        if (fewer[slot] === 0) kept[count++] = slot;
+        else fewer[slot]--;
+      }
+      kept = kept.subarray(0, count);
     }
     const rest = this.#gather(columns, kept, kept.length);
     if (come === null) return rest;
