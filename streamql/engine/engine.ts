@@ -78,9 +78,13 @@ export interface StoredState {
 }
 
 /** STORAGE_FAILED when there are checkpoints and none is whole. */
-export async function openState({ disk, logger }: Pick<EngineOptions, 'disk' | 'logger'>): Promise<StoredState> {
+export async function openState({
+  disk,
+  logger,
+  clock,
+}: Pick<EngineOptions, 'disk' | 'logger' | 'clock'>): Promise<StoredState> {
   const store = disk === null ? null : new CheckpointStore(disk, CHECKPOINT_DIRECTORY, logger);
-  return { store, loaded: (await store?.load()) ?? null };
+  return { store, loaded: (await store?.load(clock.nowMs())) ?? null };
 }
 
 export async function createEngine(options: EngineOptions, state?: StoredState): Promise<StreamEngine> {

@@ -55,6 +55,8 @@ export interface DraftEntry extends Omit<ObjectEntry, 'tables'> {
 /** The newest checkpoint that is whole, with the bytes of its pieces. */
 export interface LoadedCheckpoint {
   readonly manifest: Manifest;
+  /** What epochs count on from: beyond all numbers that were given before, also to epochs that were lost. */
+  readonly firstEpoch: number;
   piece(ref: PieceRef): Buffer;
   /** Whole, by name. */
   readonly files: ReadonlyMap<string, Buffer>;
@@ -84,8 +86,8 @@ export class CheckpointStore {
     this.#logger = logger;
   }
 
-  /** Null when there is no checkpoint. STORAGE_FAILED when there are some but none is whole. */
-  async load(): Promise<LoadedCheckpoint | null> {
+  /** Null when there is no checkpoint. Epochs are fewer than milliseconds, so the time is a number beyond those of all starts before. STORAGE_FAILED when there are some but none is whole. */
+  async load(nowMs = 0): Promise<LoadedCheckpoint | null> {
     await this.#disk.makeDirectory(this.#directory);
     const names = await this.#disk.list(this.#directory);
     const numbers = new Set(names.map(numberOf).filter((number) => number >= 0));
@@ -99,7 +101,8 @@ export class CheckpointStore {
         const name = `${number}.${kind}`;
         if (!names.includes(name)) continue;
         try {
-          const loaded = await this.#read(name);
+          const read = await this.#read(name);
+          const loaded = { ...read, firstEpoch: Math.max(read.manifest.epoch + 1, nowMs) };
           this.#kept = [loaded.manifest];
           return loaded;
         } catch (thrown) {
@@ -168,7 +171,7 @@ export class CheckpointStore {
     return new Set(oldestFirst.slice(0, Math.max(0, files.size - MOST_FILES)));
   }
 
-  async #read(name: string): Promise<LoadedCheckpoint> {
+  async #read(name: string): Promise<Omit<LoadedCheckpoint, 'firstEpoch'>> {
     const manifest = decodeManifest(await this.#disk.readFile(this.#path(name)), name);
     const files = new Map<string, Buffer>();
     for (const ref of refsOf(manifest)) {

@@ -232,6 +232,7 @@ export class Objects {
     assert(this.#loaded !== null, 'state is loaded before the engine resumes');
     try {
       node.load(entry, () => restoreTables(node, entry, this.#loaded!, this.#peers));
+      if (node.kind !== 'source') node.history?.resumed(this.#loaded.manifest.epoch, this.#graph.epoch);
     } catch (thrown) {
       const error = asStreamError(thrown);
       if (error.code !== 'STORAGE_FAILED') throw error;

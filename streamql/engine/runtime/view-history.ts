@@ -7,6 +7,12 @@ import { batchBytes, decodeBatches, encodeBatches } from './batch-bytes.ts';
 import { compactBatch } from './compact-batch.ts';
 import { consolidate } from './consolidate.ts';
 
+/** Epochs between these two were lost when the engine stopped, if there were any. */
+interface Gap {
+  readonly after: number;
+  readonly until: number;
+}
+
 /** An epoch that changed the rows, and when it was by the clock. */
 interface Step {
   readonly epoch: number;
@@ -31,7 +37,9 @@ export class ViewHistory implements StateTable {
   #since: { readonly epoch: number; readonly ms: number } | null = null;
   /** Of `#steps`, the last ones, that no save had. */
   #unsaved = 0;
-  #isBeginningSaved = false;
+  #gaps: readonly Gap[] = [];
+  /** Whether a save had `#since` and `#gaps`. */
+  #isHeadSaved = false;
   rows = 0;
   bytes = 0;
 
@@ -45,7 +53,14 @@ export class ViewHistory implements StateTable {
   begin(epoch: number, ms: number): void {
     if (this.#since !== null) return;
     this.#since = { epoch, ms };
-    this.#isBeginningSaved = false;
+    this.#isHeadSaved = false;
+  }
+
+  /** It was loaded as of the first of these epochs, and goes on after the other. */
+  resumed(after: number, until: number): void {
+    if (this.#since === null) return;
+    this.#gaps = [...this.#gaps, { after, until }];
+    this.#isHeadSaved = false;
   }
 
   /** What an epoch changed. The first one only begins: what was before it is not known. */
@@ -69,6 +84,7 @@ export class ViewHistory implements StateTable {
     let count = 0;
     for (; count < this.#steps.length && this.#steps[count].ms <= until; count++) epoch = this.#steps[count].epoch;
     this.#since = { epoch, ms: until };
+    this.#gaps = this.#gaps.filter((gap) => gap.until > epoch);
     this.#drop(count);
   }
 
@@ -91,7 +107,13 @@ export class ViewHistory implements StateTable {
         hint: 'retain_history of the view says how long changes are kept, from when it was set on',
       });
     }
-    if (!isTime) return wanted;
+    if (!isTime) {
+      const gap = this.#gaps.find(({ after, until: next }) => after < wanted && wanted < next);
+      if (gap === undefined) return wanted;
+      throw new StreamError('NOT_FOUND', `${name} AS OF ${text}: that epoch was lost when the server stopped`, {
+        hint: `the last one before that is kept as ${gap.after}; what came after it came again after ${gap.until}`,
+      });
+    }
     let { epoch } = since;
     for (const step of this.#steps) if (step.ms <= wanted) ({ epoch } = step);
     return epoch;
@@ -114,16 +136,20 @@ export class ViewHistory implements StateTable {
 
   save(full: boolean): Uint8Array | null {
     const steps = full ? this.#steps : this.#steps.slice(this.#steps.length - this.#unsaved);
-    if (!full && steps.length === 0 && (this.#isBeginningSaved || this.#since === null)) return null;
+    if (!full && steps.length === 0 && (this.#isHeadSaved || this.#since === null)) return null;
     const since = this.#since ?? { epoch: Number.NaN, ms: Number.NaN };
-    const head = Float64Array.of(steps.length, since.epoch, since.ms, ...steps.flatMap(({ epoch, ms }) => [epoch, ms]));
+    const pairs = [
+      ...this.#gaps.map(({ after, until }) => [after, until]),
+      ...steps.map(({ epoch, ms }) => [epoch, ms]),
+    ];
+    const head = Float64Array.from([this.#gaps.length, steps.length, since.epoch, since.ms, ...pairs.flat()]);
     const batches = encodeBatches(
       steps.map(({ batch }) => batch),
       this.#columns,
     );
     const bytes = Buffer.concat([Buffer.from(head.buffer), batches]);
     this.#unsaved = 0;
-    this.#isBeginningSaved = this.#since !== null;
+    this.#isHeadSaved = this.#since !== null;
     if (full) {
       this.fullBytes = bytes.length;
       this.changeBytes = 0;
@@ -133,7 +159,7 @@ export class ViewHistory implements StateTable {
 
   load(piece: Uint8Array): void {
     for (const step of this.#decoded(piece)) this.#add(step);
-    this.#isBeginningSaved = this.#since !== null;
+    this.#isHeadSaved = this.#since !== null;
     const { epoch } = this.#since ?? { epoch: -1 };
     const first = this.#steps.findIndex((step) => step.epoch > epoch);
     this.#drop(first === -1 ? this.#steps.length : first);
@@ -148,6 +174,7 @@ export class ViewHistory implements StateTable {
       for (const piece of pieces) other.load(piece);
       if (other.#since !== null && (this.#since === null || other.#since.epoch > this.#since.epoch))
         this.#since = other.#since;
+      this.#gaps = other.#gaps;
       for (const step of other.#steps) {
         const mine = isMine(step.batch);
         const rows = Int32Array.from(mine.keys()).filter((row) => mine[row] === 1);
@@ -164,10 +191,12 @@ export class ViewHistory implements StateTable {
     // A copy, since doubles must be aligned.
     const head = (from: number, count: number): Float64Array =>
       new Float64Array(new Uint8Array(piece.subarray(from * 8, (from + count) * 8)).buffer);
-    const [count, epoch, ms] = head(0, 3);
+    const [gaps, count, epoch, ms] = head(0, 4);
     if (!Number.isNaN(epoch)) this.#since = { epoch, ms };
-    const times = head(3, count * 2);
-    const batches = decodeBatches(piece.subarray((3 + count * 2) * 8), this.#columns);
+    const ends = head(4, gaps * 2);
+    this.#gaps = Array.from({ length: gaps }, (_, i) => ({ after: ends[i * 2], until: ends[i * 2 + 1] }));
+    const times = head(4 + gaps * 2, count * 2);
+    const batches = decodeBatches(piece.subarray((4 + (gaps + count) * 2) * 8), this.#columns);
     return batches.map((batch, i) => ({ epoch: times[i * 2], ms: times[i * 2 + 1], batch }));
   }
 

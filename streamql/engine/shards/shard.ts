@@ -109,7 +109,7 @@ export class Shard implements OtherShard {
     this.#index = peers?.index ?? 0;
     this.#parts = parts;
     this.graph = new Graph(logger);
-    this.graph.epoch = loaded?.manifest.epoch ?? 0;
+    this.graph.epoch = loaded?.firstEpoch ?? 0;
     this.epoch = new Epoch(this.graph, clock, settings, peers);
     const fingerprint = (node: { spec: EngineObject }): string => this.#fingerprints.get(node.spec.id)!;
     this.drafts = new StateDrafts(this.graph, parts.isStored, fingerprint);

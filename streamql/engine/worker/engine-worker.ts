@@ -50,7 +50,7 @@ handlers['start'] = async () => {
   const sinks: readonly SinkKind[] =
     options.sinkRegistry === null ? [] : (await import(options.sinkRegistry)).SINK_KINDS;
   const disk = options.dataDir === null ? null : new NodeDisk(options.dataDir);
-  const state = await openState({ disk, logger });
+  const state = await openState({ disk, logger, clock: systemClock });
   const crew = peers === null ? {} : { crew: await remoteCrew(peers, options.control, state.loaded) };
   const engine = await createEngine(
     { ...parts, ...crew, disk, sinks, sinkLog: remoteSinkLog(rpc), settings: options.settings },

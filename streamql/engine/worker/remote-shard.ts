@@ -11,22 +11,24 @@ import { Rpc, type RpcHandlers, type RpcPort, Transferred } from './rpc.ts';
 /** A checkpoint as it crosses threads: its files are shared, not copied for each. */
 export interface SharedCheckpoint {
   readonly manifest: Manifest;
+  readonly firstEpoch: number;
   readonly files: ReadonlyMap<string, SharedArrayBuffer>;
 }
 
-export function shareCheckpoint({ manifest, files }: LoadedCheckpoint): SharedCheckpoint {
+export function shareCheckpoint({ manifest, firstEpoch, files }: LoadedCheckpoint): SharedCheckpoint {
   const shared = [...files].map(([name, content]): [string, SharedArrayBuffer] => {
     const buffer = new SharedArrayBuffer(content.byteLength);
     new Uint8Array(buffer).set(content);
     return [name, buffer];
   });
-  return { manifest, files: new Map(shared) };
+  return { manifest, firstEpoch, files: new Map(shared) };
 }
 
-export function fromShared({ manifest, files }: SharedCheckpoint): LoadedCheckpoint {
+export function fromShared({ manifest, firstEpoch, files }: SharedCheckpoint): LoadedCheckpoint {
   const contents = new Map([...files].map(([name, buffer]) => [name, Buffer.from(buffer)]));
   return {
     manifest,
+    firstEpoch,
     files: contents,
     piece: (ref) => contents.get(ref.file)!.subarray(ref.at, ref.at + ref.bytes),
   };

@@ -73,13 +73,15 @@ test('every epoch and time within the retention reads as it was, over crashes an
     let engine = await setting.start(1);
     await engine.flush();
     let known: { epoch: number; ms: number; content: Content }[] = [];
-    let durable = 0;
+    const lost: number[] = [];
+    let durable = await engine.checkpoint();
     for (const one of steps) {
       if (one === 'checkpoint') durable = await engine.checkpoint();
       else if (one === 'wait') setting.nowMs += RETAIN_MS / 2;
       else if ('shards' in one) {
         await setting.crash(engine);
         // What was not durable is done again, in epochs of their own.
+        lost.push(...known.map(({ epoch }) => epoch).filter((epoch) => epoch > durable));
         known = known.filter(({ epoch }) => epoch <= durable);
         setting.nowMs += 1000;
         engine = await setting.start(one.shards);
@@ -90,6 +92,7 @@ test('every epoch and time within the retention reads as it was, over crashes an
       await engine.flush();
       const { epoch, content } = await read(engine);
       known = [...known.filter((before) => before.epoch !== epoch), { epoch, content, ms: setting.nowMs }];
+      for (const gone of lost) await expect(read(engine, { epoch: gone })).rejects.toMatchObject({ code: 'NOT_FOUND' });
       for (const before of known) {
         if (before.ms < setting.nowMs - RETAIN_MS) {
           await expect(read(engine, { micros: before.ms * 1000 })).rejects.toMatchObject({ code: 'NOT_FOUND' });
