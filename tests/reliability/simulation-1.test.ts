@@ -23,7 +23,7 @@ test('runs go through what they are for: crashes, retries, refusals, full disks'
   expect(faults.size).toBeGreaterThan(10);
   // KAFKA_STORAGE_ERROR, CORRUPT_MESSAGE, REBALANCE_IN_PROGRESS
   for (const error of ['produce 56', 'produce 2', 'heartbeat 27']) expect(errors).toContain(error);
-  // UNKNOWN_MEMBER_ID and STALE_MEMBER_EPOCH, as members of the consumer protocol meet them.
-  for (const error of ['modern heartbeat 25', 'modern commit 113']) expect(errors).toContain(error);
+  // UNKNOWN_MEMBER_ID, as members of the consumer protocol meet it. (A commit on its way during a rebalance is good by now.)
+  expect(errors).toContain('modern heartbeat 25');
   expect(acknowledged).toBeGreaterThan(1000);
 }, 120_000);
