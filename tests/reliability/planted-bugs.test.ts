@@ -15,10 +15,10 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** Runs seeds until the checker complains in the expected words. */
-async function found(words: RegExp, spoil?: Spoil): Promise<string> {
+/** Runs seeds until the checker complains in the expected words; `first` passes over seeds whose run such a bug drags out for a minute. */
+async function found(words: RegExp, spoil?: Spoil, first = 1): Promise<string> {
   const other = new Set<string>();
-  for (let seed = 1; seed <= MOST_SEEDS; seed++) {
+  for (let seed = first; seed <= MOST_SEEDS; seed++) {
     let problems: readonly string[];
     try {
       ({ problems } = await simulate(seed, spoil));
@@ -49,7 +49,7 @@ test('an answer before the sync', async () => {
     return this.written(offset);
   });
   const words = /lost-write|unseen|inconsistent-offsets/;
-  expect(await found(words)).toMatch(words);
+  expect(await found(words, undefined, 3)).toMatch(words);
 });
 
 test('readers see what is not synced', async () => {
