@@ -7,6 +7,7 @@ import { TABLE_FUNCTIONS } from '../../streamql/functions/table-functions.ts';
 import { isJsType } from '../../streamql/functions/user/js-values.ts';
 import { checkUserCode, prepareUserCode, releaseUserCode } from '../../streamql/functions/user/user-code.ts';
 import type { UserFunction } from '../../streamql/functions/user/user-function.ts';
+import { isWasmType } from '../../streamql/functions/user/wasm-module.ts';
 import { WINDOW_FUNCTIONS } from '../../streamql/functions/window-functions.ts';
 import type { CreateFunction, DropFunction } from '../../streamql/parser/ast.ts';
 import { asStreamError, StreamError } from '../lib/errors.ts';
@@ -16,6 +17,15 @@ import { ok, type SqlContext, type SqlResult } from './context.ts';
 /** Each has an interpreter, with its memory, in every thread that calls it. */
 const MAX_FUNCTIONS = 200;
 const MAX_SOURCE = 32 * 1024;
+/** Of a module in base64, white space included. */
+const MAX_MODULE = 96 * 1024;
+
+const LANGUAGES: Readonly<Record<string, UserFunction['language']>> = {
+  js: 'js',
+  javascript: 'js',
+  sql: 'sql',
+  wasm: 'wasm',
+};
 /** Names with a meaning of their own in expressions. */
 const TAKEN = new Set([
   'coalesce',
@@ -55,11 +65,11 @@ export async function createFunction(context: SqlContext, statement: CreateFunct
     throw new StreamError('SQL_LIMIT', `more than ${MAX_FUNCTIONS} functions`, { at, hint: 'drop some' });
   const fn = definitionOf(statement);
   try {
-    if (fn.language === 'js') {
+    if (fn.language === 'sql') {
+      checkSql(context, fn);
+    } else {
       await prepareUserCode([fn]);
       checkUserCode(fn);
-    } else {
-      checkSql(context, fn);
     }
   } catch (thrown) {
     releaseUserCode(fn);
@@ -96,12 +106,13 @@ export async function dropFunction(context: SqlContext, statement: DropFunction)
 }
 
 function definitionOf(statement: CreateFunction): UserFunction {
-  const language = statement.language.text;
-  if (language === 'javascript' || language === 'js' || language === 'sql') {
+  const { text } = statement.language;
+  const language = Object.hasOwn(LANGUAGES, text) ? LANGUAGES[text] : undefined;
+  if (language !== undefined) {
     const fn: UserFunction = {
       kind: statement.isAggregate ? 'aggregate' : statement.returns === null ? 'table' : 'scalar',
       name: statement.name.text,
-      language: language === 'sql' ? 'sql' : 'js',
+      language,
       params: statement.params.map(({ name, type }) => ({ name: name?.text ?? '', type })),
       returns: statement.returns,
       columns: statement.columns.map(({ name, type }) => ({ name: name.text, type })),
@@ -110,15 +121,15 @@ function definitionOf(statement: CreateFunction): UserFunction {
     checkShape(fn, statement);
     return fn;
   }
-  throw new StreamError('SQL_UNSUPPORTED', `functions in ${language} are not supported`, {
+  throw new StreamError('SQL_UNSUPPORTED', `functions in ${text} are not supported`, {
     at: statement.language.at,
-    hint: 'the languages are js and sql',
+    hint: 'the languages are js, sql and wasm',
   });
 }
 
 function checkShape(fn: UserFunction, { at, params }: CreateFunction): void {
-  if (fn.source.length > MAX_SOURCE)
-    throw new StreamError('SQL_LIMIT', `the code has more than ${MAX_SOURCE} characters`, { at });
+  const most = fn.language === 'wasm' ? MAX_MODULE : MAX_SOURCE;
+  if (fn.source.length > most) throw new StreamError('SQL_LIMIT', `the code has more than ${most} characters`, { at });
   const twice = params.find(
     ({ name }, i) => name !== null && params.findIndex((p) => p.name?.text === name.text) !== i,
   );
@@ -134,11 +145,25 @@ function checkShape(fn: UserFunction, { at, params }: CreateFunction): void {
       },
     );
   }
+  if (fn.language === 'wasm' && fn.kind !== 'scalar')
+    throw new StreamError(
+      'SQL_UNSUPPORTED',
+      `a function in wasm that is ${fn.kind === 'table' ? 'a table' : 'an aggregate'} is not supported`,
+      {
+        at,
+        hint: 'write it in LANGUAGE js, or call a scalar one in wasm from a view',
+      },
+    );
   if (fn.kind === 'aggregate' && (fn.params.length < 1 || fn.params.length > 2))
     throw new StreamError('SQL_UNSUPPORTED', 'an aggregate takes one argument or two', { at });
   const types = [...fn.params, ...fn.columns].map(({ type }) => type);
   for (const type of fn.returns === null ? types : [...types, fn.returns]) {
-    if (isJsType(type)) continue;
+    if (fn.language === 'wasm' ? isWasmType(type) : isJsType(type)) continue;
+    if (fn.language === 'wasm')
+      throw new StreamError('SQL_UNSUPPORTED', `${typeName(type)} as a type of a function in wasm is not supported`, {
+        at,
+        hint: 'pass VARCHAR: value::varchar',
+      });
     throw new StreamError('SQL_UNSUPPORTED', `${typeName(type)} as a type of a JavaScript function is not supported`, {
       at,
       hint: 'pass JSONB: to_jsonb(value)',

@@ -3,6 +3,7 @@ import type { Batch } from '../../src/values/batch.ts';
 import { allocate, type Column, type ColumnValues, PlainColumn, TextColumn } from '../../src/values/column.ts';
 import { isExact64, type SqlType } from '../../src/values/types.ts';
 import type { Expr } from '../plan/plan.ts';
+import { callBatch, hoisted } from './batch-calls.ts';
 import { type ColumnForm, Generator } from './expr/generate.ts';
 import { HELPERS } from './expr/helpers.ts';
 import { byteTestedColumns } from './expr/text-bytes.ts';
@@ -30,15 +31,42 @@ type Variant = (
 ) => { count: number; values: ColumnValues[]; nulls: (Uint8Array | null)[]; errors: RowError[] | null };
 
 /**
- * A filter and the projection after it as one generated loop over a batch. Columns that are passed on as they are are not touched when
- * every row is kept, and only their kept rows are gathered otherwise. `predicate` null keeps all rows. One variant is
- * compiled for each combination of NULL-free and typed columns that occurs, so that the usual case has no checks in it.
+ * A filter and the projection after it. Calls of functions that take whole batches come between the two, where every row makes them; a batch in which one
+ * of them gives no value for some row goes row by row, which tells for which.
  */
 export function compileFilterProject(
   predicate: Expr | null,
   exprs: readonly Expr[],
   inputTypes: readonly SqlType[],
 ): BatchFunction {
+  const rowByRow = compileRows(predicate, exprs, inputTypes);
+  const { exprs: rest, calls } = hoisted(exprs, inputTypes.length);
+  if (calls.length === 0) return rowByRow;
+  const all = inputTypes.map((type, index): Expr => ({ op: 'column', index, type }));
+  const filter = predicate === null ? null : compileRows(predicate, all, inputTypes);
+  const args = calls.map((call) => compileFilterProject(null, call.args, inputTypes));
+  const project = compileRows(null, rest, [...inputTypes, ...calls.map(({ type }) => type)]);
+  return (batch) => {
+    const first = filter === null ? { batch, kept: null, errors: null } : filter(batch);
+    const columns = [...first.batch.columns];
+    for (let n = 0; n < calls.length; n++) {
+      const given = args[n](first.batch);
+      const found = given.errors === null ? callBatch(calls[n], given.batch) : null;
+      if (found === null) return rowByRow(batch);
+      columns.push(found);
+    }
+    const last = project({ ...first.batch, columns });
+    if (last.errors !== null) return rowByRow(batch);
+    return { batch: last.batch, kept: first.kept, errors: first.errors };
+  };
+}
+
+/**
+ * A filter and the projection after it as one generated loop over a batch. Columns that are passed on as they are are not touched when
+ * every row is kept, and only their kept rows are gathered otherwise. `predicate` null keeps all rows. One variant is
+ * compiled for each combination of NULL-free and typed columns that occurs, so that the usual case has no checks in it.
+ */
+function compileRows(predicate: Expr | null, exprs: readonly Expr[], inputTypes: readonly SqlType[]): BatchFunction {
   const computed = exprs.filter((expr) => expr.op !== 'column');
   const evaluated = [...(predicate === null ? [] : [predicate]), ...computed];
   const used = columnsOf(evaluated);

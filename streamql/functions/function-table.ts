@@ -1,3 +1,4 @@
+import type { Column } from '../../src/values/column.ts';
 import type { Datum, SqlType, TypeKind } from '../../src/values/types.ts';
 
 /**
@@ -22,6 +23,8 @@ export interface ScalarFunction {
   /** Same meaning as JS source text over the argument texts (each a local variable of a non-NULL datum); for hot functions. */
   inline?(args: readonly string[], types: readonly SqlType[]): string | undefined;
   readonly nullAware?: boolean;
+  /** For all rows at once, of columns without NULLs; null when some row has no value, and then `call` tells which. */
+  batch?(columns: readonly Column[], length: number): Column | null;
   /** False for now(), random(): not allowed in views but for temporal filters. */
   readonly deterministic?: boolean;
   /**

@@ -18,6 +18,7 @@ import { STRINGS } from './strings.ts';
 import { TEXTS } from './text-functions.ts';
 import { jsScalar } from './user/js-functions.ts';
 import { WithUserFunctions } from './user/user-function.ts';
+import { wasmScalar } from './user/wasm-functions.ts';
 
 /**
  * All scalar functions and operators, one row per overload, by id. A new one is a row in the file of its family; the binder, the
@@ -43,7 +44,7 @@ export const FUNCTIONS: ReadonlyMap<string, ScalarFunction> = new WithUserFuncti
     ...ARRAYS,
     ...JSON_EDITS,
   ]),
-  (fn, id) => (fn.kind === 'scalar' ? jsScalar(fn, id) : undefined),
+  (fn, id) => (fn.kind !== 'scalar' ? undefined : fn.language === 'wasm' ? wasmScalar(fn, id) : jsScalar(fn, id)),
 );
 
 function byId(rows: readonly ScalarFunction[]): Map<string, ScalarFunction> {

@@ -29,7 +29,7 @@ export function parseCreateFunction(cursor: Cursor, at: Position, orReplace: boo
   let source: string | null = null;
   let strictAt: Position | null = null;
   for (;;) {
-    if (cursor.takeWord('language')) language = cursor.name('js or sql');
+    if (cursor.takeWord('language')) language = cursor.name('js, sql or wasm');
     else if (cursor.takeWord('as')) {
       const { token } = cursor;
       if (token.kind !== 'string') throw cursor.expected('the code between $$ and $$');

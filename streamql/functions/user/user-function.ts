@@ -4,12 +4,13 @@ import { type SqlType, typeName } from '../../../src/values/types.ts';
 export interface UserFunction {
   readonly kind: 'scalar' | 'aggregate' | 'table';
   readonly name: string;
-  readonly language: 'js' | 'sql';
+  readonly language: 'js' | 'sql' | 'wasm';
   readonly params: readonly { readonly name: string; readonly type: SqlType }[];
   /** Null for a table function. */
   readonly returns: SqlType | null;
   /** Of a table function. */
   readonly columns: readonly { readonly name: string; readonly type: SqlType }[];
+  /** Of a module in WebAssembly: base64. */
   readonly source: string;
 }
 
