@@ -40,19 +40,18 @@ const aligned = (bytes: number): number => Math.ceil(bytes / 8) * 8;
  */
 export class WasmModule {
   readonly #fn: UserFunction;
-  readonly #module: WebAssembly.Module;
+  /** Compiled when it is first needed: a module that this machine does not take stops what calls it and not the start. */
+  #module: WebAssembly.Module | null = null;
   readonly #params: readonly SqlType[];
   readonly #returns: SqlType;
   #exports: Exports | null = null;
   /** What `alloc` gave, kept from call to call where the module has no `reset`. */
   #block = { at: 0, bytes: 0 };
 
-  /** SQL_BIND, SQL_LIMIT, SQL_UNSUPPORTED: what CREATE refuses. */
   constructor(fn: UserFunction) {
     this.#fn = fn;
     this.#params = fn.params.map(({ type }) => type);
     this.#returns = fn.returns as SqlType;
-    this.#module = moduleOf(fn);
   }
 
   /** VALUE_FUNCTION when it gives none. No argument is null. */
@@ -81,7 +80,7 @@ export class WasmModule {
     return joined(parts, this.#returns, length);
   }
 
-  /** CREATE's look at what the module exports, whether it starts and takes a call for no rows. */
+  /** CREATE's look (SQL_BIND, SQL_LIMIT, SQL_UNSUPPORTED, VALUE_FUNCTION) at what the module exports, whether it starts and takes a call for no rows. */
   check(): void {
     this.#run(
       this.#params.map((type) => new PlainColumn(type, 0, [], null)),
@@ -173,6 +172,7 @@ export class WasmModule {
     if (this.#exports !== null) return this.#exports;
     this.#block = { at: 0, bytes: 0 };
     const { name } = this.#fn;
+    this.#module ??= moduleOf(this.#fn);
     const { exports } = new WebAssembly.Instance(this.#module, {});
     const { memory, alloc, reset, [name]: main, [FUEL]: fuel } = exports;
     const missing = !(memory instanceof WebAssembly.Memory)
