@@ -5,24 +5,66 @@ import { MessageChannel } from 'node:worker_threads';
 import { afterEach, describe, expect, test } from 'vitest';
 import { silentLog } from '../../../../src/lib/log.ts';
 import type { StreamEngine, ViewChange } from '../../../../src/ports/engine.ts';
+import { BIGINT } from '../../../../src/values/types.ts';
 import { gather } from '../../../../streamql/engine/shards/peers.ts';
 import { startEngineWorker } from '../../../../streamql/engine/worker/host.ts';
 import { PortPeers, stopAll } from '../../../../streamql/engine/worker/port-peers.ts';
+import { type UserFunction, userFunctionId } from '../../../../streamql/functions/user/user-function.ts';
+import type { Aggregate, Plan } from '../../../../streamql/plan/plan.ts';
+import { ALLOC, assemble, EVEN } from '../../functions/user/wasm-assembler.ts';
 import { countAndSum, FakeLog, ORDERS, openEngine, rowsIn, rowsOf, scan, sink, source, view } from './support.ts';
 
 const order = (id: number) => ({ id, grp: `g${id % 7}`, n: id });
 const totals = countAndSum(scan('orders', [1, 2], ORDERS), 0, 1);
 const overall = countAndSum(scan('totals', [1, 2], totals.schema, 'upsert'), 0, 1);
+const net: UserFunction = {
+  kind: 'aggregate',
+  name: 'net',
+  language: 'js',
+  params: [{ name: 'x', type: BIGINT }],
+  returns: BIGINT,
+  columns: [],
+  source: `export function create_state() { return { sum: 0n } }
+    export function accumulate(state, x) { state.sum += x }
+    export function retract(state, x) { state.sum -= x }
+    export function finish(state) { return state.sum }`,
+};
+const even: UserFunction = {
+  ...net,
+  kind: 'scalar',
+  name: 'f',
+  language: 'wasm',
+  source: Buffer.from(assemble({ functions: [EVEN, ALLOC] })).toString('base64'),
+};
+/** By count, the sum of the sums; rows leave a group for another as counts change. */
+const nets: Plan = {
+  ...(overall as Aggregate),
+  aggregates: [{ fn: userFunctionId(net), arg: 1, distinct: false, filter: null, type: BIGINT }],
+  schema: overall.schema.slice(0, 2),
+};
+const evens: Plan = {
+  op: 'project',
+  input: scan('orders', [0, 2], ORDERS),
+  exprs: [
+    { op: 'column', index: 0, type: BIGINT },
+    { op: 'call', fn: userFunctionId(even), args: [{ op: 'column', index: 1, type: BIGINT }], type: BIGINT },
+  ],
+  schema: [ORDERS[0], { ...ORDERS[2], nullable: true }],
+};
 const OBJECTS = [
   source('orders'),
   { ...view('totals', totals, [0]), indexes: [[1]] },
   view('overall', overall, [0]),
   view('rows', scan('orders', [0, 1], ORDERS)),
+  view('nets', nets, [0]),
+  view('evens', evens),
 ];
 const WIDTHS = [
   ['totals', 3],
   ['overall', 3],
   ['rows', 2],
+  ['nets', 2],
+  ['evens', 2],
   ['orders$errors', 8],
 ] as const;
 
