@@ -49,6 +49,10 @@ export async function followSubscription(
     if (!Number.isSafeInteger(offset) || offset < 0 || !/^\d+$/.test(start.cursor))
       throw new StreamError('REQUEST_INVALID', `"${start.cursor}" is no cursor of a subscription`);
     if (offset < logStart) throw gone();
+    if (offset > end)
+      throw new StreamError('REQUEST_INVALID', `the cursor ${start.cursor} is behind the last change of "${name}"`, {
+        hint: 'give the id of an event that this subscription sent',
+      });
   }
   const { afterEpoch } = start;
   // What came right after that epoch may be gone with the epoch itself.

@@ -110,10 +110,9 @@ describe('HTTP', () => {
     await server.produce('s', [{ k: 'a', v: 1 }]);
     await server.sql('FLUSH');
     const abort = new AbortController();
-    const response = await fetch(
-      `http://${server.http}/api/v1/subscribe?sql=${encodeURIComponent('SUBSCRIBE per_k')}`,
-      { signal: abort.signal },
-    );
+    const url = `http://${server.http}/api/v1/subscribe?sql=${encodeURIComponent('SUBSCRIBE per_k')}`;
+    expect((await fetch(url, { headers: { 'last-event-id': 'zzz' } })).status).toBe(400);
+    const response = await fetch(url, { signal: abort.signal });
     expect(response.headers.get('content-type')).toContain('text/event-stream');
     const seen = new Map<string, number>();
     let text = '';

@@ -42,9 +42,14 @@ export const subscribeRoutes: readonly Route[] = [
   },
 ];
 
-/** The id of a kept change, which is told from an epoch by its first letter; an epoch begins anew with a snapshot. */
+/** The id of a kept change, which is told from an epoch by its first letter; an epoch begins anew with a snapshot. REQUEST_INVALID for what is neither. */
 function cursorOf(id: string | string[] | undefined): { cursor?: string } {
-  return typeof id === 'string' && id.startsWith('c') ? { cursor: id.slice(1) } : {};
+  if (id === undefined || id === '') return {};
+  if (typeof id !== 'string' || !/^c?\d+$/.test(id))
+    throw new StreamError('REQUEST_INVALID', `Last-Event-ID: "${id}" is no id that an event of this route had`, {
+      hint: 'leave it out to begin anew',
+    });
+  return id.startsWith('c') ? { cursor: id.slice(1) } : {};
 }
 
 function parseParams(params: string | undefined): unknown[] {
