@@ -9,6 +9,7 @@ import { BATCH_HEADER_BYTES, batchCrcMatches, batchSizeAt } from '../protocol/re
  */
 export const WAL_RECORD_BYTES = 48;
 const MAGIC = 0x5357414c;
+const MAGIC_BYTES = Buffer.from('SWAL', 'latin1');
 /** Bytes of a batch that its own CRC does not cover, and the CRC itself. */
 const BATCH_PREFIX_BYTES = 21;
 
@@ -51,6 +52,23 @@ export function encodeWalHeader(entry: WalEntry, generation: number, sequence: n
 /** The generation of a file whose first bytes these are; undefined when it was never used. */
 export function generationOf(bytes: Buffer): number | undefined {
   return isHeader(bytes, 0) ? Number(bytes.readBigUInt64BE(8)) : undefined;
+}
+
+/** No more passes than this end before their first page is durable, one after the other. */
+const MOST_TORN_PASSES = 1000;
+
+/**
+ * The greatest generation of any record in the file, also of a pass whose beginning was lost when power went while its end was kept: what
+ * it left behind must not count as part of a later pass. Records hold clients' bytes, so a generation far beyond `known` is none.
+ */
+export function highestGeneration(bytes: Buffer, known: number): number {
+  let highest = known;
+  for (let at = bytes.indexOf(MAGIC_BYTES); at >= 0; at = bytes.indexOf(MAGIC_BYTES, at + 1)) {
+    if (at < 4 || !isHeader(bytes, at - 4)) continue;
+    const generation = Number(bytes.readBigUInt64BE(at + 4));
+    if (generation > highest && generation <= known + MOST_TORN_PASSES) highest = generation;
+  }
+  return highest;
 }
 
 /** The records of a file's newest pass, up to the first that is not whole. Payloads share the file's bytes. */

@@ -2,6 +2,7 @@ import type { DurableDisk, DurableFile } from '../ports/disk.ts';
 import {
   encodeWalHeader,
   generationOf,
+  highestGeneration,
   WAL_RECORD_BYTES,
   type WalEntry,
   type WalRecord,
@@ -132,14 +133,17 @@ export async function readWal(
   clean: boolean,
 ): Promise<{ records: WalRecord[]; nextGeneration: number }> {
   const passes: { generation: number; bytes: Buffer }[] = [];
+  const files: Buffer[] = [];
   for (const path of FILES) {
     if (!(await disk.exists(path))) continue;
     const bytes = await disk.readFile(path);
+    files.push(bytes);
     const generation = generationOf(bytes);
     if (generation !== undefined) passes.push({ generation, bytes });
   }
   passes.sort((a, b) => a.generation - b.generation);
-  const nextGeneration = (passes.at(-1)?.generation ?? 0) + 1;
+  const known = passes.at(-1)?.generation ?? 0;
+  const nextGeneration = Math.max(known, ...files.map((bytes) => highestGeneration(bytes, known))) + 1;
   const records = clean ? [] : passes.flatMap(({ bytes }) => [...walRecords(bytes)]);
   return { records, nextGeneration };
 }

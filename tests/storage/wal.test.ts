@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Storage } from '../../src/storage/storage.ts';
-import { encodeWalHeader, type WalEntry, walRecords } from '../../src/storage/wal-record.ts';
+import { readWal } from '../../src/storage/wal.ts';
+import { encodeWalHeader, WAL_RECORD_BYTES, type WalEntry, walRecords } from '../../src/storage/wal-record.ts';
 import { FaultDisk, seededRandom } from '../support/fault-disk.ts';
 import { testBatch } from './batches.ts';
 
@@ -43,6 +44,26 @@ describe('records', () => {
     newer.copy(older, 0);
     expect([...walRecords(older)]).toHaveLength(1);
   });
+});
+
+test('a generation is not used again whose first record was lost and a later one kept', async () => {
+  const disk = new FaultDisk(1);
+  await disk.makeDirectory();
+  const lost = encoded([entry(0, 1), entry(0, 2)], 5);
+  lost.fill(0, 0, WAL_RECORD_BYTES);
+  // What a client wrote may look like a record of a generation that never was.
+  const forged = encodeWalHeader(entry(0, 3), 1e9, 0);
+  for (const [path, bytes] of [
+    ['wal/0', Buffer.concat([lost, forged])],
+    ['wal/1', encoded([entry(0, 4)], 4)],
+  ] as const) {
+    const file = await disk.openDurable(path);
+    await file.overwrite([bytes], 0);
+    await file.close();
+  }
+  const { records, nextGeneration } = await readWal(disk, false);
+  expect(nextGeneration).toBe(6);
+  expect(records.map(({ generation }) => generation)).toEqual([4]);
 });
 
 /** Appends by several writers until the power goes; what was acknowledged, by topic, partition and offset. */
