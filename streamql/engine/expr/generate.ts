@@ -3,6 +3,7 @@ import type { Datum, SqlType } from '../../../src/values/types.ts';
 import { asDecimal } from '../../functions/casts.ts';
 import { FUNCTIONS } from '../../functions/functions.ts';
 import type { Expr } from '../../plan/plan.ts';
+import { exactJson } from '../../plan/plan-key.ts';
 import { type ByteTest, byteTestOf } from './text-bytes.ts';
 
 /** How one input column is held in a batch: decides what reading it costs. */
@@ -326,11 +327,7 @@ export class Generator {
 /** Equal for expressions that have one value; undefined for what may have another each time, such as random(). */
 function meaningOf(expr: Expr): string | undefined {
   let fixed = true;
-  const text = JSON.stringify(expr, (_, part: unknown) => {
-    if (typeof part === 'bigint') return { bigint: part.toString() };
-    if (typeof part === 'number' && (Object.is(part, -0) || !Number.isFinite(part)))
-      return { number: Object.is(part, -0) ? '-0' : `${part}` };
-    if (part instanceof Uint8Array) return { bytes: Buffer.from(part).toString('hex') };
+  const text = exactJson(expr, (_, part) => {
     if (typeof part === 'object' && part !== null && (part as Expr).op === 'call')
       fixed &&= FUNCTIONS.get((part as Expr & { op: 'call' }).fn)?.deterministic !== false;
     return part;
