@@ -1,4 +1,3 @@
-import { assert } from '../../../src/lib/assert.ts';
 import type { Batch } from '../../../src/values/batch.ts';
 import { ColumnBuilder } from '../../../src/values/column.ts';
 import { equalDatums } from '../../../src/values/compare.ts';
@@ -12,8 +11,8 @@ import { type StateTable, wholeRows } from '../operator.ts';
 import { KeyTable } from '../state/key-table.ts';
 import { type RowOrder, totalOrder } from '../state/row-order.ts';
 import { RowTable } from '../state/row-table.ts';
-import { grown } from '../state/state-column.ts';
 import { OperatorBase, type OperatorContext, type OperatorInfo } from './base.ts';
+import { TouchedRows } from './touched-rows.ts';
 
 /** A partition's rows in order, a row of weight 2 twice, and the searches over them. */
 interface Partition {
@@ -54,11 +53,7 @@ export class MatchOperator extends OperatorBase {
   /** Derived from the rows. */
   #keys: KeyTable;
   #partitions: Partition[] = [];
-  /** By partition slot: the row slots that this epoch changed; and by row slot what their weight was. */
-  readonly #touched = new Map<number, number[]>();
-  #seen = new Uint8Array(16);
-  #before = new Float64Array(16);
-  #slots = new Int32Array(0);
+  readonly #touched: TouchedRows;
   #partitionSlots = new Int32Array(0);
   /** Rows and variables whose errors were told in this epoch: a search that is made again would tell them twice. */
   readonly #told = new Set<string>();
@@ -78,6 +73,7 @@ export class MatchOperator extends OperatorBase {
       derivedBytes: () => this.#derivedBytes(),
     });
     this.#rows.holds = wholeRows(0, types.length);
+    this.#touched = new TouchedRows(this.id, this.#rows, this.#order);
     this.#keys = this.#newKeys();
     this.#bound = settledBound(plan);
     const needsMore = this.#lookBehind > 0 || this.#usesNumber || this.#matcher.usesStart;
@@ -96,58 +92,27 @@ export class MatchOperator extends OperatorBase {
   }
 
   push(_port: number, batch: Batch): void {
-    this.#rows.ready();
-    const { length } = batch;
-    if (this.#slots.length < length) this.#slots = new Int32Array(length);
-    const slots = this.#slots;
-    this.#rows.upsert(batch.columns, length, slots);
-    const partitions = this.#partitionsOf(
-      this.#plan.partitionBy.map((column) => batch.columns[column]),
-      length,
-    );
-    if (this.#seen.length < this.#rows.capacity) {
-      this.#seen = grown(this.#seen, this.#rows.capacity);
-      this.#before = grown(this.#before, this.#rows.capacity);
-    }
-    const weights = this.#weights();
-    for (let row = 0; row < length; row++) {
-      const slot = slots[row];
-      if (this.#seen[slot] === 0) this.#note(slot, partitions[row], weights[slot]);
-      weights[slot] += batch.weights === null ? 1 : batch.weights[row];
-      this.#rows.touch(slot);
-    }
+    const keys = this.#plan.partitionBy.map((column) => batch.columns[column]);
+    this.#touched.take(batch, () => this.#partitionsOf(keys, batch.length));
   }
 
   override endEpoch(): void {
-    if (this.#touched.size > 0) this.#settle();
+    if (!this.#touched.isEmpty) this.#settle();
     if (this.#matcher.settledMicros > Number.NEGATIVE_INFINITY && this.#rows.rows >= this.#sweepAt) this.#sweep();
   }
 
   #settle(): void {
     const gone = new Output(this.#plan);
     const come = new Output(this.#plan);
-    for (const [partition, changed] of this.#touched) this.#refresh(this.#partitions[partition], changed, gone, come);
+    for (const [partition, changed] of this.#touched.partitions)
+      this.#refresh(this.#partitions[partition], changed, gone, come);
     this.emit(gone.batch(-1));
     this.emit(come.batch(1));
-    const weights = this.#weights();
-    for (const [partition, changed] of this.#touched) {
-      for (const slot of changed) {
-        this.#seen[slot] = 0;
-        if (weights[slot] === 0) this.#rows.release(slot);
-      }
+    this.#touched.end((partition) => {
       const { slots, isWhole } = this.#partitions[partition];
       if (slots.length === 0 && isWhole) this.#keys.release(partition);
-    }
-    this.#touched.clear();
+    });
     this.#told.clear();
-  }
-
-  #note(slot: number, partition: number, weight: number): void {
-    this.#seen[slot] = 1;
-    this.#before[slot] = weight;
-    const changed = this.#touched.get(partition);
-    if (changed === undefined) this.#touched.set(partition, [slot]);
-    else changed.push(slot);
   }
 
   #refresh(partition: Partition, touched: readonly number[], gone: Output, come: Output): void {
@@ -164,39 +129,23 @@ export class MatchOperator extends OperatorBase {
 
   /** Puts what changed in its place; null when nothing did after all. */
   #merge(partition: Partition, touched: readonly number[]): Change | null {
-    const weights = this.#weights();
+    const weights = this.#touched.weights;
     const { columns } = this.#rows.keys;
-    const changed = touched.filter((slot) => weights[slot] !== this.#before[slot]);
+    const changed = this.#touched.changed(touched);
     if (changed.length === 0) return null;
-    for (const slot of changed) assert(weights[slot] >= 0, `${this.id}: a row was taken back that is not there`);
-    changed.sort((a, b) => this.#order(columns, a, columns, b));
     const { slots } = partition;
     const before = slots.length;
-    const low = this.#lowerBound(slots, changed[0]);
+    const low = this.#touched.lowerBound(slots, changed[0]);
     const tail = slots.splice(low);
     let from = 0;
     for (const slot of changed) {
       while (from < tail.length && this.#order(columns, tail[from], columns, slot) < 0) slots.push(tail[from++]);
       for (let copy = 0; copy < weights[slot]; copy++) slots.push(slot);
-      from += this.#before[slot];
+      from += this.#touched.before(slot);
     }
     const high = slots.length;
     for (; from < tail.length; from++) slots.push(tail[from]);
     return { low, high, shift: slots.length - before };
-  }
-
-  #lowerBound(slots: readonly number[], slot: number): number {
-    const { columns } = this.#rows.keys;
-    let low = 0;
-    let high = slots.length;
-    // Most rows come last.
-    if (high > 0 && this.#order(columns, slots[high - 1], columns, slot) < 0) return high;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#order(columns, slots[middle], columns, slot) < 0) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 
   /** Searches from `attempts.next` on; answers from which search of `tail` on all is as before, which then stands in `attempts` too. */
@@ -308,7 +257,7 @@ export class MatchOperator extends OperatorBase {
     const drop = Math.min(settled, start - this.#lookBehind);
     if (drop <= 0) return;
     attempts.forget(first, drop);
-    const weights = this.#weights();
+    const weights = this.#touched.weights;
     for (const slot of slots.splice(0, drop)) {
       weights[slot]--;
       if (weights[slot] === 0) this.#rows.release(slot);
@@ -376,10 +325,6 @@ export class MatchOperator extends OperatorBase {
     for (let i = from; i < now.length - end; i++) come.add(now[i]);
   }
 
-  #weights(): Float64Array {
-    return this.#rows.values[0].values as Float64Array;
-  }
-
   #newKeys(): KeyTable {
     return new KeyTable(this.#plan.partitionBy.map((column) => this.#rows.keys.columns[column].type));
   }
@@ -410,7 +355,7 @@ export class MatchOperator extends OperatorBase {
     if (this.#dropped !== null) this.#restoreDropped(this.#dropped);
     const keys = this.#plan.partitionBy.map((column) => columns[column].gather(slots, count));
     const partitions = this.#partitionsOf(keys, count);
-    const weights = this.#weights();
+    const weights = this.#touched.weights;
     for (let i = 0; i < count; i++) {
       for (let copy = 0; copy < weights[slots[i]]; copy++) this.#partitions[partitions[i]].slots.push(slots[i]);
     }
@@ -420,8 +365,7 @@ export class MatchOperator extends OperatorBase {
       this.#search(partition, new Attempts(), { low: 0, high: 0, shift: 0 });
     }
     this.#told.clear();
-    this.#seen = new Uint8Array(this.#rows.capacity);
-    this.#before = new Float64Array(this.#rows.capacity);
+    this.#touched.reset();
   }
 }
 

@@ -10,9 +10,9 @@ import { Expiry, type ExpiryColumn, partitionExpiry } from '../state/expiry.ts';
 import { KeyTable } from '../state/key-table.ts';
 import { type RowOrder, sortKeyOrder, totalOrder } from '../state/row-order.ts';
 import { RowTable } from '../state/row-table.ts';
-import { grown } from '../state/state-column.ts';
 import { OperatorBase, type OperatorContext, type OperatorInfo } from './base.ts';
 import { affected, evaluateOver, type OrderedPartition, type OverContext } from './over-functions.ts';
+import { TouchedRows } from './touched-rows.ts';
 
 /** A partition's rows in order, a row of weight 2 twice, and what was last shown beside each. */
 interface Partition {
@@ -37,11 +37,7 @@ export class OverOperator extends OperatorBase {
   /** Derived from the rows. */
   #keys: KeyTable;
   #partitions: Partition[] = [];
-  /** By partition slot: the row slots that this epoch changed; and by row slot what their weight was. */
-  readonly #touched = new Map<number, number[]>();
-  #seen = new Uint8Array(16);
-  #before = new Float64Array(16);
-  #slots = new Int32Array(0);
+  readonly #touched: TouchedRows;
   #partitionSlots = new Int32Array(0);
   readonly #expires: ExpiryColumn | null;
   #expiry: Expiry | null = null;
@@ -58,6 +54,7 @@ export class OverOperator extends OperatorBase {
     });
     this.#rows.holds = wholeRows(0, types.length);
     this.#order = totalOrder(types.length, plan.orderBy);
+    this.#touched = new TouchedRows(this.id, this.#rows, this.#order);
     this.#peers = sortKeyOrder(plan.orderBy);
     this.#expires = partitionExpiry(plan);
     this.#keys = this.#newKeys();
@@ -69,30 +66,12 @@ export class OverOperator extends OperatorBase {
   }
 
   push(_port: number, batch: Batch): void {
-    this.#rows.ready();
-    const { length } = batch;
-    if (this.#slots.length < length) this.#slots = new Int32Array(length);
-    const slots = this.#slots;
-    this.#rows.upsert(batch.columns, length, slots);
-    const partitions = this.#partitionsOf(
-      this.#plan.partitionBy.map((column) => batch.columns[column]),
-      length,
-    );
-    if (this.#seen.length < this.#rows.capacity) {
-      this.#seen = grown(this.#seen, this.#rows.capacity);
-      this.#before = grown(this.#before, this.#rows.capacity);
-    }
-    const weights = this.#weights();
-    for (let row = 0; row < length; row++) {
-      const slot = slots[row];
-      if (this.#seen[slot] === 0) this.#note(slot, partitions[row], weights[slot]);
-      weights[slot] += batch.weights === null ? 1 : batch.weights[row];
-      this.#rows.touch(slot);
-    }
+    const keys = this.#plan.partitionBy.map((column) => batch.columns[column]);
+    this.#touched.take(batch, () => this.#partitionsOf(keys, batch.length));
   }
 
   override endEpoch(): void {
-    if (this.#touched.size > 0) this.#finish();
+    if (!this.#touched.isEmpty) this.#finish();
     if (this.#expiry !== null) this.#letGo(this.#expiry);
   }
 
@@ -113,38 +92,22 @@ export class OverOperator extends OperatorBase {
   #finish(): void {
     const gone = new Output(this.#plan);
     const come = new Output(this.#plan);
-    for (const [partition, changed] of this.#touched) this.#refresh(partition, changed, gone, come);
+    for (const [partition, changed] of this.#touched.partitions) this.#refresh(partition, changed, gone, come);
     this.#emitRows(gone, -1);
     this.#emitRows(come, 1);
-    const weights = this.#weights();
-    for (const [partition, changed] of this.#touched) {
-      for (const slot of changed) {
-        this.#seen[slot] = 0;
-        if (weights[slot] === 0) this.#rows.release(slot);
-      }
+    this.#touched.end((partition) => {
       if (this.#partitions[partition].slots.length === 0) this.#keys.release(partition);
-    }
-    this.#touched.clear();
-  }
-
-  #note(slot: number, partition: number, weight: number): void {
-    this.#seen[slot] = 1;
-    this.#before[slot] = weight;
-    const changed = this.#touched.get(partition);
-    if (changed === undefined) this.#touched.set(partition, [slot]);
-    else changed.push(slot);
+    });
   }
 
   /** Brings a partition up to date and collects what shows differently. */
   #refresh(at: number, touched: readonly number[], gone: Output, come: Output): void {
-    const weights = this.#weights();
+    const weights = this.#touched.weights;
     const partition = this.#partitions[at];
     const { columns } = this.#rows.keys;
-    const changed = touched.filter((slot) => weights[slot] !== this.#before[slot]);
+    const changed = this.#touched.changed(touched);
     if (changed.length === 0) return;
-    for (const slot of changed) assert(weights[slot] >= 0, `${this.id}: a row was taken back that is not there`);
-    changed.sort((a, b) => this.#order(columns, a, columns, b));
-    const low = this.#lowerBound(partition.slots, changed[0]);
+    const low = this.#touched.lowerBound(partition.slots, changed[0]);
     const oldSlots = partition.slots.splice(low);
     const oldValues = partition.values.map((values) => values.splice(low));
     // What stood in the tail before, by its place there, or −1 for a row that came.
@@ -156,7 +119,7 @@ export class OverOperator extends OperatorBase {
         origins.push(from);
         partition.slots.push(oldSlots[from++]);
       }
-      const before = this.#before[slot];
+      const before = this.#touched.before(slot);
       for (let copy = 0; copy < weights[slot]; copy++) {
         origins.push(copy < before ? from + copy : -1);
         partition.slots.push(slot);
@@ -247,18 +210,6 @@ export class OverOperator extends OperatorBase {
     };
   }
 
-  #lowerBound(slots: readonly number[], slot: number): number {
-    const { columns } = this.#rows.keys;
-    let low = 0;
-    let high = slots.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#order(columns, slots[middle], columns, slot) < 0) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-
   #emitRows(out: Output, weight: 1 | -1): void {
     const count = out.slots.length;
     if (count === 0) return;
@@ -269,10 +220,6 @@ export class OverOperator extends OperatorBase {
       columns: [...columns, ...out.columns.map((builder) => builder.finish())],
       weights: weight === 1 ? null : new Int32Array(count).fill(-1),
     });
-  }
-
-  #weights(): Float64Array {
-    return this.#rows.values[0].values as Float64Array;
   }
 
   #newKeys(): KeyTable {
@@ -293,7 +240,7 @@ export class OverOperator extends OperatorBase {
   }
 
   #derivedBytes(): number {
-    const weights = this.#weights();
+    const weights = this.#touched.weights;
     let rows = 0;
     for (const slot of this.#rows.keys.aliveSlots()) rows += weights[slot];
     return this.#keys.bytes + rows * 8 * (1 + 2 * this.#plan.calls.length);
@@ -307,7 +254,7 @@ export class OverOperator extends OperatorBase {
     this.#partitions = [];
     const keys = this.#plan.partitionBy.map((column) => columns[column].gather(slots, count));
     const partitions = this.#partitionsOf(keys, count);
-    const weights = this.#weights();
+    const weights = this.#touched.weights;
     for (let i = 0; i < count; i++) {
       for (let copy = 0; copy < weights[slots[i]]; copy++) this.#partitions[partitions[i]].slots.push(slots[i]);
     }
@@ -321,8 +268,7 @@ export class OverOperator extends OperatorBase {
         partition.values[c] = values;
       });
     }
-    this.#seen = new Uint8Array(this.#rows.capacity);
-    this.#before = new Float64Array(this.#rows.capacity);
+    this.#touched.reset();
   }
 }
 
