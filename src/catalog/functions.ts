@@ -7,7 +7,7 @@ import { TABLE_FUNCTIONS } from '../../streamql/functions/table-functions.ts';
 import { isJsType } from '../../streamql/functions/user/js-values.ts';
 import { checkUserCode, prepareUserCode, releaseUserCode } from '../../streamql/functions/user/user-code.ts';
 import type { UserFunction } from '../../streamql/functions/user/user-function.ts';
-import { isWasmType } from '../../streamql/functions/user/wasm-module.ts';
+import { isWasmType } from '../../streamql/functions/user/wasm-columns.ts';
 import { WINDOW_FUNCTIONS } from '../../streamql/functions/window-functions.ts';
 import type { CreateFunction, DropFunction } from '../../streamql/parser/ast.ts';
 import { asStreamError, StreamError } from '../lib/errors.ts';
@@ -145,15 +145,6 @@ function checkShape(fn: UserFunction, { at, params }: CreateFunction): void {
       },
     );
   }
-  if (fn.language === 'wasm' && fn.kind !== 'scalar')
-    throw new StreamError(
-      'SQL_UNSUPPORTED',
-      `a function in wasm that is ${fn.kind === 'table' ? 'a table' : 'an aggregate'} is not supported`,
-      {
-        at,
-        hint: 'write it in LANGUAGE js, or call a scalar one in wasm from a view',
-      },
-    );
   if (fn.kind === 'aggregate' && (fn.params.length < 1 || fn.params.length > 2))
     throw new StreamError('SQL_UNSUPPORTED', 'an aggregate takes one argument or two', { at });
   const types = [...fn.params, ...fn.columns].map(({ type }) => type);

@@ -1,3 +1,5 @@
+import type { StreamError } from '../../src/lib/errors.ts';
+import type { Column } from '../../src/values/column.ts';
 import type { Datum, SqlType, TypeKind } from '../../src/values/types.ts';
 import type { GroupRows } from './group-rows.ts';
 import type { Moments } from './moments.ts';
@@ -11,10 +13,21 @@ export interface AggregateInfo {
   readonly type: SqlType;
 }
 
-/** A group's state as a text, in place of its rows; null is that of no rows. VALUE_… where there is none. */
+/** Rows that come to states, and go from them. No argument is NULL. */
+export interface StateChanges {
+  readonly args: readonly Column[];
+  /** By change, up to `count`: the row of the arguments, which of the states, and how often it comes (below 0: goes). */
+  readonly rows: Int32Array;
+  readonly groups: Int32Array;
+  readonly times: Int32Array;
+  readonly count: number;
+}
+
+/** Groups' states as texts, in place of their rows; null is that of no rows. */
 export interface AggregateSteps {
-  /** After rows that came (`times` above 0) and went. */
-  advance(state: string | null, each: (visit: (a: Datum, b: Datum, times: number) => void) => void): string;
+  /** The states after the changes, of which those that come are taken before those that go; of a group in which one failed the error, VALUE_…. */
+  advance(states: readonly (string | null)[], changes: StateChanges): (string | StreamError)[];
+  /** VALUE_… where there is none. */
   finish(state: string | null): Datum;
 }
 

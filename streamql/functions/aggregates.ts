@@ -22,6 +22,7 @@ import { MOMENTS } from './moments.ts';
 import { bucketValue, hllEstimate } from './sketches.ts';
 import { jsAggregate } from './user/js-aggregate.ts';
 import { WithUserFunctions } from './user/user-function.ts';
+import { wasmAggregateRow } from './user/wasm-functions.ts';
 
 /** Digits after the point of an average or quotient of exact numbers: at least as many as Postgres promises. */
 export const QUOTIENT_SCALE = 16;
@@ -465,7 +466,7 @@ const ROWS: readonly AggregateFunction[] = [
 /** By name. A new one is a row; the binder, the engine, the DuckDB printer and docs/reference/functions.md follow. */
 export const AGGREGATES: ReadonlyMap<string, AggregateFunction> = new WithUserFunctions(
   ROWS.map((row) => [row.name, row] as const),
-  (fn) => (fn.kind === 'aggregate' ? jsAggregate(fn) : undefined),
+  (fn) => (fn.kind !== 'aggregate' ? undefined : fn.language === 'wasm' ? wasmAggregateRow(fn) : jsAggregate(fn)),
 );
 
 /** How a call keeps a state of its own in place of rows; undefined where it does not. */

@@ -18,6 +18,7 @@ import { jsonPieces, jsonText } from './json-functions.ts';
 import { allCaptured, splitBy } from './regex-functions.ts';
 import { jsTable } from './user/js-functions.ts';
 import { WithUserFunctions } from './user/user-function.ts';
+import { wasmTableRow } from './user/wasm-functions.ts';
 
 /** What one call gives: columns of one length. */
 export type TableColumns = readonly (readonly Datum[])[];
@@ -207,7 +208,7 @@ const ROWS: readonly TableFunction[] = [
 
 export const TABLE_FUNCTIONS: ReadonlyMap<string, TableFunction> = new WithUserFunctions(
   ROWS.map((row) => [row.name, row] as const),
-  (fn, id) => (fn.kind === 'table' ? jsTable(fn, id) : undefined),
+  (fn, id) => (fn.kind !== 'table' ? undefined : fn.language === 'wasm' ? wasmTableRow(fn, id) : jsTable(fn, id)),
 );
 
 /** The rows of a call, none where an argument is NULL that must not be. */

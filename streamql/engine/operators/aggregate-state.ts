@@ -94,7 +94,12 @@ export class AggregateState {
     const steps = stepsOf(call);
     if (steps !== undefined) {
       const [a, b = null] = presentOf(call);
-      const part = this.#part(`steps.${call.fn}`, this.#feed(call), call, () => new SteppedState(steps, a, b));
+      const part = this.#part(
+        `steps.${call.fn}`,
+        this.#feed(call),
+        call,
+        () => new SteppedState(steps, b === null ? [a] : [a, b]),
+      );
       return steppedResult(call.type, part);
     }
     if (row?.finish !== undefined) return this.#overRows(call, row);

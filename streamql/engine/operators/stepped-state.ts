@@ -1,5 +1,4 @@
 import { StreamError } from '../../../src/lib/errors.ts';
-import { datumAt } from '../../../src/values/column.ts';
 import { BIGINT, type Datum, VARCHAR } from '../../../src/values/types.ts';
 import type { AggregateSteps } from '../../functions/aggregate-table.ts';
 import type { StateColumn } from '../state/state-column.ts';
@@ -9,26 +8,23 @@ import type { Accumulator, Contribution } from './accumulators.ts';
 const FAILED = '!';
 
 /**
- * A state that a function made with CREATE AGGREGATE steps forward and back, as the text that checkpoints hold. Of a batch each group's state is read and
- * written once; what comes goes before what goes. A group in which a step failed stays so until it has no rows: which rows were counted is not known.
+ * A state that a function made with CREATE AGGREGATE steps forward and back, as the text that checkpoints hold. A group in which a step failed stays so until it has no rows: which rows were counted is not known.
  */
 export class SteppedState implements Accumulator {
   readonly types = [VARCHAR, BIGINT];
   readonly tables = [];
   readonly #steps: AggregateSteps;
-  readonly #a: number;
-  readonly #b: number | null;
+  readonly #args: readonly number[];
   #state!: StateColumn;
   /** How many rows are in the state. */
   #count!: StateColumn;
   /** Groups that had no rows after some batch of the epoch. */
   readonly #emptied = new Set<number>();
 
-  /** `a` and `b`: positions of the arguments in the input. */
-  constructor(steps: AggregateSteps, a: number, b: number | null) {
+  /** `args`: positions of the arguments in the input. */
+  constructor(steps: AggregateSteps, args: readonly number[]) {
     this.#steps = steps;
-    this.#a = a;
-    this.#b = b;
+    this.#args = args;
   }
 
   attach([state, count]: readonly StateColumn[]): void {
@@ -40,29 +36,33 @@ export class SteppedState implements Accumulator {
 
   update({ columns, slots, weights, rows, count }: Contribution): void {
     const counts = this.#count.values as Float64Array;
-    /** By group, the last of its rows; `before` leads to the others. */
-    const lasts = new Map<number, number>();
-    const before = new Int32Array(count);
+    const groups = new Map<number, number>();
+    const states: (string | null)[] = [];
+    const changes = { rows: new Int32Array(count), groups: new Int32Array(count), times: new Int32Array(count) };
+    let kept = 0;
     for (let k = 0; k < count; k++) {
       const row = rows === null ? k : rows[k];
       const slot = slots[row];
-      before[k] = lasts.get(slot) ?? -1;
-      lasts.set(slot, k);
-      counts[slot] += weights === null ? 1 : weights[row];
+      const times = weights === null ? 1 : weights[row];
+      counts[slot] += times;
+      let group = groups.get(slot);
+      if (group === undefined) {
+        const state = this.#state.get(slot) as string | null;
+        group = state?.startsWith(FAILED) ? -1 : states.push(state) - 1;
+        groups.set(slot, group);
+      }
+      if (group < 0) continue;
+      changes.rows[kept] = row;
+      changes.groups[kept] = group;
+      changes.times[kept++] = times;
     }
-    const a = columns[this.#a];
-    const b = this.#b === null ? null : columns[this.#b];
-    for (const [slot, last] of lasts) {
+    const args = this.#args.map((arg) => columns[arg]);
+    const after = this.#steps.advance(states, { args, ...changes, count: kept });
+    for (const [slot, group] of groups) {
       if (counts[slot] === 0) this.#emptied.add(slot);
-      this.#advance(slot, (visit) => {
-        for (const sign of weights === null ? [1] : [1, -1]) {
-          for (let k = last; k >= 0; k = before[k]) {
-            const row = rows === null ? k : rows[k];
-            const times = weights === null ? 1 : weights[row];
-            if (times * sign > 0) visit(datumAt(a, row), b === null ? null : datumAt(b, row), times);
-          }
-        }
-      });
+      if (group < 0) continue;
+      const state = after[group];
+      this.#state.set(slot, state instanceof StreamError ? FAILED + state.message : state);
     }
   }
 
@@ -78,16 +78,5 @@ export class SteppedState implements Accumulator {
     const counts = this.#count.values as Float64Array;
     for (const slot of this.#emptied) if (counts[slot] === 0) this.#state.set(slot, null);
     this.#emptied.clear();
-  }
-
-  #advance(slot: number, each: Parameters<AggregateSteps['advance']>[1]): void {
-    const state = this.#state.get(slot) as string | null;
-    if (state?.startsWith(FAILED)) return;
-    try {
-      this.#state.set(slot, this.#steps.advance(state, each));
-    } catch (thrown) {
-      if (!(thrown instanceof StreamError) || !thrown.code.startsWith('VALUE_')) throw thrown;
-      this.#state.set(slot, FAILED + thrown.message);
-    }
   }
 }

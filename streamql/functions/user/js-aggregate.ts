@@ -1,4 +1,5 @@
 import { StreamError } from '../../../src/lib/errors.ts';
+import { type Column, datumAt } from '../../../src/values/column.ts';
 import type { SqlType } from '../../../src/values/types.ts';
 import type { AggregateFunction, AggregateSteps } from '../aggregate-table.ts';
 import { exportsFunction, sandboxOf } from './js-program.ts';
@@ -51,19 +52,40 @@ export function jsSteps(fn: UserFunction): AggregateSteps {
     sandbox.call('$load', [state === null ? sandbox.vm.null : sandbox.vm.newString(state)]).dispose();
     return sandbox;
   };
+  const advanceOne = (
+    state: string | null,
+    args: readonly Column[],
+    changes: readonly (readonly [number, number])[],
+  ) => {
+    const sandbox = loaded(state);
+    for (const [row, times] of changes) {
+      const step = times > 0 ? '$accumulate' : '$retract';
+      for (let left = Math.abs(times); left > 0; left--)
+        sandbox
+          .call(
+            step,
+            args.map((arg, i) => toQuick(sandbox, datumAt(arg, row), types[i])),
+          )
+          .dispose();
+    }
+    const text = sandbox.call('$save', []).consume((handle) => sandbox.vm.getString(handle));
+    if (text.length <= MAX_STATE_CHARS) return text;
+    throw new StreamError('VALUE_FUNCTION', `${fn.name} has a state of more than ${MAX_STATE_CHARS} characters`);
+  };
   return {
-    advance(state, each) {
-      const sandbox = loaded(state);
-      each((a, b, times) => {
-        const step = times > 0 ? '$accumulate' : '$retract';
-        for (let left = Math.abs(times); left > 0; left--) {
-          const first = toQuick(sandbox, a, types[0]);
-          sandbox.call(step, types.length === 1 ? [first] : [first, toQuick(sandbox, b, types[1])]).dispose();
+    // Of a batch each group's state is read and written once.
+    advance(states, { args, rows, groups, times, count }) {
+      const coming: [number, number][][] = states.map(() => []);
+      const going: [number, number][][] = states.map(() => []);
+      for (let k = 0; k < count; k++) (times[k] > 0 ? coming : going)[groups[k]].push([rows[k], times[k]]);
+      return states.map((state, g) => {
+        try {
+          return advanceOne(state, args, [...coming[g], ...going[g]]);
+        } catch (thrown) {
+          if (thrown instanceof StreamError && thrown.code.startsWith('VALUE_')) return thrown;
+          throw thrown;
         }
       });
-      const text = sandbox.call('$save', []).consume((handle) => sandbox.vm.getString(handle));
-      if (text.length <= MAX_STATE_CHARS) return text;
-      throw new StreamError('VALUE_FUNCTION', `${fn.name} has a state of more than ${MAX_STATE_CHARS} characters`);
     },
     finish(state) {
       const sandbox = loaded(state);

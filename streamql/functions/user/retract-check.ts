@@ -1,7 +1,8 @@
 import { StreamError } from '../../../src/lib/errors.ts';
 import { type Datum, type SqlType, VARCHAR } from '../../../src/values/types.ts';
+import type { AggregateSteps } from '../aggregate-table.ts';
 import { castDatum } from '../casts.ts';
-import { jsSteps } from './js-aggregate.ts';
+import { changesOf } from './state-changes.ts';
 import type { UserFunction } from './user-function.ts';
 
 /** Tried as values of every type; what is none of a type is left out. Among them what doubles do not add exactly. */
@@ -38,13 +39,13 @@ type Step = readonly [args: readonly Datum[], times: 1 | -1];
  * A state is kept for as long as a group lives, so `retract` has to leave what was there before `accumulate`, to whatever else came, and in whatever order:
  * a view would drift from its definition unseen. Tried on sample values; calls that throw are passed over.
  */
-export function checkRetract(fn: UserFunction): void {
+export function checkRetract(fn: UserFunction, steps: AggregateSteps): void {
   const samples = samplesOf(fn);
   let compared = 0;
   let why = '';
-  const resultOf = (steps: readonly Step[]): string | undefined => {
+  const resultOf = (taken: readonly Step[]): string | undefined => {
     try {
-      return spelledResult(fn, steps);
+      return spelledResult(fn, steps, taken);
     } catch (thrown) {
       if (!(thrown instanceof StreamError) || thrown.code !== 'VALUE_FUNCTION') throw thrown;
       why = thrown.message;
@@ -151,14 +152,11 @@ function valuesOf(type: SqlType): Datum[] {
   return out.size === 0 ? [null] : [...out.values()];
 }
 
-function spelledResult(fn: UserFunction, steps: readonly Step[]): string {
-  const { advance, finish } = jsSteps(fn);
-  const value = finish(
-    advance(null, (visit) => {
-      for (const [[a, b = null], times] of steps) visit(a, b, times);
-    }),
-  );
-  return JSON.stringify(value, (_, v: unknown) => (typeof v === 'bigint' ? `${v}` : v));
+function spelledResult({ params }: UserFunction, steps: AggregateSteps, taken: readonly Step[]): string {
+  const types = params.map(({ type }) => type);
+  const [state] = steps.advance([null], changesOf(taken, types));
+  if (state instanceof StreamError) throw state;
+  return JSON.stringify(steps.finish(state), (_, v: unknown) => (typeof v === 'bigint' ? `${v}` : v));
 }
 
 const spelled = (steps: readonly Step[]): string =>

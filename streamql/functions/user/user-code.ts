@@ -1,8 +1,9 @@
 import { StreamError } from '../../../src/lib/errors.ts';
+import { jsSteps } from './js-aggregate.ts';
 import { exportsFunction, prepareJs, releaseJs, sandboxOf } from './js-program.ts';
 import { checkRetract } from './retract-check.ts';
 import type { UserFunction } from './user-function.ts';
-import { prepareWasm, releaseWasm, wasmModule } from './wasm-functions.ts';
+import { checkWasm, prepareWasm, releaseWasm } from './wasm-functions.ts';
 
 /** Before plans that call these functions are built, or bound, in this thread. */
 export async function prepareUserCode(functions: readonly UserFunction[]): Promise<void> {
@@ -21,7 +22,7 @@ export function releaseUserCode(fn: UserFunction): void {
 /** What CREATE refuses: code that does not compile, lacks what it must export or does not keep what it promises. */
 export function checkUserCode(fn: UserFunction): void {
   if (fn.language === 'wasm') {
-    wasmModule(fn).check();
+    checkWasm(fn);
     return;
   }
   const { sandbox, main } = sandboxOf(fn);
@@ -38,5 +39,5 @@ export function checkUserCode(fn: UserFunction): void {
       hint: 'leave it out: all rows of a group come to one state',
     });
   }
-  if (exportsFunction(fn, 'retract')) checkRetract(fn);
+  if (exportsFunction(fn, 'retract')) checkRetract(fn, jsSteps(fn));
 }

@@ -24,7 +24,7 @@ const ORDER = [TYPE, FUNCTION, TABLE, MEMORY, GLOBAL, EXPORT, START, ELEMENT, DA
  * valid before, so that nothing in it can name what is added.
  */
 export function withFuel(bytes: Uint8Array, fuel: number): Uint8Array<ArrayBuffer> {
-  const sections = sectionsOf(bytes);
+  const sections = sectionsOf(new ModuleReader(bytes));
   if (sections.has(IMPORT) && (sections.get(IMPORT) as ModuleReader).u32() > 0) {
     throw new StreamError('SQL_UNSUPPORTED', 'the module imports something', {
       hint: 'build it so that it needs nothing from outside: there is no WASI and no host function',
@@ -60,9 +60,20 @@ export function withFuel(bytes: Uint8Array, fuel: number): Uint8Array<ArrayBuffe
   return Uint8Array.from(out);
 }
 
+/** What a well-formed module exports. */
+export function exportNames(reader: ModuleReader): Set<string> {
+  const section = sectionsOf(reader).get(EXPORT);
+  const names = new Set<string>();
+  for (let left = section?.u32() ?? 0; left > 0; left--) {
+    names.add(Buffer.from(section!.take(section!.u32())).toString());
+    section!.byte();
+    section!.u32();
+  }
+  return names;
+}
+
 /** Custom sections are left out. */
-function sectionsOf(bytes: Uint8Array): Map<number, ModuleReader> {
-  const reader = new ModuleReader(bytes);
+function sectionsOf(reader: ModuleReader): Map<number, ModuleReader> {
   const head = reader.take(HEADER.length);
   if (HEADER.some((byte, i) => head[i] !== byte))
     throw new StreamError('SQL_BIND', 'the code is no WebAssembly module');

@@ -121,3 +121,61 @@ export const ECHO: Fn = {
     ...i32(0),
   ],
 };
+
+/** The place of the row's state, in `accumulate` and `retract`. */
+const STATE = [...get(2), ...get(3), ...i32(4), MUL, ADD, ...load(0)];
+const constant = (name: string, value: number): Fn => ({ name, params: [], code: i32(value) });
+/** finish: one group, the eight bytes of its state. */
+const FINISH: Fn = {
+  name: 'finish',
+  params: [I32, I32, I32],
+  code: [...get(2), ...load(0), ...get(1), ...load(0), 0x29, 3, 0, 0x37, 3, 0, ...i32(0)],
+};
+const step = (name: string, operation: number): Fn =>
+  perRow(name, 1, [...STATE, ...STATE, 0x29, 3, 0, ...cell(4, 8), 0x29, 3, 0, operation, 0x37, 3, 0]);
+
+/** Sum of BIGINTs, modulo 2^64; `retract` gives what takes back. */
+export const sumModule = (retract: 'subtracts' | 'nothing' | 'absent'): Module => ({
+  functions: [
+    constant('state_bytes', 8),
+    step('accumulate', 0x7c),
+    ...(retract === 'absent' ? [] : [retract === 'subtracts' ? step('retract', 0x7d) : perRow('retract', 1, [])]),
+    FINISH,
+    ALLOC,
+  ],
+});
+
+/** As `sumModule`, but traps for a row that is 13. */
+export const UNLUCKY: Module = {
+  functions: [
+    constant('state_bytes', 8),
+    perRow('accumulate', 1, [
+      ...[...cell(4, 8), 0x29, 3, 0, 0x42, 13, 0x51, 0x04, 0x40, 0x00, 0x0b],
+      ...[...STATE, ...STATE, 0x29, 3, 0, ...cell(4, 8), 0x29, 3, 0, 0x7c, 0x37, 3, 0],
+    ]),
+    step('retract', 0x7d),
+    FINISH,
+    ALLOC,
+  ],
+};
+
+/** f(n INTEGER): the rows (0), (1), … (n − 1), at 4096; -1 of n means a column outside of memory. */
+export const UP_TO: Module = {
+  functions: [
+    {
+      name: 'f',
+      params: [I32, I32],
+      locals: 2,
+      code: [
+        ...[...get(0), ...load(0), ...load(0), ...set(2)],
+        ...[0x02, 0x40, 0x03, 0x40, ...get(3), ...get(2), 0x4e, 0x0d, 1],
+        ...[0x41, 0x80, 0x20, ...get(3), ...i32(4), MUL, ADD, ...get(3), 0x36, 2, 0],
+        ...[...get(3), ...i32(1), ADD, ...set(3), 0x0c, 0, 0x0b, 0x0b],
+        ...[...get(1), ...get(2), 0x36, 2, 0],
+        ...[...get(1), 0x41, 0x80, 0x20, 0x36, 2, 4],
+        ...i32(0),
+      ],
+    },
+    ALLOC,
+  ],
+};
