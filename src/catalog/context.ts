@@ -5,7 +5,7 @@ import type { SinkKind } from '../ports/sink.ts';
 import type { TopicLog } from '../ports/topic-log.ts';
 import type { Batch, ColumnSchema } from '../values/batch.ts';
 import type { Catalog } from './catalog.ts';
-import type { SqlSession } from './session.ts';
+import { SqlSession } from './session.ts';
 
 /** What statements work on; composed by src/platform.ts. */
 export interface SqlContext {
@@ -43,8 +43,12 @@ export interface StatementOptions extends QueryOptions {
 }
 
 /** How statements that run once are bound: now() is the moment they begin. */
-export const pullBinding = (context: Pick<SqlContext, 'clock'>, { params }: Pick<StatementOptions, 'params'>) => ({
+export const pullBinding = (
+  context: Pick<SqlContext, 'clock'>,
+  { params, session = new SqlSession() }: Pick<StatementOptions, 'params' | 'session'>,
+) => ({
   params,
+  session: session.facts,
   nowMicros: context.clock.nowMs() * 1000,
 });
 

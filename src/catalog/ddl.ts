@@ -17,7 +17,7 @@ import { optimize } from '../../streamql/rules/optimize.ts';
 import { HEADER_BYTES } from '../formats/confluent-header.ts';
 import { createDecoder, formatColumns, formatOptions } from '../formats/formats.ts';
 import { inferColumns } from '../formats/json/infer.ts';
-import { StreamError } from '../lib/errors.ts';
+import { type Position, StreamError } from '../lib/errors.ts';
 import type { EngineObject, SourceSpec } from '../ports/engine.ts';
 import type { Relation, RelationCatalog } from '../ports/relations.ts';
 import { RecordCursor } from '../protocol/records.ts';
@@ -64,7 +64,6 @@ export async function createSource(
   const watermark = statement.watermark === null ? null : bindWatermark(statement.watermark, timed);
   if (maxDriftOf({ options }).maxDriftMicros !== undefined && (watermark === null || key !== null)) {
     throw new StreamError('OPTION_INVALID', 'max_drift is for sources with a WATERMARK', {
-      at: statement.at,
       hint: 'leave it out, or declare WATERMARK FOR a column',
     });
   }
@@ -225,7 +224,7 @@ export async function createSink(context: SqlContext, statement: CreateSink, sql
   const kind = context.sinkKinds.find((candidate) => candidate.name === statement.into);
   if (kind === undefined) {
     throw new StreamError('SQL_UNSUPPORTED', `there is no sink INTO ${statement.into.toUpperCase()}`, {
-      at: statement.at,
+      at: statement.intoAt,
       hint: `this release has: ${context.sinkKinds.map((candidate) => candidate.name.toUpperCase()).join(', ')}`,
     });
   }
@@ -233,7 +232,7 @@ export async function createSink(context: SqlContext, statement: CreateSink, sql
   checkDistinctNames(bound.columns, statement.name);
   const target = sinkTarget(context, statement, kind, bound);
   const object = queryObject(context, name, sql, statement.queryText, bound);
-  refuseLoop(context, object.reads, target.topic, statement.at);
+  refuseLoop(context, object.reads, target.topic, statement.target[0]?.at ?? statement.intoAt);
   await install(context, {
     ...object,
     kind: 'sink',
@@ -251,18 +250,36 @@ export async function drop(context: SqlContext, statement: Drop): Promise<SqlRes
   const tag = `DROP ${statement.object === 'view' ? 'MATERIALIZED VIEW' : statement.object.toUpperCase()}`;
   for (const name of statement.names) {
     if (statement.ifExists && context.catalog.get(name.text) === undefined) continue;
-    await dropObject(context, objectNamed(context, statement.object, name), statement.cascade);
+    await dropObject(context, objectNamed(context, statement.object, name), statement.cascade, name.at);
   }
   return ok(tag);
 }
 
-export async function dropObject(context: SqlContext, object: CatalogObject, cascade: boolean): Promise<void> {
+const usersText = (how: string, users: readonly CatalogObject[]): string[] =>
+  users.length === 0 ? [] : [`${how} ${users.map(({ name }) => `"${name}"`).join(', ')}`];
+
+export async function dropObject(
+  context: SqlContext,
+  object: CatalogObject,
+  cascade: boolean,
+  at?: Position,
+): Promise<void> {
   const readers = context.catalog.readersOf(object.id);
   if (readers.length > 0 && !cascade) {
     throw new StreamError(
       'IN_USE',
-      `"${object.name}" is read by ${readers.map((reader) => `"${reader.name}"`).join(', ')}`,
+      `"${object.name}" is ${[
+        ...usersText(
+          'read by',
+          readers.filter(({ into }) => into !== object.id),
+        ),
+        ...usersText(
+          'written by the sink',
+          readers.filter(({ into }) => into === object.id),
+        ),
+      ].join(' and ')}`,
       {
+        ...(at === undefined ? {} : { at }),
         hint: 'drop these first, or use CASCADE',
       },
     );

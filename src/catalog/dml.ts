@@ -2,7 +2,7 @@ import { bindDelete, bindInsert, bindUpdate } from '../../streamql/binder/dml.ts
 import type { Delete, Insert, Update } from '../../streamql/parser/ast.ts';
 import { optimize } from '../../streamql/rules/optimize.ts';
 import { encodeJsonRow } from '../formats/json/json-encoder.ts';
-import { StreamError } from '../lib/errors.ts';
+import { type Position, StreamError } from '../lib/errors.ts';
 import type { NewRecord } from '../ports/topic-log.ts';
 import { partitionOfKey } from '../protocol/partitioner.ts';
 import { type Batch, type ColumnSchema, rowAt } from '../values/batch.ts';
@@ -23,7 +23,7 @@ export async function insert(context: SqlContext, statement: Insert, options: St
   const columns = declaredColumns(object);
   const plan = bindInsert(statement, columns, context.catalog, pullBinding(context, options));
   const rows = await rowsOf(context, optimize(plan), options);
-  await append(context, object, columns, rows);
+  await append(context, object, columns, rows, (row, column) => insertedAt(statement, columns, row, column));
   return ok(`INSERT 0 ${rows.length}`);
 }
 
@@ -42,7 +42,10 @@ export async function update(context: SqlContext, statement: Update, options: St
   await context.engine.flush(); // So that it sees every row written before it.
   const plan = bindUpdate(statement, object.id, columns, context.catalog, pullBinding(context, options));
   const rows = await rowsOf(context, optimize(plan), options);
-  await append(context, object, columns, rows);
+  await append(context, object, columns, rows, (_, column) => {
+    const set = statement.set.find((one) => one.column.text === columns[column].name);
+    return set?.value.at ?? statement.table.at;
+  });
   return ok(`UPDATE ${rows.length}`);
 }
 
@@ -95,22 +98,38 @@ async function rowsOf(
   return rows;
 }
 
+/** The value in VALUES, else the column in the list before it, else the table. */
+function insertedAt(
+  { table, columns: named, query: { body } }: Insert,
+  columns: readonly ColumnSchema[],
+  row: number,
+  column: number,
+): Position {
+  const given = named.length === 0 ? column : named.findIndex(({ text }) => text === columns[column].name);
+  if (given < 0) return table.at;
+  const value = body.kind === 'values' ? body.rows[row]?.[given] : undefined;
+  return value?.at ?? named[given]?.at ?? table.at;
+}
+
 async function append(
   context: SqlContext,
   object: CatalogObject,
   columns: readonly ColumnSchema[],
   rows: readonly (readonly Datum[])[],
+  /** Where the statement says the value of a row and column. */
+  atOf: (row: number, column: number) => Position,
 ): Promise<void> {
-  for (const row of rows) {
+  rows.forEach((row, r) => {
     columns.forEach((column, i) => {
       if (row[i] === null && !column.nullable) {
         throw new StreamError('VALUE_DOMAIN', `column "${column.name}" of "${object.name}" is NOT NULL`, {
+          at: atOf(r, i),
           sqlState: '23502',
           hint: 'nothing was written',
         });
       }
     });
-  }
+  });
   await appendRecords(
     context,
     object,

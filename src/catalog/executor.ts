@@ -15,6 +15,7 @@ import { insert, remove, update } from './dml.ts';
 import { explain } from './explain.ts';
 import { createFunction, dropFunction } from './functions.ts';
 import { createIndex, dropIndex } from './indexes.ts';
+import { locatingOptions } from './options.ts';
 import { runPull } from './pull.ts';
 import { replaceView } from './replace.ts';
 import { replay } from './replay.ts';
@@ -63,7 +64,7 @@ export class SqlExecutor {
       try {
         for (const { statement, text } of parseScript(inDialect?.sql ?? part.text)) {
           const kept = inDialect === null ? { statement, text } : inOneLine(statement, text, inDialect);
-          results.push(await this.#run(kept.statement, kept.text, options, session));
+          results.push(await this.#run(kept.statement, kept.text, { ...options, session }, session));
         }
       } catch (thrown) {
         throw moved(asStreamError(thrown), inDialect, part);
@@ -76,8 +77,10 @@ export class SqlExecutor {
 
   /** The columns a SELECT would answer with, without running it. */
   describeQuery(query: Query, params: readonly unknown[] = [], session = new SqlSession()): readonly ColumnSchema[] {
-    return bindQuery(query, this.#relations(this.#context.catalog.under(session.searchPath)), { mode: 'pull', params })
-      .columns;
+    return bindQuery(query, this.#relations(this.#context.catalog.under(session.searchPath)), {
+      mode: 'pull',
+      ...pullBinding(this.#context, { params, session }),
+    }).columns;
   }
 
   /**
@@ -160,7 +163,17 @@ export class SqlExecutor {
     };
   }
 
-  async #run(given: Statement, sql: string, options: StatementOptions, session: SqlSession): Promise<SqlResult> {
+  #run(statement: Statement, sql: string, options: StatementOptions, session: SqlSession): Promise<SqlResult> {
+    const run = () => this.#runStatement(statement, sql, options, session);
+    return 'options' in statement ? locatingOptions(statement.options, run) : run();
+  }
+
+  async #runStatement(
+    given: Statement,
+    sql: string,
+    options: StatementOptions,
+    session: SqlSession,
+  ): Promise<SqlResult> {
     const catalog = this.#context.catalog.under(session.searchPath);
     const context = { ...this.#context, catalog };
     const statement = placed(catalog, given);
@@ -238,7 +251,12 @@ export class SqlExecutor {
       ...pullBinding(context, options),
       asOf: statement.asOf,
     });
-    const answer = await runPull(context, optimize(bound.plan), options);
+    const answer = await runPull(context, optimize(bound.plan), options).catch((thrown: unknown) => {
+      const { code, message, hint, at } = asStreamError(thrown);
+      // Of what is not kept any more: the engine knows no places.
+      if (statement.asOf === undefined || at !== undefined || thrown instanceof StreamError === false) throw thrown;
+      throw new StreamError(code, message, { at: statement.asOf.at, cause: thrown, ...(hint ? { hint } : {}) });
+    });
     const epoch = answer.epoch === undefined ? {} : { epoch: answer.epoch };
     return { kind: 'rows', columns: bound.columns, batches: answer.batches, ...epoch };
   }

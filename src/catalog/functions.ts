@@ -77,11 +77,11 @@ export async function createFunction(context: SqlContext, statement: CreateFunct
     const isCode = code === 'VALUE_FUNCTION';
     if (isCode) {
       throw new StreamError('SQL_BIND', `the code does not run: ${message}`, {
-        at: statement.at,
+        at: statement.sourceAt,
         hint: 'write the body of a function, or a program that exports one of its name',
       });
     }
-    throw new StreamError(code, message, { at: statement.at, ...(hint ? { hint } : {}) });
+    throw new StreamError(code, message, { at: statement.sourceAt, ...(hint ? { hint } : {}) });
   }
   await catalog.setFunctions([...catalog.functions.filter((other) => other.name !== name), fn]);
   if (old !== undefined && JSON.stringify(old) !== JSON.stringify(fn)) releaseUserCode(old);
@@ -127,9 +127,10 @@ function definitionOf(statement: CreateFunction): UserFunction {
   });
 }
 
-function checkShape(fn: UserFunction, { at, params }: CreateFunction): void {
+function checkShape(fn: UserFunction, { at, params, sourceAt, returnsAt, columns }: CreateFunction): void {
   const most = fn.language === 'wasm' ? MAX_MODULE : MAX_SOURCE;
-  if (fn.source.length > most) throw new StreamError('SQL_LIMIT', `the code has more than ${most} characters`, { at });
+  if (fn.source.length > most)
+    throw new StreamError('SQL_LIMIT', `the code has more than ${most} characters`, { at: sourceAt });
   const twice = params.find(
     ({ name }, i) => name !== null && params.findIndex((p) => p.name?.text === name.text) !== i,
   );
@@ -140,26 +141,31 @@ function checkShape(fn: UserFunction, { at, params }: CreateFunction): void {
       'SQL_UNSUPPORTED',
       `a SQL function that is ${fn.kind === 'table' ? 'a table' : 'an aggregate'} is not supported`,
       {
-        at,
+        at: fn.kind === 'table' ? returnsAt : at,
         hint: 'make a view',
       },
     );
   }
   if (fn.kind === 'aggregate' && (fn.params.length < 1 || fn.params.length > 2))
-    throw new StreamError('SQL_UNSUPPORTED', 'an aggregate takes one argument or two', { at });
-  const types = [...fn.params, ...fn.columns].map(({ type }) => type);
-  for (const type of fn.returns === null ? types : [...types, fn.returns]) {
-    if (fn.language === 'wasm' ? isWasmType(type) : isJsType(type)) continue;
-    if (fn.language === 'wasm')
-      throw new StreamError('SQL_UNSUPPORTED', `${typeName(type)} as a type of a function in wasm is not supported`, {
-        at,
-        hint: 'pass VARCHAR: value::varchar',
-      });
-    throw new StreamError('SQL_UNSUPPORTED', `${typeName(type)} as a type of a JavaScript function is not supported`, {
-      at,
-      hint: 'pass JSONB: to_jsonb(value)',
+    throw new StreamError('SQL_UNSUPPORTED', 'an aggregate takes one argument or two', {
+      at: params[2]?.at ?? at,
+      hint: 'put more of them into an array or JSONB',
     });
-  }
+  const types = [
+    ...params.map(({ type, at: typeAt }) => ({ type, typeAt })),
+    ...columns.map(({ name, type }) => ({ type, typeAt: name.at })),
+    ...(fn.returns === null ? [] : [{ type: fn.returns, typeAt: returnsAt }]),
+  ];
+  const [fits, language, hint] =
+    fn.language === 'wasm'
+      ? ([isWasmType, 'function in wasm', 'pass VARCHAR: value::varchar'] as const)
+      : ([isJsType, 'JavaScript function', 'pass JSONB: to_jsonb(value)'] as const);
+  const wrong = types.find(({ type }) => !fits(type));
+  if (wrong === undefined) return;
+  throw new StreamError('SQL_UNSUPPORTED', `${typeName(wrong.type)} as a type of a ${language} is not supported`, {
+    at: wrong.typeAt,
+    hint,
+  });
 }
 
 /** Binds the body over parameters whose values are not known. */

@@ -88,6 +88,29 @@ export function checkOptions(given: readonly Option[], specs: readonly OptionSpe
   return values;
 }
 
+/**
+ * Runs what reads the values of options. An error about one (its message names it first or soon) gets the place where the statement gives it, since the
+ * values have gone through other hands by then.
+ */
+export async function locatingOptions<T>(given: readonly Option[], run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (thrown) {
+    if (!(thrown instanceof StreamError) || thrown.code !== 'OPTION_INVALID' || thrown.at !== undefined) throw thrown;
+    const words = thrown.message.split(/[^a-z_]+/);
+    const named = given.filter(({ name }) => words.includes(name));
+    named.sort((a, b) => words.indexOf(a.name) - words.indexOf(b.name));
+    if (named.length === 0) throw thrown;
+    const { hint, sqlState } = thrown;
+    throw new StreamError(thrown.code, thrown.message, {
+      at: named[0].at,
+      cause: thrown,
+      ...(hint === undefined ? {} : { hint }),
+      ...(sqlState === undefined ? {} : { sqlState }),
+    });
+  }
+}
+
 /** Milliseconds of each unit, by what the word for it may be. `m` is a minute: months have no fixed length. */
 const UNITS: readonly (readonly [word: RegExp, ms: number])[] = [
   [/^(ms|milliseconds?)$/, 1],

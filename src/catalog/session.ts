@@ -1,6 +1,8 @@
+import type { SessionFacts } from '../../streamql/binder/session-calls.ts';
 import { DIALECT_NAMES } from '../../streamql/dialects/translate.ts';
 import type { Name } from '../../streamql/parser/ast.ts';
 import { type Position, StreamError } from '../lib/errors.ts';
+import { VERSION } from '../version.ts';
 import { PUBLIC_SCHEMA } from './catalog.ts';
 
 const DEFAULT_PATH: readonly string[] = [PUBLIC_SCHEMA];
@@ -11,6 +13,22 @@ export class SqlSession {
   searchPath: readonly string[] = DEFAULT_PATH;
   /** Whose SQL statements are written in. */
   dialect = DIALECT_NAMES[0];
+  user = 'streamline';
+  database = 'streamline';
+  /** What a protocol beside answers to SHOW, by name in lower case. */
+  settings: Readonly<Record<string, string>> = {};
+
+  /** What functions such as current_user answer. */
+  get facts(): SessionFacts {
+    const own = { search_path: this.get('search_path'), dialect: this.dialect };
+    return {
+      version: `PostgreSQL 15.0 (Streamline ${VERSION})`,
+      user: this.user,
+      database: this.database,
+      schemas: this.searchPath,
+      settings: { ...this.settings, ...own },
+    };
+  }
 
   /** As SHOW answers. OPTION_INVALID when there is no such setting. */
   get(name: string, at?: Position): string {

@@ -122,16 +122,13 @@ const LISTINGS: Readonly<Record<string, Listing>> = {
       return context.catalog
         .list()
         .filter(isSubscription)
-        .map((object) => {
-          const { logStart, highWatermark } = context.log.bounds(object.topic, 0);
-          return [
-            object.name,
-            stats.get(object.id)?.state ?? 'unknown',
-            object.options['retention'] ?? null,
-            highWatermark - logStart,
-            object.query,
-          ];
-        });
+        .map((object) => [
+          object.name,
+          stats.get(object.id)?.state ?? 'unknown',
+          object.options['retention'] ?? null,
+          stats.get(object.id)?.rows ?? null,
+          object.query,
+        ]);
     },
   },
   indexes: {

@@ -40,7 +40,7 @@ export function sinkTarget(
   }
   // INTO ICEBERG namespace.table is short for the two options.
   if (target.length > 2)
-    throw new StreamError('SQL_SYNTAX', 'a target is table or namespace.table', { at: statement.at });
+    throw new StreamError('SQL_SYNTAX', 'a target is table or namespace.table', { at: statement.target[2].at });
   if (target.length > 0) options['table'] = target[target.length - 1];
   if (target.length > 1) options['namespace'] = target[0];
   return { options, topic: null };
@@ -50,7 +50,7 @@ export function sinkTarget(
 function tableTarget(context: Pick<SqlContext, 'catalog'>, statement: CreateSink, bound: BoundSink) {
   const [first, second, rest] = statement.target;
   if (first === undefined || rest !== undefined)
-    throw new StreamError('SQL_SYNTAX', 'INTO TABLE takes the name of one table', { at: statement.at });
+    throw new StreamError('SQL_SYNTAX', 'INTO TABLE takes the name of one table', { at: statement.intoAt });
   const name = second === undefined ? first : { ...first, text: `${first.text}.${second.text}` };
   const object = context.catalog.get(name.text);
   if (object === undefined || object.kind !== 'table') {
@@ -71,7 +71,7 @@ function tableTarget(context: Pick<SqlContext, 'catalog'>, statement: CreateSink
     const found = columns.find((candidate) => candidate.name === column.name);
     if (found === undefined) {
       throw new StreamError('SQL_BIND', `table "${name.text}" has no column "${column.name}"`, {
-        at: statement.at,
+        at: columnAt(statement, column.name),
         hint: `its columns are: ${columns.map((one) => one.name).join(', ')}`,
       });
     }
@@ -79,12 +79,15 @@ function tableTarget(context: Pick<SqlContext, 'catalog'>, statement: CreateSink
       throw new StreamError(
         'SQL_TYPE',
         `column "${column.name}" is ${typeName(column.type)}, the table's is ${typeName(found.type)}`,
-        { at: statement.at, hint: `write CAST(${column.name} AS ${typeName(found.type)}) AS ${column.name}` },
+        {
+          at: columnAt(statement, column.name),
+          hint: `write CAST(${column.name} AS ${typeName(found.type)}) AS ${column.name}`,
+        },
       );
     }
     if (column.nullable && !found.nullable && !isKey(object, found.name)) {
       throw new StreamError('SQL_TYPE', `column "${column.name}" may be NULL, which the table's may not`, {
-        at: statement.at,
+        at: columnAt(statement, column.name),
         hint: 'COALESCE it, or declare the column without NOT NULL',
       });
     }
@@ -95,17 +98,28 @@ function tableTarget(context: Pick<SqlContext, 'catalog'>, statement: CreateSink
   );
   if (missing !== undefined)
     throw new StreamError('SQL_BIND', `the query has no column "${missing.name}", which the table needs`, {
-      at: statement.at,
+      at: name.at,
     });
   const names = bound.key?.map((position) => bound.columns[position].name);
   if (bound.changelog !== 'append' && !(names?.every((one) => key.includes(one)) ?? false)) {
     throw new StreamError('SQL_BIND', `rows that can be taken back may share the primary key ${key.join(', ')}`, {
-      at: statement.at,
+      at: name.at,
       hint: names === undefined ? 'write the rows of a query with GROUP BY' : `their key is: ${names.join(', ')}`,
     });
   }
   const options = { mode: 'upsert', key: key.join(','), key_format: 'array', format: 'json', topic: object.topic! };
   return { options, topic: object.topic, into: object.id };
+}
+
+/** Where the query names the column; the target's place where it does not. */
+function columnAt({ query: { body }, target, at }: CreateSink, column: string): Position {
+  const items = body.kind === 'select' ? body.items : [];
+  const named = items.find((item) => {
+    if (item.kind !== 'expr') return false;
+    const own = item.expr.kind === 'column' ? item.expr.path.at(-1) : undefined;
+    return (item.alias ?? own)?.text === column;
+  });
+  return named?.at ?? target[0]?.at ?? at;
 }
 
 const isKey = (object: CatalogObject, name: string): boolean =>

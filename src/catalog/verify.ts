@@ -30,6 +30,16 @@ export async function verifyView(
   statement: VerifyView,
   options: StatementOptions,
 ): Promise<SqlResult> {
+  const named = context.catalog.get(statement.name.text);
+  if (named !== undefined && named.kind !== 'view') {
+    throw new StreamError('SQL_UNSUPPORTED', `"${named.name}" is a ${named.kind}: only views can be verified`, {
+      at: statement.name.at,
+      hint:
+        named.kind === 'sink'
+          ? 'make a view of its query, and verify that'
+          : 'it has no definition to compare with; verify the views that read it (SHOW VIEWS lists them)',
+    });
+  }
   const view = objectNamed(context, 'view', statement.name);
   if (
     view.paused ||

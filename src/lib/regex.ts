@@ -35,7 +35,9 @@ export class Regex {
     try {
       this.#re = RE2JS.compile(source, flags);
     } catch (thrown) {
-      const why = (thrown as Error).message.slice(0, 200);
+      // RE2JS puts flags in front of the pattern, and says so.
+      const added = `${lines ? '(?m)' : '(?s)'}${insensitive ? '(?i)' : ''}`;
+      const why = (thrown as Error).message.replace(`\`${added}`, '`').slice(0, 200);
       throw new StreamError('VALUE_DOMAIN', `not a regular expression: ${why}`, {
         hint: 'the syntax is that of RE2: without lookaround and references back',
       });

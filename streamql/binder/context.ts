@@ -4,6 +4,7 @@ import type { AstExpr, CommonTable, Query } from '../parser/ast.ts';
 import type { AsOf } from '../plan/as-of.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Recursion } from './recursion.ts';
+import type { SessionFacts } from './session-calls.ts';
 
 /** How many relations one statement may read, common tables counted at each use. */
 const MAX_RELATIONS = 500;
@@ -15,6 +16,8 @@ export interface BindOptions {
   readonly params?: readonly unknown[];
   /** What now() is throughout the statement, in microseconds since 1970; absent: whenever it is computed. */
   readonly nowMicros?: number;
+  /** Of statements that run once. */
+  readonly session?: SessionFacts;
   /** SELECT … AS OF: the moment whose rows are read. */
   readonly asOf?: AstExpr | undefined;
 }
@@ -25,6 +28,7 @@ export class BindContext {
   readonly mode: 'view' | 'pull';
   readonly params: readonly unknown[];
   readonly nowMicros: number | undefined;
+  readonly session: SessionFacts | undefined;
   /** What AS OF at the end of the statement says. */
   asOf: AsOf | null = null;
   /** Only what is final is shown, so rows that are late never count (EMIT ON WINDOW CLOSE). */
@@ -43,6 +47,7 @@ export class BindContext {
     this.mode = options.mode;
     this.params = options.params ?? [];
     this.nowMicros = options.nowMicros;
+    this.session = options.session;
   }
 
   countRelation(at: Position): void {

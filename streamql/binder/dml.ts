@@ -53,12 +53,13 @@ export function bindInsert(
   return project(rows, exprs, columns);
 }
 
-/** Text constants in a SELECT list take the column's type, as untyped literals do. */
+/** Text constants and NULL in a SELECT list take the column's type, as untyped literals do. */
 function assign(rows: Plan, from: number, type: SqlType, statement: Insert): Expr {
   const made = rows.op === 'project' ? rows.exprs[from] : undefined;
   if (made?.op === 'literal' && typeof made.value === 'string' && made.type.kind === 'varchar') {
     return coerce(unknownLiteral(made.value), type, statement.query.at);
   }
+  if (made?.op === 'literal' && made.value === null) return literal(null, type);
   return coerce(columnRef(rows.schema, from), type, statement.query.at, 'assignment');
 }
 

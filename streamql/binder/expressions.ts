@@ -21,6 +21,7 @@ import { asBoolean, coerce, unify } from './coerce.ts';
 import type { BindContext } from './context.ts';
 import { isNullLiteral, isUnknown, literal, numberLiteral, parameterLiteral, unknownLiteral } from './literals.ts';
 import type { Scope } from './scope.ts';
+import { sessionCall } from './session-calls.ts';
 import { bindUserCall } from './user-calls.ts';
 
 type Of<K extends AstExpr['kind']> = Extract<AstExpr, { kind: K }>;
@@ -363,6 +364,8 @@ function bindNamedCall(ast: Of<'call'>, scope: ExprScope): Expr {
   if (name === 'proctime' && ast.args.length === 0) return recordTime(scope, at);
   const args = ast.args.map((arg) => bindExpr(arg, scope));
   if (name === '.') return fieldOf(args[0], (ast.args[1] as Of<'string'>).value, at);
+  const fact = sessionCall(scope.context, name, args, at);
+  if (fact !== undefined) return fact;
   if (Object.hasOwn(PRESENT, name) && args.length === 0) {
     return coerce(bindCall(scope.context, 'now', [], at, scope.clause), PRESENT[name], at, 'explicit');
   }

@@ -12,6 +12,7 @@ import { asofJoin } from './asof.ts';
 import { bindCompare } from './calls.ts';
 import { coerce, unify } from './coerce.ts';
 import { type BindContext, type Commons, findCommon } from './context.ts';
+import { isCorrelated, outward } from './decorrelate.ts';
 import { bindBoolean, bindExpr, type ExprScope } from './expressions.ts';
 import { callTable, lateralJoin, refuseLateral } from './lateral.ts';
 import { bindMatch } from './match.ts';
@@ -162,6 +163,7 @@ export class FromBinder {
     if (ref.right.kind === 'table' && ref.right.asOf !== undefined && (ref.join === 'inner' || ref.join === 'left'))
       return this.#asOf(ref, left, ref.right, ref.right.asOf, ref.join);
     if (isLateral(ref.right)) return this.#lateral(ref, left, ref.right);
+    if (holdsLateral(ref.right)) return this.#lateralJoin(ref, left, ref.right);
     const right = this.bind(ref.right);
     if (ref.asof !== undefined) return this.#asof(ref, ref.asof, left, right);
     if (ref.join === 'right') return this.#rightJoin(ref, left, right);
@@ -315,6 +317,21 @@ export class FromBinder {
     return { plan: lateralJoin(left.plan, plan, kind, terms), scope: usingScope(scope, pairs) };
   }
 
+  /** A join in parentheses, of which some item may refer to the rows of `left`. */
+  #lateralJoin(ref: JoinRef, left: Bound, inner: TableRef): Bound {
+    const within = new FromBinder(this.#context, this.#commons, this.#subquery, this.#lateralScope(left, 'FROM'));
+    const right = within.bind(inner);
+    const kind = ref.join === 'cross' ? 'inner' : ref.join;
+    if ((kind === 'inner' || kind === 'left') && ref.asof === undefined) {
+      const { terms, pairs, scope } = this.#on(ref, left, right);
+      return { plan: lateralJoin(left.plan, right.plan, kind, terms), scope: usingScope(scope, pairs) };
+    }
+    if (isCorrelated(right.plan)) throw refuseLateral(ref.asof === undefined ? kind : 'asof', inner.at);
+    const plain = { plan: outward(right.plan), scope: right.scope };
+    if (ref.asof !== undefined) return this.#asof(ref, ref.asof, left, plain);
+    return kind === 'right' ? this.#rightJoin(ref, left, plain) : this.#joinOf(ref, left, plain, kind);
+  }
+
   #lateralScope({ plan, scope }: Bound, clause: string): ExprScope {
     const outer = this.#outer === undefined ? {} : { outer: this.#outer };
     return { context: this.#context, scope, schema: plan.schema, clause, ...outer };
@@ -335,6 +352,19 @@ export class FromBinder {
         at,
       };
       return this.#lateral(join, left, ref);
+    }
+    if (holdsLateral(ref)) {
+      const join: JoinRef = {
+        kind: 'join',
+        join: 'cross',
+        left: ref,
+        right: ref,
+        on: null,
+        using: [],
+        natural: false,
+        at,
+      };
+      return this.#lateralJoin(join, left, ref);
     }
     const right = this.bind(ref);
     const scope = Scope.join(left.scope, right.scope, left.plan.schema.length, at);
@@ -452,6 +482,8 @@ const UNIT: Plan = { op: 'values', rows: [[]], schema: [] };
 type LateralRef = Extract<TableRef, { kind: 'function' | 'subquery' }>;
 const isLateral = (ref: TableRef): ref is LateralRef =>
   ref.kind === 'function' || (ref.kind === 'subquery' && ref.lateral === true);
+const holdsLateral = (ref: TableRef): boolean =>
+  ref.kind === 'join' && [ref.left, ref.right].some((side) => isLateral(side) || holdsLateral(side));
 const isTrue = (ast: AstExpr): boolean => ast.kind === 'boolean' && ast.value;
 
 type TableName = Extract<TableRef, { kind: 'table' }>;

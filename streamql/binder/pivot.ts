@@ -3,6 +3,8 @@ import type { AstExpr, Name, Query, QueryBody, Select, SelectItem, TableRef } fr
 import type { Scope } from './scope.ts';
 
 type Pivot = Extract<TableRef, { kind: 'pivot' }>;
+/** A column that PIVOT makes; `at` is of its value. */
+type Made = Extract<SelectItem, { kind: 'expr' }> & { readonly alias: Name };
 type Unpivot = Extract<TableRef, { kind: 'unpivot' }>;
 
 /**
@@ -16,7 +18,7 @@ export function pivotQuery(ref: Pivot, scope: Scope): Query {
   const groups = visibleNames(scope, ref.at).filter(({ text }) => !used.has(text));
   const tag: AstExpr = { kind: 'column', path: [ref.column], at: ref.column.at };
   const made = ref.values.flatMap(({ value, alias }) =>
-    ref.aggregates.map((item): SelectItem => {
+    ref.aggregates.map((item): Made => {
       const { expr } = item;
       if (expr.kind !== 'call' || expr.over !== null) {
         throw new StreamError('SQL_BIND', 'PIVOT takes calls of aggregates before FOR', {
@@ -29,9 +31,19 @@ export function pivotQuery(ref: Pivot, scope: Scope): Query {
         expr.filter === null ? isValue : { kind: 'binary', op: 'and', left: isValue, right: expr.filter, at: value.at };
       const own = item.alias?.text ?? (ref.aggregates.length > 1 ? expr.name.text : null);
       const text = [alias?.text ?? textOf(value), ...(own === null ? [] : [own])].join('_');
-      return { kind: 'expr', expr: { ...expr, filter }, alias: { text, quoted: true, at: item.at }, at: item.at };
+      return { kind: 'expr', expr: { ...expr, filter }, alias: { text, quoted: true, at: item.at }, at: value.at };
     }),
   );
+  const seen = new Set(groups.map(({ text }) => text));
+  for (const { alias, at: valueAt } of made) {
+    if (seen.has(alias.text)) {
+      throw new StreamError('SQL_BIND', `PIVOT gives two columns the name "${alias.text}"`, {
+        at: valueAt,
+        hint: 'leave a value out that stands twice, or name its column: IN (1 AS one, 2 AS two)',
+      });
+    }
+    seen.add(alias.text);
+  }
   const columns = groups.map((name): AstExpr => ({ kind: 'column', path: [name], at }));
   return queryOf({
     ...selectOf(ref.input, [...columns.map((expr): SelectItem => ({ kind: 'expr', expr, alias: null, at })), ...made]),

@@ -87,10 +87,12 @@ export interface CreateFunction extends Located {
   readonly params: readonly { readonly name: Name | null; readonly type: SqlType; readonly at: Position }[];
   /** Null for RETURNS TABLE. */
   readonly returns: SqlType | null;
+  readonly returnsAt: Position;
   readonly columns: readonly { readonly name: Name; readonly type: SqlType }[];
   readonly language: Name;
   /** Of a SQL function: SELECT and what follows. */
   readonly source: string;
+  readonly sourceAt: Position;
 }
 
 export interface DropFunction extends Located {
@@ -126,6 +128,7 @@ export interface CreateSink extends Located {
   readonly queryText: string;
   /** ICEBERG, DELTA, TOPIC, TABLE; lower case. `subscription`: CREATE SUBSCRIPTION. */
   readonly into: string;
+  readonly intoAt: Position;
   /** What follows INTO <kind>, if a name does: INTO ICEBERG warehouse.bids. */
   readonly target: readonly Name[];
   readonly options: readonly Option[];

@@ -184,7 +184,17 @@ function parseCreateSubscription(cursor: Cursor, at: Position): Statement {
   else if (cursor.takeWord('as')) parsed = parseQueryWithText(cursor);
   else throw cursor.expected('FROM a view, or AS a query', ['from', 'as']);
   const options = parseOptions(cursor);
-  return { kind: 'createSink', name, ifNotExists, ...parsed, into: 'subscription', target: [], options, at };
+  return {
+    kind: 'createSink',
+    name,
+    ifNotExists,
+    ...parsed,
+    into: 'subscription',
+    intoAt: at,
+    target: [],
+    options,
+    at,
+  };
 }
 
 /** CREATE SINK name FROM view | AS query INTO kind [target] [WITH (…)]. */
@@ -213,6 +223,7 @@ function parseCreateSink(cursor: Cursor, at: Position): Statement {
     ifNotExists,
     ...parsed,
     into: into.text,
+    intoAt: into.at,
     target,
     options: parseOptions(cursor),
     at,

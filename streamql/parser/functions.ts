@@ -16,6 +16,7 @@ export function parseCreateFunction(cursor: Cursor, at: Position, orReplace: boo
   const name = cursor.name('the name of the function');
   const params = cursor.parenthesized(() => (cursor.isSign(')') ? [] : cursor.list(() => parseParameter(cursor))));
   cursor.expectWord('returns');
+  const returnsAt = cursor.at;
   let returns: SqlType | null = null;
   let columns: CreateFunction['columns'] = [];
   if (!isAggregate && cursor.takeWord('table')) {
@@ -27,15 +28,18 @@ export function parseCreateFunction(cursor: Cursor, at: Position, orReplace: boo
   }
   let language: Name | null = null;
   let source: string | null = null;
+  let sourceAt = at;
   let strictAt: Position | null = null;
   for (;;) {
     if (cursor.takeWord('language')) language = cursor.name('js, sql or wasm');
     else if (cursor.takeWord('as')) {
       const { token } = cursor;
       if (token.kind !== 'string') throw cursor.expected('the code between $$ and $$');
+      sourceAt = cursor.at;
       source = cursor.next().text;
     } else if (cursor.takeWord('return')) {
       const first = cursor.pos;
+      sourceAt = cursor.at;
       parseExpr(cursor);
       source = `SELECT ${cursor.textSince(first)}`;
       language ??= { text: 'sql', quoted: false, at };
@@ -60,9 +64,11 @@ export function parseCreateFunction(cursor: Cursor, at: Position, orReplace: boo
     isAggregate,
     params,
     returns,
+    returnsAt,
     columns,
     language,
     source,
+    sourceAt,
     at,
   };
 }

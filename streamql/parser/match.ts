@@ -1,3 +1,4 @@
+import { StreamError } from '../../src/lib/errors.ts';
 import type { AstExpr, MatchRecognize, Name, PatternAst, TableAlias, TableRef } from './ast.ts';
 import type { Cursor } from './cursor.ts';
 import { parseExpr } from './expressions.ts';
@@ -27,6 +28,7 @@ function parseBody(cursor: Cursor): Body {
     partitionBy = cursor.list(() => parseExpr(cursor));
   }
   const orderBy = parseOrderBy(cursor);
+  const afterOrder = cursor.at;
   const measures = cursor.takeWord('measures') ? cursor.list(() => parseMeasure(cursor)) : [];
   const rows = parseRows(cursor);
   const skip = parseSkip(cursor);
@@ -39,6 +41,12 @@ function parseBody(cursor: Cursor): Body {
   const subsets = cursor.takeWord('subset') ? cursor.list(() => parseSubset(cursor)) : [];
   const defines = cursor.takeWord('define') ? cursor.list(() => parseDefine(cursor)) : [];
   if (!cursor.isSign(')')) throw cursor.expected('")" or the next clause of MATCH_RECOGNIZE', CLAUSES);
+  if (orderBy.length === 0) {
+    throw new StreamError('SQL_SYNTAX', 'MATCH_RECOGNIZE needs ORDER BY: without it any order of the rows would do', {
+      at: afterOrder,
+      hint: 'ORDER BY ts, before MEASURES, says which row comes after which',
+    });
+  }
   return { partitionBy, orderBy, measures, rows, skip, pattern, within, subsets, defines };
 }
 

@@ -7,7 +7,10 @@ import { RESERVED, RESERVED_BUT_FUNCTION } from './keywords.ts';
 import { isTypeWord, parseType } from './types.ts';
 
 /** Functions that Postgres lets stand without parentheses. */
-const BARE_FUNCTIONS = new Set(['current_date', 'current_time', 'current_timestamp', 'localtime', 'localtimestamp']);
+const BARE_FUNCTIONS = new Set([
+  ...['current_date', 'current_time', 'current_timestamp', 'localtime', 'localtimestamp'],
+  ...['current_catalog', 'current_role', 'current_schema', 'current_user', 'session_user', 'user'],
+]);
 const INTERVAL_UNITS = new Set(['year', 'month', 'day', 'hour', 'minute', 'second']);
 
 type Special = (cursor: Cursor, at: Position) => AstExpr;
@@ -203,7 +206,11 @@ function parseName(cursor: Cursor): AstExpr {
     if (part.kind !== 'word' && part.kind !== 'quoted') throw cursor.expected('a column name after "."');
     cursor.next();
     path.push({ text: part.text, quoted: part.kind === 'quoted', at: part.at });
-    if (cursor.isSign('(')) throw cursor.unsupported('a schema before a function', 'leave the schema out', first.at);
+    if (cursor.isSign('(')) {
+      // Drivers and tools name Postgres's own functions so.
+      if (path.length === 2 && name.text === 'pg_catalog') return cursor.nested(() => parseCall(cursor, path[1]));
+      throw cursor.unsupported('a schema before a function', 'leave the schema out', first.at);
+    }
   }
   return { kind: 'column', path, at: first.at };
 }

@@ -313,13 +313,18 @@ function columnsOf(expr: Expr): number[] {
   return childrenOf(expr).flatMap(columnsOf);
 }
 
-/** The relations below, by name. */
+/** The relations below whose rows are kept, by name: those that only grow, where there are any. What rows are only looked up in is none. */
 function leavesText(plan: Plan): string {
-  const names = new Set<string>();
+  const growing = new Set<string>();
+  const all = new Set<string>();
   const visit = (node: Plan): void => {
-    if (node.op === 'scan') names.add(node.name);
-    for (const input of inputsOf(node)) visit(input);
+    if (node.op === 'scan') {
+      all.add(node.name);
+      if (rowsOf(node) === 'all') growing.add(node.name);
+    }
+    const half = node.op === 'lookup' || (node.op === 'join' && (node.kind === 'semi' || node.kind === 'anti'));
+    for (const input of half ? [node.left] : inputsOf(node)) visit(input);
   };
   visit(plan);
-  return [...names].join(', ') || 'its input';
+  return [...(growing.size > 0 ? growing : all)].join(', ') || 'its input';
 }

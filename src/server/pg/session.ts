@@ -86,22 +86,6 @@ const STATEMENTS: readonly SessionRow[] = [
   },
   { pattern: /^show\s+transaction\s+isolation\s+level$/i, run: constant('transaction_isolation', 'read committed') },
   { pattern: /^show\s+([a-z]+_\w+|datestyle|timezone|intervalstyle)$/i, run: (_, [, name]) => show(name) },
-  {
-    pattern: /^select\s+(?:pg_catalog\.)?version\(\)$/i,
-    run: constant('version', `PostgreSQL 15.0 (Streamline ${VERSION})`),
-  },
-  {
-    pattern: /^select\s+(?:pg_catalog\.)?current_schema(?:\(\))?$/i,
-    run: (session) => ({ column: 'current_schema', value: session.sql.searchPath[0] ?? 'public' }),
-  },
-  {
-    pattern: /^select\s+(?:pg_catalog\.)?current_database\(\)$/i,
-    run: (session) => ({ column: 'current_database', value: session.database }),
-  },
-  {
-    pattern: /^select\s+(current_user|session_user|user)$/i,
-    run: (session, [, column]) => ({ column, value: session.user }),
-  },
 ];
 
 /** Statements that leave rows behind. */
@@ -112,8 +96,6 @@ const WRITES = /^\s*(insert|update|delete|create|drop|alter|pause|resume)\b/i;
  * answers, inside a block too: COMMIT has nothing left to do, and ROLLBACK of a block that wrote is an error rather than a lie.
  */
 export class PgSession {
-  user = 'streamline';
-  database = 'streamline';
   /** How long a statement may take. */
   statementTimeoutMs = DEFAULT_TIMEOUT_MS;
   /** By name; '' is the unnamed one. */
@@ -122,6 +104,11 @@ export class PgSession {
   readonly sql = new SqlSession();
   #block: 'none' | 'open' | 'failed' = 'none';
   #wrote = false;
+
+  constructor() {
+    const settings = Object.entries(PARAMETERS).map(([name, { value }]) => [name.toLowerCase(), value]);
+    this.sql.settings = Object.fromEntries(settings);
+  }
 
   /** The state that ReadyForQuery tells. */
   get status(): 'I' | 'T' | 'E' {
@@ -134,10 +121,10 @@ export class PgSession {
    */
   start(name: string, value: string): void {
     if (name === 'user') {
-      if (this.database === this.user) this.database = value;
-      this.user = value;
+      if (this.sql.database === this.sql.user) this.sql.database = value;
+      this.sql.user = value;
     } else if (name === 'database') {
-      this.database = value;
+      this.sql.database = value;
     } else if (name === 'options') {
       for (const [, option, given] of value.matchAll(/(?:-c\s*|--)([\w.]+)=(\S+)/g)) this.start(option, given);
     } else if (name === 'statement_timeout') {
