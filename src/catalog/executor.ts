@@ -1,10 +1,9 @@
 import { bindQuery } from '../../streamql/binder/binder.ts';
 import { statementsOf, type Translated, translate } from '../../streamql/dialects/translate.ts';
-import type { Query, QueryStatement, Statement, Subscribe } from '../../streamql/parser/ast.ts';
-import { parseScript, parseStatements } from '../../streamql/parser/parser.ts';
+import type { Query, QueryStatement, Statement } from '../../streamql/parser/ast.ts';
+import { parseScript } from '../../streamql/parser/parser.ts';
 import { optimize } from '../../streamql/rules/optimize.ts';
 import { asStreamError, StreamError } from '../lib/errors.ts';
-import type { Subscription, ViewChange } from '../ports/engine.ts';
 import type { Relation, RelationCatalog } from '../ports/relations.ts';
 import type { ColumnSchema } from '../values/batch.ts';
 import { alter, pause } from './alter.ts';
@@ -17,12 +16,12 @@ import { createFunction, dropFunction } from './functions.ts';
 import { createIndex, dropIndex } from './indexes.ts';
 import { locatingOptions } from './options.ts';
 import { runPull } from './pull.ts';
+import { type OnChange, type PushOptions, type PushQuery, startPushQuery } from './push-query.ts';
 import { replaceView } from './replace.ts';
 import { replay } from './replay.ts';
 import { createSchema, dropSchema, placed } from './schemas.ts';
 import { isSetting, SqlSession } from './session.ts';
 import { describe, settingResult, show } from './show.ts';
-import { followSubscription, isSubscription } from './subscriptions.ts';
 import { topicRelation, usersTopics } from './topic-relation.ts';
 import { verifyView } from './verify.ts';
 
@@ -83,84 +82,9 @@ export class SqlExecutor {
     }).columns;
   }
 
-  /**
-   * Starts a push query: SUBSCRIBE, SELECT … EMIT CHANGES, or a bare SELECT. A view's own rows are pushed as they are; any
-   * other query runs as a view of its own until the subscription is closed.
-   */
-  async subscribe(
-    sql: string,
-    options: { params?: readonly unknown[]; snapshot?: boolean; cursor?: string },
-    onChange: (change: ViewChange) => void | Promise<void>,
-  ): Promise<{ columns: readonly ColumnSchema[]; close: () => Promise<void> }> {
-    const [statement, second] = parseStatements(sql);
-    if (statement === undefined || second !== undefined) {
-      throw new StreamError('SQL_SYNTAX', 'subscribe takes exactly one statement', {
-        at: second?.at ?? { line: 1, column: 1 },
-      });
-    }
-    if (statement.kind !== 'subscribe' && statement.kind !== 'query') {
-      throw new StreamError('SQL_UNSUPPORTED', 'only SUBSCRIBE and SELECT can be subscribed to', { at: statement.at });
-    }
-    let snapshot = options.snapshot ?? true;
-    if (statement.kind === 'subscribe') {
-      for (const option of statement.options) {
-        if (option.name !== 'snapshot') {
-          throw new StreamError('OPTION_INVALID', `unknown option ${option.name}`, {
-            at: option.at,
-            hint: 'the options are: snapshot',
-          });
-        }
-        snapshot = option.value.toLowerCase() !== 'false';
-      }
-    }
-    const { catalog, engine, newId } = this.#context;
-    const kept =
-      statement.kind === 'subscribe' && statement.name !== null ? catalog.get(statement.name.text) : undefined;
-    if (isSubscription(kept)) {
-      const { cursor } = options;
-      const { asOf } = statement as Subscribe;
-      const start = { ...(asOf === null ? {} : { afterEpoch: asOf }), ...(cursor === undefined ? {} : { cursor }) };
-      const { close } = await followSubscription(this.#context, kept, start, onChange);
-      return { columns: kept.columns, close: async () => close() };
-    }
-    if (statement.kind === 'subscribe' && statement.asOf !== null) {
-      throw new StreamError('SQL_UNSUPPORTED', 'AS OF is for a subscription that keeps its history', {
-        at: statement.at,
-        hint: 'CREATE SUBSCRIPTION s FROM the view, and SUBSCRIBE s AS OF epoch',
-      });
-    }
-    const named =
-      statement.kind === 'subscribe' && statement.name !== null ? catalog.relation(statement.name.text) : undefined;
-    if (named !== undefined && named.kind !== 'source') {
-      const subscription = await engine.subscribe(named.id, { snapshot }, onChange);
-      return { columns: named.columns.filter((column) => !column.hidden), close: async () => subscription.close() };
-    }
-    const asOf = statement.kind === 'query' ? statement.asOf : undefined;
-    const bound = bindQuery(statement.query, catalog, { mode: 'view', params: options.params ?? [], asOf });
-    const id = `subscription-${newId()}`;
-    await engine.add({
-      kind: 'view',
-      id,
-      name: id,
-      columns: bound.columns,
-      key: bound.key,
-      plan: optimize(bound.plan),
-      ephemeral: true,
-    });
-    let subscription: Subscription;
-    try {
-      subscription = await engine.subscribe(id, { snapshot }, onChange);
-    } catch (thrown) {
-      await engine.remove(id);
-      throw thrown;
-    }
-    return {
-      columns: bound.columns,
-      close: async () => {
-        subscription.close();
-        await engine.remove(id);
-      },
-    };
+  /** Starts a push query. */
+  subscribe(sql: string, options: PushOptions, onChange: OnChange): Promise<PushQuery> {
+    return startPushQuery(this.#context, sql, options, onChange);
   }
 
   #run(statement: Statement, sql: string, options: StatementOptions, session: SqlSession): Promise<SqlResult> {

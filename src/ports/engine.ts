@@ -78,6 +78,10 @@ export interface ViewChange {
   readonly batch: Batch;
   /** Of a subscription that keeps its history: where a reader goes on after this change. */
   readonly cursor?: string;
+  /** All changes up to this epoch have come; the batch is empty. */
+  readonly progress?: true;
+  /** Set on the last call where all that was asked for has come. */
+  readonly end?: true;
   /** Set on the last call: the view was dropped or failed, or the consumer was too slow. */
   readonly error?: { code: string; detail: string };
 }

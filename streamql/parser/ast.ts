@@ -240,6 +240,8 @@ export interface QueryStatement extends Located {
   readonly queryText: string;
   /** SELECT … EMIT CHANGES is a push query. */
   readonly emitChanges: boolean;
+  /** EMIT PERIODIC interval: a push query whose changes come gathered. */
+  readonly periodic: AstExpr | null;
   /** SELECT … AS OF: an epoch, or a time. */
   readonly asOf?: AstExpr;
 }
@@ -253,6 +255,9 @@ export interface Subscribe extends Located {
   readonly options: readonly Option[];
   /** AS OF an epoch; null without. */
   readonly asOf: number | null;
+  /** UP TO an epoch, which is not wanted any more. */
+  readonly upTo: number | null;
+  readonly periodic: AstExpr | null;
 }
 
 export interface Insert extends Located {

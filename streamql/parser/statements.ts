@@ -1,5 +1,5 @@
 import { type Position, StreamError } from '../../src/lib/errors.ts';
-import type { EmitOnClose, Name, ObjectKind, Query, Statement } from './ast.ts';
+import type { AstExpr, EmitOnClose, Name, ObjectKind, Query, QueryStatement, Statement } from './ast.ts';
 import { parseCreate } from './create.ts';
 import type { Cursor } from './cursor.ts';
 import { parseExpr } from './expressions.ts';
@@ -113,13 +113,24 @@ export function queryOfName(name: Name): { query: Query; queryText: string } {
 }
 
 /** What is left after the forms that are known: refused by name. */
+/** EMIT CHANGES, EMIT PERIODIC interval: what makes a SELECT a push query. */
+function parsePush(cursor: Cursor): Pick<QueryStatement, 'emitChanges' | 'periodic'> {
+  const periodic = parsePeriodic(cursor);
+  return { emitChanges: periodic !== null || cursor.takeWord('emit', 'changes'), periodic };
+}
+
+const parsePeriodic = (cursor: Cursor): AstExpr | null =>
+  cursor.takeWord('emit', 'periodic') ? parsePrimary(cursor) : null;
+
 export function refuseEmit(cursor: Cursor): void {
   if (!cursor.isWord('emit') || cursor.isWord('emit', 'changes')) return;
   const words: string[] = [];
   for (let i = 0; i < 4 && cursor.peek(i).kind === 'word'; i++) words.push(cursor.peek(i).text.toUpperCase());
   throw cursor.unsupported(
     words.join(' '),
-    'write EMIT ON WINDOW CLOSE, or leave it out: the view shows each window as it grows',
+    cursor.isWord('emit', 'periodic')
+      ? 'a view is current at every epoch: say it in SUBSCRIBE, which then gathers the changes'
+      : 'write EMIT ON WINDOW CLOSE, or leave it out: the view shows each window as it grows',
   );
 }
 
@@ -131,9 +142,9 @@ function quotedName({ text, schema }: Name): string {
 
 function parseQueryStatement(cursor: Cursor, at: Position): Statement {
   const { query, queryText } = parseQueryWithText(cursor);
-  refuseEmit(cursor);
+  if (!cursor.isWord('emit', 'periodic')) refuseEmit(cursor);
   const asOf = startsAsOf(cursor) && cursor.takeWord('as', 'of') ? { asOf: parseExpr(cursor) } : {};
-  return { kind: 'query', query, queryText, emitChanges: cursor.takeWord('emit', 'changes'), ...asOf, at };
+  return { kind: 'query', query, queryText, ...parsePush(cursor), ...asOf, at };
 }
 
 export function parseIfNotExists(cursor: Cursor): boolean {
@@ -306,17 +317,19 @@ function parseSubscribe(cursor: Cursor, at: Position): Statement {
     parsed = queryOfName(name);
   }
   const options = parseOptions(cursor);
-  let asOf: number | null = null;
-  if (cursor.takeWord('as', 'of')) {
-    const { kind, text } = cursor.token;
-    if (kind !== 'number' || !/^\d{1,15}$/.test(text)) throw cursor.expected('the number of an epoch');
-    cursor.next();
-    asOf = Number(text);
-  }
-  if (cursor.isWord('up', 'to')) throw cursor.unsupported('UP TO', 'leave it out, and end the subscription');
+  const asOf = cursor.takeWord('as', 'of') ? parseEpoch(cursor) : null;
+  const upTo = cursor.takeWord('up', 'to') ? parseEpoch(cursor) : null;
   if (cursor.isWord('envelope') || cursor.isWord('within'))
     throw cursor.unsupported(cursor.token.text.toUpperCase(), 'leave it out');
-  return { kind: 'subscribe', name, ...parsed, options, asOf, at };
+  const periodic = parsePeriodic(cursor);
+  return { kind: 'subscribe', name, ...parsed, options, asOf, upTo, periodic, at };
+}
+
+function parseEpoch(cursor: Cursor): number {
+  const { kind, text } = cursor.token;
+  if (kind !== 'number' || !/^\d{1,15}$/.test(text)) throw cursor.expected('the number of an epoch');
+  cursor.next();
+  return Number(text);
 }
 
 function parseInsert(cursor: Cursor, at: Position): Statement {

@@ -15,7 +15,7 @@ export const subscribeRoutes: readonly Route[] = [
     url: '/api/v1/subscribe',
     summary:
       'Server-sent events of a SUBSCRIBE or SELECT: event `columns`, then `snapshot` (all rows as of an epoch), then one `change` per epoch; ' +
-      'data is {"epoch", "rows": [[…]], "diffs": [±n …]}; `id:` is the epoch, and a reconnect with Last-Event-ID gets a new snapshot; of a SUBSCRIPTION it is a cursor, and a reconnect goes on right after it.',
+      'data is {"epoch", "rows": [[…]], "diffs": [±n …]}; `id:` is the epoch, and a reconnect with Last-Event-ID gets a new snapshot; of a SUBSCRIPTION it is a cursor, and a reconnect goes on right after it. With PROGRESS = true an event `progress` with {"epoch"} says that all changes up to it have come; UP TO closes with an event `end`.',
     query: object(
       {
         sql: text('SUBSCRIBE v, SUBSCRIBE (SELECT …), or SELECT … [EMIT CHANGES].'),
@@ -90,6 +90,9 @@ async function stream(request: FastifyRequest, reply: FastifyReply, subscribe: S
     if (change.error !== undefined) {
       raw.write(`event: error\ndata: ${JSON.stringify(change.error)}\n\n`);
       close();
+    } else if (change.end) {
+      raw.write(`event: end\ndata: ${JSON.stringify({ epoch: change.epoch })}\n\n`);
+      close();
     } else if (raw.writableLength > MAX_BUFFERED_BYTES) {
       const slow = new StreamError('OVERLOADED', 'the client reads too slowly', {
         hint: 'reconnect; a new snapshot follows',
@@ -115,6 +118,7 @@ async function stream(request: FastifyRequest, reply: FastifyReply, subscribe: S
 
 function eventOf(columns: Parameters<typeof columnsJson>[0], change: ViewChange): string {
   const { batch, epoch } = change;
+  if (change.progress) return `event: progress\nid: ${epoch}\ndata: ${JSON.stringify({ epoch })}\n\n`;
   const rows: unknown[][] = [];
   const diffs: number[] = [];
   for (let i = 0; i < batch.length; i++) {
