@@ -1,12 +1,12 @@
 import { consolidate } from '../../streamql/engine/runtime/consolidate.ts';
 import type { VerifyView } from '../../streamql/parser/ast.ts';
-import type { Plan } from '../../streamql/plan/plan.ts';
-import { inputsOf } from '../../streamql/plan/walk.ts';
+import type { Expr, Moment, Plan } from '../../streamql/plan/plan.ts';
+import { columnRef, filterBy, inputsOf, withInputs } from '../../streamql/plan/walk.ts';
 import { StreamError } from '../lib/errors.ts';
 import { type Batch, type ColumnSchema, rowAt, weightAt } from '../values/batch.ts';
 import { PlainColumn } from '../values/column.ts';
 import { datumToText } from '../values/text.ts';
-import { BIGINT, type Datum, VARCHAR } from '../values/types.ts';
+import { BIGINT, BOOLEAN, type Datum, VARCHAR } from '../values/types.ts';
 import type { ScanData, SqlContext, SqlResult, StatementOptions } from './context.ts';
 import { storedPlan } from './ddl.ts';
 import { objectNamed } from './object-named.ts';
@@ -76,7 +76,9 @@ export async function verifyView(
     );
   }
   const { epoch, held, scans } = await inputsAtEpoch(context, view, plan, options);
-  const computed = await runOver(context, plan, scans, { ...options, maxRows: MOST_ROWS }).catch((thrown) => {
+  // After the snapshot: what is over by now was let go of at that epoch, or is about to be.
+  const present = presentOf(plan, context.clock.nowMs() * 1000, scans);
+  const computed = await runOver(context, present, scans, { ...options, maxRows: MOST_ROWS }).catch((thrown) => {
     if (!(thrown instanceof StreamError) || !thrown.code.startsWith('VALUE_')) throw thrown;
     throw new StreamError(thrown.code, `the definition has no value for some row: ${thrown.message}`, {
       hint: `such rows are left out of the view and stand in ${view.name}$errors; a view with any cannot be verified`,
@@ -101,6 +103,24 @@ export async function verifyView(
 }
 
 const has = (plan: Plan, op: Plan['op']): boolean => plan.op === op || inputsOf(plan).some((input) => has(input, op));
+
+/** The plan with filters by now() as ones by a moment. Scans are kept as they are, since rows are given by them. */
+function presentOf(plan: Plan, nowMicros: number, scans: ReadonlyMap<Plan, ScanData>): Plan {
+  if (scans.has(plan)) return plan;
+  const [...inputs] = inputsOf(plan).map((input) => presentOf(input, nowMicros, scans));
+  if (plan.op !== 'nowFilter') return withInputs(plan, inputs);
+  const compare = ({ column, plusMicros }: Moment, cmp: '<=' | '>'): Expr => {
+    const left = columnRef(plan.schema, column);
+    const right: Expr = { op: 'literal', value: nowMicros - plusMicros, type: left.type };
+    return { op: 'compare', cmp, left, right, type: BOOLEAN };
+  };
+  const isMoment = ({ column }: Moment): boolean => plan.schema[column].type.kind.startsWith('timestamp');
+  if (![...plan.from, ...plan.until].every(isMoment)) return withInputs(plan, inputs);
+  return filterBy(inputs[0], [
+    ...plan.from.map((moment) => compare(moment, '<=')),
+    ...plan.until.map((moment) => compare(moment, '>')),
+  ]);
+}
 
 /** The view's rows, and those of everything that its plan reads, as of one epoch. */
 async function inputsAtEpoch(

@@ -55,6 +55,27 @@ describe('failures', () => {
     ]);
   });
 
+  test('a view that differs from its definition', async () => {
+    const text = `CREATE TABLE t (id INT PRIMARY KEY);
+CREATE FUNCTION drifting(x INT) RETURNS INT LANGUAGE js AS $$ let n = 0; export function drifting(x) { return ++n } $$;
+CREATE MATERIALIZED VIEW good AS SELECT id FROM t;
+CREATE MATERIALIZED VIEW wrong AS SELECT id, drifting(id) AS n FROM t;
+INSERT INTO t VALUES (7);
+VERIFY VIEW good;
+VERIFY VIEW wrong;
+VERIFY VIEW t;
+`;
+    const differs = expect.stringMatching(/VERIFY VIEW "?wrong"?: the view differs from its definition.*extra/s);
+    expect(await failures(text)).toEqual([
+      { line: 7, message: differs },
+      { line: 8, message: expect.stringContaining('only views can be verified') },
+    ]);
+    const whole = text.replace(/VERIFY.*/s, '');
+    expect(await failures(whole)).toEqual([]);
+    const { failures: found } = await runTestFile(whole, analytics, undefined, { verifies: true });
+    expect(found).toEqual([{ line: 6, message: differs }]);
+  });
+
   test('a difference does not stop a file, an error does, at its line', async () => {
     const text = 'query\nSELECT 1\n----\n2\n\nASSERT SELECT 1 = 2;\n\nSELECT 1,\n  nope;\nASSERT SELECT false;\n';
     expect((await failures(text)).map(({ line }) => line)).toEqual([1, 6, 9]);

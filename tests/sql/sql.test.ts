@@ -13,7 +13,9 @@ afterAll(() => analytics.close());
 
 describe.each(WAYS)('$name: $doc', (way) => {
   test.each(files.sort())('%s', async (file) => {
-    const { steps, failures } = await runTestFile(readFileSync(join(folder, file), 'utf8'), analytics, way);
+    const { steps, failures } = await runTestFile(readFileSync(join(folder, file), 'utf8'), analytics, way, {
+      verifies: true,
+    });
     expect(failures.map(({ line, message }) => `${file}:${line}: ${message}`)).toEqual([]);
     expect(steps).toBeGreaterThan(0);
   });

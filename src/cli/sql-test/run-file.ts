@@ -29,8 +29,16 @@ export interface FileResult {
 const START_MS = Date.UTC(2000, 0, 1);
 const LIMITS = { params: [], timeoutMs: 30_000, maxRows: 100_000 } as const;
 
-/** Runs the steps of one test file on a database of its own. Never throws for what the file holds. */
-export async function runTestFile(text: string, analytics: DuckDbAnalytics, way: Way = WAYS[0]): Promise<FileResult> {
+/**
+ * Runs the steps of one test file on a database of its own. Never throws for what the file holds. `verifies`: at the end each view is compared with its
+ * definition, as VERIFY VIEW does.
+ */
+export async function runTestFile(
+  text: string,
+  analytics: DuckDbAnalytics,
+  way: Way = WAYS[0],
+  { verifies = false }: { readonly verifies?: boolean } = {},
+): Promise<FileResult> {
   let steps: Step[];
   try {
     steps = parseTestFile(text);
@@ -41,9 +49,12 @@ export async function runTestFile(text: string, analytics: DuckDbAnalytics, way:
   const database = await openTestDatabase(START_MS, analytics, way.settings, way.shards);
   const run = new FileRun(database, way.crashes);
   try {
+    let goesOn = true;
     for (const step of steps) {
-      if (!(await run.step(step))) break;
+      goesOn = await run.step(step);
+      if (!goesOn) break;
     }
+    if (verifies && goesOn) await run.verifyAll(text.split('\n').length);
   } finally {
     run.close();
     await database.close();
@@ -133,6 +144,11 @@ class FileRun {
         }
         return;
       }
+      case 'verify': {
+        const different = await this.#differences(step.sql, step.line);
+        if (different !== null) this.failures.push({ line: step.line, message: different });
+        return;
+      }
       case 'query': {
         const { columns, batches } = await this.#rows(step.sql, step.line);
         const got = batches.flatMap((batch) =>
@@ -146,6 +162,30 @@ class FileRun {
         return this.#compare(step, deltas.take(), true);
       }
     }
+  }
+
+  /** Each view that can be verified; a view over rows without a value, or that keeps what its input no more has, cannot. */
+  async verifyAll(line: number): Promise<void> {
+    for (const { kind, name } of this.#database.catalog.list()) {
+      if (kind !== 'view') continue;
+      const quoted = name.split('.').map((part) => `"${part.replaceAll('"', '""')}"`);
+      try {
+        const different = await this.#differences(`VERIFY VIEW ${quoted.join('.')}`, line);
+        if (different !== null) this.failures.push({ line, message: `at the end, ${different}` });
+      } catch (thrown) {
+        const { code, message } = asStreamError(thrown);
+        if (code !== 'SQL_UNSUPPORTED' && !code.startsWith('VALUE_'))
+          this.failures.push({ line, message: `at the end, VERIFY VIEW ${name}: ${code}: ${message}` });
+      }
+    }
+  }
+
+  /** Null where a view equals its definition. */
+  async #differences(sql: string, line: number): Promise<string | null> {
+    const { columns, batches } = await this.#rows(sql, line);
+    const rows = batches.flatMap((batch) => Array.from({ length: batch.length }, (_, i) => rowText(columns, batch, i)));
+    if (rows[0]?.startsWith('equal ')) return null;
+    return `${sql.replace(/[\s;]+$/, '')}: the view differs from its definition\n${rows.map((row) => `    ${row}`).join('\n')}`;
   }
 
   async #rows(sql: string, line: number): Promise<Extract<SqlResult, { kind: 'rows' }>> {

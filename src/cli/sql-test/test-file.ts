@@ -7,6 +7,7 @@ import type { Interval } from '../../values/types.ts';
 export type Step = { readonly line: number } & (
   | { readonly kind: 'sql'; readonly sql: string; readonly sqlLine: number; readonly error: string | null }
   | { readonly kind: 'assert'; readonly sql: string; readonly sqlLine: number }
+  | { readonly kind: 'verify'; readonly sql: string; readonly sqlLine: number }
   | { readonly kind: 'setTime'; readonly ms: number }
   | { readonly kind: 'advance'; readonly by: Interval }
   | ({ readonly kind: 'query'; readonly sql: string; readonly sqlLine: number; readonly ordered: boolean } & Expected)
@@ -92,6 +93,8 @@ function plain(sql: string, line: number): Step {
   // Blanks in its place, so that positions in errors stay true.
   if (asserted !== null)
     return { kind: 'assert', line, sqlLine: line, sql: ' '.repeat(asserted[0].length) + sql.slice(asserted[0].length) };
+  const kind = /^\s*VERIFY\s+VIEW\s/i.test(sql) ? ('verify' as const) : null;
+  if (kind !== null) return { kind, line, sqlLine: line, sql };
   return { kind: 'sql', line, sqlLine: line, sql, error: null };
 }
 
