@@ -5,6 +5,7 @@ export const blackhole: SinkKind = {
   name: 'blackhole',
   options: [],
   create: () => ({
+    discards: true,
     async open() {},
     async prepare() {
       return null;

@@ -58,8 +58,7 @@ function timestampReader(general: ReadText): ReadText {
       of = b;
       view = new DataView(b.buffer, b.byteOffset, b.length);
     }
-    const micros = times.read(b, view, start, end);
-    if (!Number.isNaN(micros)) return micros;
+    if (times.read(b, view, start, end)) return times.micros[0];
     const small = smallInteger(b, start, end);
     if (!Number.isNaN(small) && end - start > 8) {
       const scaled = small * 1000;

@@ -8,15 +8,18 @@ export interface PlainPattern {
   readonly regex: RegExp;
   /** A text that every match holds; empty when none is known. */
   readonly needle: string;
+  readonly tree: PlainNode;
+  /** Characters that a match may begin with. */
+  readonly first: Ranges;
 }
 
-type Ranges = readonly (readonly [from: number, to: number])[];
-type Node =
+export type Ranges = readonly (readonly [from: number, to: number])[];
+export type PlainNode =
   | { readonly kind: 'set'; readonly set: Ranges; readonly literal: string | null }
   | { readonly kind: 'repeat'; readonly of: Ranges; readonly min: number; readonly max: number }
-  | { readonly kind: 'sequence'; readonly items: readonly Node[] }
-  | { readonly kind: 'choice'; readonly options: readonly Node[] }
-  | { readonly kind: 'group'; readonly of: Node; readonly captures: boolean }
+  | { readonly kind: 'sequence'; readonly items: readonly PlainNode[] }
+  | { readonly kind: 'choice'; readonly options: readonly PlainNode[] }
+  | { readonly kind: 'group'; readonly of: PlainNode; readonly captures: boolean }
   | { readonly kind: 'begin' | 'end' };
 
 const ANY: Ranges = [[0, 0x10ffff]];
@@ -43,9 +46,9 @@ const MOST_REPEATS = 1000;
 export function plainPattern(source: string): PlainPattern | undefined {
   try {
     const tree = new Parser(source).parse();
-    check(tree, { first: [], free: true });
+    const { first } = check(tree, { first: [], free: true });
     if (isNullable(tree)) return undefined;
-    return { regex: new RegExp(write(tree), 'gsu'), needle: needleOf(tree) };
+    return { regex: new RegExp(write(tree), 'gsu'), needle: needleOf(tree), tree, first };
   } catch (thrown) {
     if (thrown === NOT_PLAIN) return undefined;
     throw thrown;
@@ -63,7 +66,7 @@ class Parser {
     this.#chars = Array.from(source);
   }
 
-  parse(): Node {
+  parse(): PlainNode {
     const tree = this.#choice();
     if (this.#at < this.#chars.length) throw NOT_PLAIN;
     return tree;
@@ -84,7 +87,7 @@ class Parser {
     if (++this.#choices > MOST_CHOICES) throw NOT_PLAIN;
   }
 
-  #choice(): Node {
+  #choice(): PlainNode {
     const options = [this.#sequence()];
     while (this.#take('|')) {
       this.#choose();
@@ -93,13 +96,13 @@ class Parser {
     return options.length === 1 ? options[0] : { kind: 'choice', options };
   }
 
-  #sequence(): Node {
-    const items: Node[] = [];
+  #sequence(): PlainNode {
+    const items: PlainNode[] = [];
     while (this.#at < this.#chars.length && !'|)'.includes(this.#chars[this.#at])) items.push(this.#item());
     return { kind: 'sequence', items };
   }
 
-  #item(): Node {
+  #item(): PlainNode {
     const atom = this.#atom();
     const [min, max] = this.#quantifier();
     if (min === 1 && max === 1) return atom;
@@ -131,7 +134,7 @@ class Parser {
     return bounds;
   }
 
-  #atom(): Node {
+  #atom(): PlainNode {
     const char = this.#next();
     switch (char) {
       case '.':
@@ -163,7 +166,7 @@ class Parser {
     }
   }
 
-  #escape(): Node {
+  #escape(): PlainNode {
     const char = this.#next();
     const set = CLASSES[char] ?? (CLASSES[char.toLowerCase()] && negated(CLASSES[char.toLowerCase()]));
     if (set !== undefined) return { kind: 'set', set, literal: null };
@@ -205,7 +208,7 @@ class Parser {
   }
 }
 
-function literal(char: string): Node {
+function literal(char: string): PlainNode {
   const code = char.codePointAt(0) as number;
   if (code >= 0xd800 && code <= 0xdfff) throw NOT_PLAIN;
   return { kind: 'set', set: [[code, code]], literal: char };
@@ -241,7 +244,7 @@ interface Rest {
 }
 
 /** What comes from this node on, given what comes after it. Throws NOT_PLAIN where giving back could be more than one failing look. */
-function check(node: Node, rest: Rest): Rest {
+function check(node: PlainNode, rest: Rest): Rest {
   switch (node.kind) {
     case 'set':
       return { first: node.set, free: false };
@@ -266,7 +269,7 @@ function check(node: Node, rest: Rest): Rest {
   }
 }
 
-function isNullable(node: Node): boolean {
+function isNullable(node: PlainNode): boolean {
   switch (node.kind) {
     case 'set':
       return false;
@@ -285,7 +288,7 @@ function isNullable(node: Node): boolean {
 }
 
 /** The longest run of characters that stands in every match. */
-function needleOf(node: Node): string {
+function needleOf(node: PlainNode): string {
   if (node.kind === 'group') return needleOf(node.of);
   if (node.kind === 'set') return node.literal ?? '';
   if (node.kind !== 'sequence') return '';
@@ -307,7 +310,7 @@ const hex = (code: number): string => `\\u{${code.toString(16)}}`;
 const writeSet = (set: Ranges): string =>
   set === ANY ? '.' : `[${set.map(([from, to]) => (from === to ? hex(from) : `${hex(from)}-${hex(to)}`)).join('')}]`;
 
-function write(node: Node): string {
+function write(node: PlainNode): string {
   switch (node.kind) {
     case 'set':
       return writeSet(node.set);

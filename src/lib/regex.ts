@@ -1,5 +1,6 @@
 import { RE2JS } from 're2js';
 import { StreamError } from './errors.ts';
+import { type ByteSearch, byteSearch } from './regex-bytes.ts';
 import { type PlainPattern, plainPattern } from './regex-plain.ts';
 
 /** Regular expressions whose time is linear in the text whatever the pattern says (RE2 syntax: no lookaround, no references back). */
@@ -20,7 +21,7 @@ export interface RegexMatch {
 /** Longest pattern that is compiled. */
 const MAX_PATTERN = 10_000;
 /** Texts up to here may be searched by V8, some fifty times as fast as RE2 in JavaScript: at worst this squared is nothing to wait for. */
-const MAX_PLAIN_TEXT = 512;
+export const MAX_PLAIN_TEXT = 512;
 
 export class Regex {
   readonly #re: RE2JS;
@@ -58,6 +59,11 @@ export class Regex {
   /** Whether the pattern matches the text from its beginning to its end. */
   matches(text: string): boolean {
     return this.#re.matcher(text).matches();
+  }
+
+  /** Searches bytes of at most MAX_PLAIN_TEXT; undefined for patterns that are not plain. */
+  bytes(): ByteSearch | undefined {
+    return this.#plain && byteSearch(this.#plain);
   }
 
   /** The matches from left to right, none overlapping another; at most `limit`. */

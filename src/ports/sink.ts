@@ -8,6 +8,8 @@ import type { SinkLog } from './sink-log.ts';
  * Epochs only grow. Batches may be empty.
  */
 export interface Sink {
+  /** It looks at no row: batches come without columns. */
+  readonly discards?: boolean;
   /** Called before any epoch; makes or checks the target. SINK_UNAVAILABLE, SINK_REJECTED, OPTION_INVALID. */
   open(): Promise<void>;
   prepare(epoch: number, batches: readonly Batch[]): Promise<SinkToken | null>;

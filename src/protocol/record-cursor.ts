@@ -209,6 +209,12 @@ export class RecordCursor {
       this.#at = at + 1;
       return (first >>> 1) ^ -(first & 1);
     }
+    const second = this.buffer[at + 1];
+    if (second < 128 && at + 1 < this.#sectionEnd) {
+      this.#at = at + 2;
+      const value = (first & 127) | (second << 7);
+      return (value >>> 1) ^ -(value & 1);
+    }
     return this.#longVarint(at);
   }
 

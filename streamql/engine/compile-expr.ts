@@ -2,11 +2,11 @@ import { type ErrorCode, StreamError } from '../../src/lib/errors.ts';
 import type { Batch } from '../../src/values/batch.ts';
 import { allocate, type Column, type ColumnValues, PlainColumn, TextColumn } from '../../src/values/column.ts';
 import { isExact64, type SqlType } from '../../src/values/types.ts';
+import { TextScratch } from '../functions/bytes/bytes-form.ts';
 import type { Expr } from '../plan/plan.ts';
 import { callBatch, hoisted } from './batch-calls.ts';
-import { type ColumnForm, Generator } from './expr/generate.ts';
+import { type ColumnForm, Generator, type Span } from './expr/generate.ts';
 import { HELPERS } from './expr/helpers.ts';
-import { byteTestedColumns } from './expr/text-bytes.ts';
 
 /** A row that has no value: left out of the result. */
 export interface RowError {
@@ -28,7 +28,7 @@ type Variant = (
   length: number,
   columns: readonly Column[],
   rows: Int32Array,
-) => { count: number; values: ColumnValues[]; nulls: (Uint8Array | null)[]; errors: RowError[] | null };
+) => { count: number; columns: Column[]; errors: RowError[] | null };
 
 /**
  * A filter and the projection after it. Calls of functions that take whole batches come between the two, where every row makes them; a batch in which one
@@ -70,7 +70,7 @@ function compileRows(predicate: Expr | null, exprs: readonly Expr[], inputTypes:
   const computed = exprs.filter((expr) => expr.op !== 'column');
   const evaluated = [...(predicate === null ? [] : [predicate]), ...computed];
   const used = columnsOf(evaluated);
-  const tested = byteTestedColumns(evaluated);
+  const readInBytes = columnsInBytes(predicate, computed, inputTypes);
   const variants = new Map<string, Variant>();
   return (batch) => {
     const { length, columns } = batch;
@@ -84,7 +84,7 @@ function compileRows(predicate: Expr | null, exprs: readonly Expr[], inputTypes:
     let key = '';
     for (const index of used) {
       const column = columns[index];
-      const bytes = tested.has(index) && column instanceof TextColumn && !column.decoded;
+      const bytes = readInBytes.has(index) && column instanceof TextColumn && !column.decoded;
       key += `${column.nulls === null ? 't' : 'n'}${bytes ? 'x' : Array.isArray(column.values) ? 'a' : 'b'}`;
     }
     let variant = variants.get(key);
@@ -97,12 +97,11 @@ function compileRows(predicate: Expr | null, exprs: readonly Expr[], inputTypes:
       variants.set(key, variant);
     }
     const rows = new Int32Array(length);
-    const { count, values, nulls, errors } = variant(length, columns, rows);
+    const { count, columns: made, errors } = variant(length, columns, rows);
     let next = 0;
     const out = exprs.map((expr): Column => {
       if (expr.op === 'column') return count === length ? columns[expr.index] : columns[expr.index].gather(rows, count);
-      const at = next++;
-      return new PlainColumn(expr.type, count, values[at], nulls[at]);
+      return made[next++];
     });
     return {
       batch: { length: count, columns: out, weights: gatherWeights(batch.weights, rows, count) },
@@ -134,42 +133,62 @@ function columnsOf(exprs: readonly Expr[]): number[] {
   return [...found].sort((a, b) => a - b);
 }
 
+/** The text columns that expressions read in bytes where they come as bytes: what a trial run over such columns asks for. */
+function columnsInBytes(
+  predicate: Expr | null,
+  computed: readonly Expr[],
+  inputTypes: readonly SqlType[],
+): ReadonlySet<number> {
+  const forms = inputTypes.map(
+    ({ kind }): ColumnForm => ({ total: true, typed: kind !== 'varchar', bytes: kind === 'varchar' }),
+  );
+  const generator = new Generator(forms, { spans: true });
+  if (predicate !== null) generator.value(predicate);
+  for (const expr of computed) if (generator.span(expr) === undefined) generator.value(expr);
+  return generator.inBytes;
+}
+
+/** The first guess at the bytes of a computed text column. */
+const FIRST_TEXT_BYTES = 4096;
+/** What functions wrote for one row; more than that is not held on to. */
+const MOST_SCRATCH_BYTES = 1 << 20;
+
 function compileVariant(
   predicate: Expr | null,
   computed: readonly Expr[],
   used: readonly number[],
   forms: readonly ColumnForm[],
 ): Variant {
-  const generator = new Generator(forms);
+  const generator = new Generator(forms, { spans: true });
   const body: string[] = [];
   if (predicate !== null) {
     const keeps = generator.value(predicate);
     body.push(generator.takeLines(), `if (${keeps.text} !== true) continue;`);
   }
-  const values = computed.map((expr) => {
-    const piece = generator.value(expr);
+  const outputs = computed.map((expr, n) => {
+    const span = generator.span(expr);
+    const output = span === undefined ? plainOutput(n, expr.type, generator.value(expr)) : textOutput(n, span);
     body.push(generator.takeLines());
-    return piece;
+    return output;
   });
-  const stores = computed.map((expr, n) => store(n, expr.type, values[n].text, values[n].nullable));
-  const row = [...body, ...stores, 'rows[o++] = i;'].join('\n');
+  const row = [...body, ...outputs.map(({ store }) => store), 'rows[o++] = i;'].join('\n');
   const text = `
     return (length, columns, rows) => {
       ${used.map((n) => columnHeader(n, forms[n])).join('\n')}
-      ${computed.map((expr, n) => `let o${n} = allocate(y${n}, length), n${n} = null;${isPlain(expr.type) ? ` o${n}.length = length;` : ''}`).join('\n')}
+      ${outputs.map(({ begin }) => begin).join('\n')}
       let o = 0, errors = null;
+      if (scratch.bytes.length > ${MOST_SCRATCH_BYTES}) scratch = new TextScratch();
       for (let i = 0; i < length; i++) {
+        scratch.length = 0;
         ${generator.columnReads.join('\n')}
         ${generator.throws ? `try {\n${row}\n} catch (thrown) { errors = failed(errors, i, thrown); }` : row}
       }
-      return {
-        count: o,
-        values: [${computed.map((_, n) => `cut(o${n}, o)`).join(', ')}],
-        nulls: [${computed.map((_, n) => `n${n} === null ? null : n${n}.subarray(0, o)`).join(', ')}],
-        errors,
-      };
+      return { count: o, columns: [${outputs.map(({ finish }) => finish).join(', ')}], errors };
     };`;
-  const scope: Record<string, unknown> = { ...HELPERS, allocate, failed, cut };
+  const scope: Record<string, unknown> = { ...HELPERS, allocate, failed, cut, PlainColumn, TextColumn, TextScratch };
+  scope['scratch'] = new TextScratch();
+  scope['pool'] = generator.pool;
+  scope['sizes'] = new Float64Array(computed.length).fill(FIRST_TEXT_BYTES);
   computed.forEach((expr, n) => {
     scope[`y${n}`] = expr.type;
   });
@@ -178,6 +197,31 @@ function compileVariant(
   });
   return new Function(...Object.keys(scope), text)(...Object.values(scope)) as Variant;
 }
+
+/** Source text for one computed column: before the loop, per row, and the column at the end. */
+interface Output {
+  readonly begin: string;
+  readonly store: string;
+  readonly finish: string;
+}
+
+/** Ranges of the bytes they lie in; what functions wrote is copied into bytes of the column's own. */
+function textOutput(n: number, { home, start, end, nullable }: Span): Output {
+  const own = home === 'scratch';
+  const put = own
+    ? `f${n}[o] = w${n}.copy(scratch.bytes, ${start}, ${end}); u${n}[o] = w${n}.end;`
+    : `f${n}[o] = ${start}; u${n}[o] = ${end};`;
+  const bytes = own ? `w${n}.bytes` : home;
+  return {
+    begin: `const f${n} = new Int32Array(length), u${n} = new Int32Array(length)${own ? `, w${n} = new TextScratch(sizes[${n}])` : ''};
+      let n${n} = null;`,
+    store: nullable ? `if (${start} < 0) { ${mark(n)} } else { ${put} }` : put,
+    finish: `(${own ? `sizes[${n}] = w${n}.length, ` : ''}new TextColumn(y${n}, o, ${bytes}, f${n}.subarray(0, o), u${n}.subarray(0, o), ${marks(n)}))`,
+  };
+}
+
+const mark = (n: number): string => `if (n${n} === null) n${n} = new Uint8Array(length); n${n}[o] = 1;`;
+const marks = (n: number): string => `n${n} === null ? null : n${n}.subarray(0, o)`;
 
 function columnHeader(n: number, { bytes }: ColumnForm): string {
   const nulls = `m${n} = columns[${n}].nulls`;
@@ -188,11 +232,15 @@ function columnHeader(n: number, { bytes }: ColumnForm): string {
 /** Types whose columns are plain arrays from the start. */
 const isPlain = (type: SqlType): boolean => Array.isArray(allocate(type, 0));
 
-function store(n: number, type: SqlType, value: string, nullable: boolean): string {
-  const into = type.kind === 'boolean' ? `o${n}[o] = ${value} ? 1 : 0;` : `o${n}[o] = ${value};`;
-  const checked = isExact64(type) ? `if (typeof ${value} === 'bigint') o${n} = widen(o${n}, o);\n${into}` : into;
-  if (!nullable) return checked;
-  return `if (${value} === null) { if (n${n} === null) n${n} = new Uint8Array(length); n${n}[o] = 1; ${isPlain(type) ? `o${n}[o] = null;` : ''} } else { ${checked} }`;
+function plainOutput(n: number, type: SqlType, { text, nullable }: { text: string; nullable: boolean }): Output {
+  const into = type.kind === 'boolean' ? `o${n}[o] = ${text} ? 1 : 0;` : `o${n}[o] = ${text};`;
+  const checked = isExact64(type) ? `if (typeof ${text} === 'bigint') o${n} = widen(o${n}, o);\n${into}` : into;
+  const isNull = `${mark(n)} ${isPlain(type) ? `o${n}[o] = null;` : ''}`;
+  return {
+    begin: `let o${n} = allocate(y${n}, length), n${n} = null;${isPlain(type) ? ` o${n}.length = length;` : ''}`,
+    store: nullable ? `if (${text} === null) { ${isNull} } else { ${checked} }` : checked,
+    finish: `new PlainColumn(y${n}, o, cut(o${n}, o), ${marks(n)})`,
+  };
 }
 
 function cut(values: ColumnValues, count: number): ColumnValues {

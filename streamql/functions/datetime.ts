@@ -23,6 +23,7 @@ import {
   TIMESTAMPTZ,
   VARCHAR,
 } from '../../src/values/types.ts';
+import { writtenForm } from './bytes/string-bytes.ts';
 import { dayOfWeek, duckdbDateFormat, duckdbToChar, formatFlink, formatPostgres, isoWeek } from './datetime-format.ts';
 import type { ScalarFunction } from './function-table.ts';
 
@@ -252,6 +253,7 @@ const moments = (['timestamp', 'timestamptz'] as const).flatMap((kind): ScalarFu
       args: [kind, 'varchar'],
       returns: () => VARCHAR,
       call: ([x, pattern]) => formatPostgres(x, pattern),
+      bytes: writtenForm(([x, pattern]) => formatPostgres(x, pattern)),
       duckdb: duckdbToChar,
       doc: 'A moment by a Postgres pattern: YYYY, MM, DD, HH24, HH12, MI, SS, MS, US, AM, DDD, D, Mon, Month, Dy, Day, Q, IW, IYYY; "quoted" text stays.',
     },
@@ -261,6 +263,7 @@ const moments = (['timestamp', 'timestamptz'] as const).flatMap((kind): ScalarFu
       args: [kind, 'varchar'],
       returns: () => VARCHAR,
       call: ([x, pattern]) => formatFlink(x, pattern),
+      bytes: writtenForm(([x, pattern]) => formatFlink(x, pattern)),
       duckdb: duckdbDateFormat,
       doc: "A moment by a Java pattern, as in Flink: yyyy, MM, dd, HH, mm, ss, SSS; 'quoted' text stays.",
     },

@@ -1,5 +1,6 @@
 import type { Column } from '../../src/values/column.ts';
 import type { Datum, SqlType, TypeKind } from '../../src/values/types.ts';
+import type { BytesForm } from './bytes/bytes-form.ts';
 
 /**
  * One row per scalar function and overload. The binder picks an overload by argument types and inserts casts; the
@@ -23,6 +24,8 @@ export interface ScalarFunction {
   /** Same meaning as JS source text over the argument texts (each a local variable of a non-NULL datum); for hot functions. */
   inline?(args: readonly string[], types: readonly SqlType[]): string | undefined;
   readonly nullAware?: boolean;
+  /** The same over texts in UTF-8, where `call` would make strings of them. */
+  readonly bytes?: BytesForm;
   /** For all rows at once, of columns without NULLs; null when some row has no value, and then `call` tells which. */
   batch?(columns: readonly Column[], length: number): Column | null;
   /** False for now(), random(): not allowed in views but for temporal filters. */

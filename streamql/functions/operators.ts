@@ -23,6 +23,7 @@ import {
 } from '../../src/values/types.ts';
 import { QUOTIENT_SCALE } from './aggregates.ts';
 import * as math from './arithmetic.ts';
+import { concatForm, joinForm } from './bytes/string-bytes.ts';
 import { asDecimal } from './casts.ts';
 import type { ScalarFunction } from './function-table.ts';
 
@@ -363,6 +364,7 @@ const text: ScalarFunction[] = [
     returns: () => VARCHAR,
     call: ([a, b]) => a + b,
     inline: ([a, b]) => `(${a} + ${b})`,
+    bytes: joinForm,
     duckdb: ([a, b]) => `(${a} || ${b})`,
     doc: 'One text after the other.',
   },
@@ -372,6 +374,7 @@ const text: ScalarFunction[] = [
     args: ['varchar', 'any'],
     returns: () => VARCHAR,
     call: ([a, b], types) => a + textOf(b, types[1]),
+    bytes: concatForm(textOf),
     doc: 'A text followed by the text of a value.',
     duckdb: ([a, b], types) => `(${a} || ${duckdbText(b, types[1])})`,
   },
@@ -381,6 +384,7 @@ const text: ScalarFunction[] = [
     args: ['any', 'varchar'],
     returns: () => VARCHAR,
     call: ([a, b], types) => textOf(a, types[0]) + b,
+    bytes: concatForm(textOf),
     doc: 'The text of a value followed by a text.',
     duckdb: ([a, b], types) => `(${duckdbText(a, types[0])} || ${b})`,
   },
@@ -418,8 +422,9 @@ function duckdbDoubleText(text: string, plain: string, exponentFrom: number): st
   return `CASE WHEN ${size} >= 1e${exponentFrom} AND ${size} < 1e16 THEN ${scientific} ELSE ${special} END`;
 }
 
-export const textOf = (datum: any, type: SqlType): string =>
-  type.kind === 'boolean' ? String(datum) : datumToText(datum, type);
+export function textOf(datum: any, type: SqlType): string {
+  return type.kind === 'boolean' ? String(datum) : datumToText(datum, type);
+}
 
 export const OPERATORS: readonly ScalarFunction[] = [
   ...numeric,

@@ -1,6 +1,7 @@
 import { StreamError } from '../../src/lib/errors.ts';
 import { type Regex, type RegexMatch, regexOf } from '../../src/lib/regex.ts';
 import { arrayOf, BOOLEAN, INTEGER, VARCHAR } from '../../src/values/types.ts';
+import { groupForm, matchForm } from './bytes/regex-bytes.ts';
 import type { ScalarFunction } from './function-table.ts';
 import { own } from './own-function.ts';
 
@@ -19,6 +20,8 @@ function withFlags(name: string, pattern: string, flags: string): { regex: Regex
 
 /** The groups of a match, or the whole of it where the pattern has none. */
 const captured = ({ groups }: RegexMatch): readonly (string | null)[] => (groups.length > 1 ? groups.slice(1) : groups);
+
+const groupAt = ({ groups }: RegexMatch, group: number): string | null => groups[group];
 
 /** `\1` to `\9` are groups, `\&` is the match, `\\` a backslash. */
 function replacement(text: string, { groups }: RegexMatch): string {
@@ -127,15 +130,20 @@ const operators: ScalarFunction[] = (
     doc,
     ([text, pattern]) => regexOf(pattern, { insensitive }).test(text) !== negated,
     example,
+    sign === '~' ? { bytes: matchForm } : {},
   ),
 );
 
 export const REGEXES: readonly ScalarFunction[] = [
   ...operators,
-  own('regexp_like(varchar, varchar)', BOOLEAN, 'Whether the text contains a match.', ([a, p]) => regexOf(p).test(a), [
-    "regexp_like('a1b', '[0-9]')",
-    'true',
-  ]),
+  own(
+    'regexp_like(varchar, varchar)',
+    BOOLEAN,
+    'Whether the text contains a match.',
+    ([a, p]) => regexOf(p).test(a),
+    ["regexp_like('a1b', '[0-9]')", 'true'],
+    { bytes: matchForm },
+  ),
   own(
     'regexp_like(varchar, varchar, varchar)',
     BOOLEAN,
@@ -187,6 +195,7 @@ export const REGEXES: readonly ScalarFunction[] = [
     'The first match; NULL without one.',
     ([a, p]) => regexOf(p).first(a)?.groups[0] ?? null,
     ["regexp_substr('order 42 of 50', '[0-9]+')", '42'],
+    { bytes: groupForm(() => 0, groupAt) },
   ),
   own(
     'regexp_substr(varchar, varchar, integer)',
@@ -207,6 +216,7 @@ export const REGEXES: readonly ScalarFunction[] = [
       return match === undefined ? null : captured(match)[0];
     },
     ["substring('id=42&x=1' FROM 'id=([0-9]+)')", '42'],
+    { bytes: groupForm((_, groups) => (groups > 0 ? 1 : 0), groupAt) },
   ),
   own(
     'regexp_extract(varchar, varchar)',
@@ -214,6 +224,7 @@ export const REGEXES: readonly ScalarFunction[] = [
     'As in Flink: the first match; NULL without one.',
     ([a, p]) => extract(a, p, 0),
     ["regexp_extract('v1.2', '[0-9]+')", '1'],
+    { bytes: groupForm(() => 0, groupAt) },
   ),
   own(
     'regexp_extract(varchar, varchar, integer)',
@@ -221,6 +232,7 @@ export const REGEXES: readonly ScalarFunction[] = [
     'As in Flink: a group of the first match, 0 being all of it.',
     ([a, p, group]) => extract(a, p, group),
     ["regexp_extract('channel_id=77', '(\\w+)=([0-9]+)', 2)", '77'],
+    { bytes: groupForm(([, , group]) => (typeof group === 'number' ? group : -1), groupAt) },
   ),
   own(
     'regexp_split_to_array(varchar, varchar)',

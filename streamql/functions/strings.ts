@@ -1,6 +1,23 @@
 import { createHash } from 'node:crypto';
 import { StreamError } from '../../src/lib/errors.ts';
 import { BOOLEAN, BYTEA, INTEGER, VARCHAR } from '../../src/values/types.ts';
+import {
+  concatForm,
+  contains,
+  endsWith,
+  fieldForm,
+  leftForm,
+  lengthForm,
+  lettersMoved,
+  octetLengthForm,
+  positionForm,
+  replaceForm,
+  rightForm,
+  startsWith,
+  substrForm,
+  testForm,
+  trimForm,
+} from './bytes/string-bytes.ts';
 import type { ScalarFunction } from './function-table.ts';
 import { matchesLike } from './like.ts';
 import { duckdbText, textOf } from './operators.ts';
@@ -55,8 +72,12 @@ function capital(word: string): string {
   return upper(first) + word.slice(first.length);
 }
 
-function substr(value: string, from: number, count: number): string {
+function checkLength(count: number): void {
   if (count < 0) throw new StreamError('VALUE_DOMAIN', 'substr: the length must not be negative');
+}
+
+function substr(value: string, from: number, count: number): string {
+  checkLength(count);
   const start = Math.max(1, from);
   return part(value, start - 1, Math.max(start - 1, from - 1 + count));
 }
@@ -76,6 +97,7 @@ function trims(name: string, left: boolean, right: boolean, where: string): Scal
   return [
     text(name, `${name}.1`, ['varchar'], `Without spaces at the ${where}.`, ([a]) => trimmed(a, ' ', left, right), {
       duckdb: ([a]) => `${plain}(${a})`,
+      bytes: trimForm(left, right),
     }),
     text(
       name,
@@ -85,6 +107,7 @@ function trims(name: string, left: boolean, right: boolean, where: string): Scal
       ([a, b]) => trimmed(a, b, left, right),
       {
         duckdb: ([a, b]) => `${plain}(${a}, ${b})`,
+        bytes: trimForm(left, right),
       },
     ),
   ];
@@ -141,8 +164,12 @@ function decode(value: string, format: string): Buffer {
 }
 
 export const STRINGS: readonly ScalarFunction[] = [
-  text('lower', 'lower', ['varchar'], 'In lower case.', ([a]) => lower(a)),
-  text('upper', 'upper', ['varchar'], 'In upper case, character by character: ß stays.', ([a]) => upper(a)),
+  text('lower', 'lower', ['varchar'], 'In lower case.', ([a]) => lower(a), {
+    bytes: lettersMoved(65, 90, 32, lower),
+  }),
+  text('upper', 'upper', ['varchar'], 'In upper case, character by character: ß stays.', ([a]) => upper(a), {
+    bytes: lettersMoved(97, 122, -32, upper),
+  }),
   text(
     'initcap',
     'initcap',
@@ -160,6 +187,7 @@ export const STRINGS: readonly ScalarFunction[] = [
     args: ['varchar'],
     returns: () => INTEGER,
     call: ([a]) => countOf(a),
+    bytes: lengthForm,
     duckdb: ([a]) => `CAST(length(${a}) AS INTEGER)`,
     doc: 'The number of characters.',
   },
@@ -169,6 +197,7 @@ export const STRINGS: readonly ScalarFunction[] = [
     args: ['varchar'],
     returns: () => INTEGER,
     call: ([a]) => Buffer.byteLength(a),
+    bytes: octetLengthForm,
     duckdb: ([a]) => `CAST(strlen(${a}) AS INTEGER)`,
     doc: 'The number of bytes in UTF-8.',
   },
@@ -180,6 +209,7 @@ export const STRINGS: readonly ScalarFunction[] = [
     ([a, from]) => part(a, Math.max(0, from - 1), Number.POSITIVE_INFINITY),
     {
       duckdb: ([a, from]) => `substr(${a}, greatest(1, ${from}))`,
+      bytes: substrForm(checkLength),
     },
   ),
   text(
@@ -189,6 +219,7 @@ export const STRINGS: readonly ScalarFunction[] = [
     'That many characters from the n-th on, counted from 1.',
     ([a, from, count]) => substr(a, from, count),
     {
+      bytes: substrForm(checkLength),
       duckdb: ([a, from, count]) =>
         `substr(${a}, greatest(1, ${from}), greatest(0, CAST(${from} AS BIGINT) + ${count} - greatest(1, ${from})))`,
     },
@@ -196,8 +227,13 @@ export const STRINGS: readonly ScalarFunction[] = [
   ...trims('btrim', true, true, 'beginning and the end'),
   ...trims('ltrim', true, false, 'beginning'),
   ...trims('rtrim', false, true, 'end'),
-  text('trim', 'trim', ['varchar'], 'Without spaces at the beginning and the end.', ([a]) =>
-    trimmed(a, ' ', true, true),
+  text(
+    'trim',
+    'trim',
+    ['varchar'],
+    'Without spaces at the beginning and the end.',
+    ([a]) => trimmed(a, ' ', true, true),
+    { bytes: trimForm(true, true) },
   ),
   text(
     'replace',
@@ -205,6 +241,7 @@ export const STRINGS: readonly ScalarFunction[] = [
     ['varchar', 'varchar', 'varchar'],
     'Every occurrence of the second text replaced by the third.',
     ([a, from, to]) => (from === '' ? a : a.replaceAll(from, () => to)),
+    { bytes: replaceForm },
   ),
   {
     name: 'strpos',
@@ -212,6 +249,7 @@ export const STRINGS: readonly ScalarFunction[] = [
     args: ['varchar', 'varchar'],
     returns: () => INTEGER,
     call: ([a, b]) => position(a, b),
+    bytes: positionForm(false),
     duckdb: ([a, b]) => `CAST(strpos(${a}, ${b}) AS INTEGER)`,
     doc: 'Where the second text first occurs in the first, counted from 1; 0 when it does not.',
   },
@@ -221,6 +259,7 @@ export const STRINGS: readonly ScalarFunction[] = [
     args: ['varchar', 'varchar'],
     returns: () => INTEGER,
     call: ([b, a]) => position(a, b),
+    bytes: positionForm(true),
     duckdb: ([b, a]) => `CAST(strpos(${a}, ${b}) AS INTEGER)`,
     doc: 'Where the first text first occurs in the second, counted from 1; 0 when it does not.',
   },
@@ -231,6 +270,7 @@ export const STRINGS: readonly ScalarFunction[] = [
     'The n-th field between delimiters, from 1, negative from the end; empty when there is none.',
     ([a, by, n]) => splitPart(a, by, n),
     {
+      bytes: fieldForm(1, 'empty'),
       duckdb: ([a, by, n]) =>
         `CASE WHEN ${by} <> '' THEN split_part(${a}, ${by}, ${n}) WHEN ${n} IN (1, -1) THEN ${a} ELSE '' END`,
     },
@@ -242,15 +282,26 @@ export const STRINGS: readonly ScalarFunction[] = [
     'As in Flink: the n-th field between delimiters, from 0; NULL when there is none.',
     ([a, by, n]) => (by === '' && a !== '' ? Array.from(a as string) : a.split(by || ','))[n] ?? null,
     {
+      bytes: fieldForm(0, 'null'),
       duckdb: ([a, by, n]) =>
         `CASE WHEN ${n} < 0 THEN NULL ELSE string_split(${a}, ${by})[CAST(${n} AS BIGINT) + 1] END`,
     },
   ),
-  text('left', 'left', ['varchar', 'integer'], 'The first n characters; negative: all but the last −n.', ([a, n]) =>
-    n >= 0 ? part(a, 0, n) : part(a, 0, Math.max(0, countOf(a) + n)),
+  text(
+    'left',
+    'left',
+    ['varchar', 'integer'],
+    'The first n characters; negative: all but the last −n.',
+    ([a, n]) => (n >= 0 ? part(a, 0, n) : part(a, 0, Math.max(0, countOf(a) + n))),
+    { bytes: leftForm },
   ),
-  text('right', 'right', ['varchar', 'integer'], 'The last n characters; negative: all but the first −n.', ([a, n]) =>
-    n >= 0 ? part(a, Math.max(0, countOf(a) - n), countOf(a)) : part(a, -n, Number.POSITIVE_INFINITY),
+  text(
+    'right',
+    'right',
+    ['varchar', 'integer'],
+    'The last n characters; negative: all but the first −n.',
+    ([a, n]) => (n >= 0 ? part(a, Math.max(0, countOf(a) - n), countOf(a)) : part(a, -n, Number.POSITIVE_INFINITY)),
+    { bytes: rightForm },
   ),
   text(
     'lpad',
@@ -302,6 +353,7 @@ export const STRINGS: readonly ScalarFunction[] = [
     {
       variadic: true,
       nullAware: true,
+      bytes: concatForm(textOf),
       duckdb: (args, types) => `concat(${args.map((arg, i) => duckdbText(arg, types[i])).join(', ')})`,
     },
   ),
@@ -330,6 +382,7 @@ export const STRINGS: readonly ScalarFunction[] = [
     args: ['varchar', 'varchar'],
     returns: () => BOOLEAN,
     call: ([a, b]) => a.startsWith(b),
+    bytes: testForm(startsWith),
     inline: ([a, b]) => `${a}.startsWith(${b})`,
     doc: 'Whether the first text begins with the second.',
   },
@@ -339,6 +392,7 @@ export const STRINGS: readonly ScalarFunction[] = [
     args: ['varchar', 'varchar'],
     returns: () => BOOLEAN,
     call: ([a, b]) => a.endsWith(b),
+    bytes: testForm(endsWith),
     inline: ([a, b]) => `${a}.endsWith(${b})`,
     doc: 'Whether the first text ends with the second.',
   },
@@ -348,6 +402,7 @@ export const STRINGS: readonly ScalarFunction[] = [
     args: ['varchar', 'varchar'],
     returns: () => BOOLEAN,
     call: ([a, b]) => a.includes(b),
+    bytes: testForm(contains),
     inline: ([a, b]) => `${a}.includes(${b})`,
     doc: 'Whether the second text occurs in the first.',
   },

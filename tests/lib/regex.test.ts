@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { RE2JS } from 're2js';
 import { expect, test } from 'vitest';
 import { Regex } from '../../src/lib/regex.ts';
+import type { ByteSearch } from '../../src/lib/regex-bytes.ts';
 import { plainPattern } from '../../src/lib/regex-plain.ts';
 
 const atom = fc.constantFrom('a', 'b', 'c', '.', '[ab]', '[^a]', '[b-c]', '\\d', '\\w', '\\S', '\\.', 'é', '[\\d_]');
@@ -36,13 +37,24 @@ function byRe2(source: string, subject: string): unknown[] {
   return out;
 }
 
-test('plain patterns find what RE2 finds', () => {
+/** The groups of the first match of a text that lies somewhere within other bytes. */
+function groupsInBytes(search: ByteSearch, subject: string): (string | null)[] | undefined {
+  const b = Buffer.from(`ab${subject}a`);
+  if (!search.find(b, 2, b.length - 1)) return undefined;
+  return Array.from(search.starts, (start, i) => (start < 0 ? null : b.toString('utf8', start, search.ends[i])));
+}
+
+test('plain patterns find what RE2 finds, in strings and in bytes', () => {
   let plain = 0;
+  let inBytes = 0;
   fc.assert(
     fc.property(pattern, fc.array(text, { minLength: 5, maxLength: 5 }), (source, texts) => {
       if (plainPattern(source) !== undefined) plain++;
       const regex = new Regex(source);
+      const search = regex.bytes();
+      if (search !== undefined) inBytes++;
       for (const subject of texts) {
+        if (search !== undefined) expect(groupsInBytes(search, subject)).toEqual(regex.first(subject)?.groups);
         expect([...regex.matchesIn(subject)]).toEqual(byRe2(source, subject));
         expect(regex.first(subject)).toEqual(byRe2(source, subject)[0]);
         expect(regex.test(subject)).toBe(byRe2(source, subject).length > 0);
@@ -51,6 +63,7 @@ test('plain patterns find what RE2 finds', () => {
     { numRuns: 400 },
   );
   expect(plain).toBeGreaterThan(50);
+  expect(inBytes).toBeGreaterThan(50);
 });
 
 test.each([

@@ -161,8 +161,7 @@ class Decoder implements ValueDecoder {
   #read(slot: number, from: number, to: number): Datum | undefined {
     const { kind } = this.#slots[slot].schema.type;
     if ((kind === 'timestamp' || kind === 'timestamptz') && this.#buffer[from] === 34) {
-      const micros = this.#times.read(this.#buffer, this.#view, from + 1, to - 1);
-      if (!Number.isNaN(micros)) return micros;
+      if (this.#times.read(this.#buffer, this.#view, from + 1, to - 1)) return this.#times.micros[0];
     }
     return this.#readers[slot](this.#buffer, from, to);
   }

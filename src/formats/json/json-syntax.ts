@@ -22,14 +22,16 @@ export function skipWhitespace(b: Uint8Array, start: number, end: number): numbe
 /** From after the opening quote to the closing one, when there is no escape, control character or end before it; else −1. */
 export function plainStringEnd(b: Uint8Array, view: DataView, start: number, end: number): number {
   let p = start;
-  // Four bytes at a time: a byte that equals a quote or a backslash, or is below 32, sets the top bit of its lane.
+  // Four bytes at a time: a byte that equals a quote or a backslash, or is below 32, sets the top bit of its lane. The lowest lane that is
+  // set is right; those above it may be set by its borrow.
   for (const last = end - 4; p <= last; p += 4) {
     const x = view.getInt32(p, true);
-    const quote = x ^ 0x22222222;
-    const slash = x ^ 0x5c5c5c5c;
     const hit =
-      (((quote - 0x01010101) & ~quote) | ((slash - 0x01010101) & ~slash) | ((x - 0x20202020) & ~x)) & 0x80808080;
-    if (hit !== 0) break;
+      (((x ^ 0x22222222) - 0x01010101) | ((x ^ 0x5c5c5c5c) - 0x01010101) | (x - 0x20202020)) & ~x & 0x80808080;
+    if (hit !== 0) {
+      p += (31 - Math.clz32(hit & -hit)) >> 3;
+      return b[p] === QUOTE ? p : -1;
+    }
   }
   for (; p < end; p++) {
     const c = b[p];

@@ -51,12 +51,13 @@ export function compileShape(
 return function scan(b, view, start, end, row, slots) {
 ${lines.join('\n')}
 };`;
-  return new Function('plainStringEnd', 'skipNumber', 'skipValue', 'readers', 'times', 'POWERS', source)(
+  return new Function('plainStringEnd', 'skipNumber', 'skipValue', 'readers', 'times', 'micros', 'POWERS', source)(
     plainStringEnd,
     skipNumber,
     skipValue,
     readers,
     times,
+    times.micros,
     POWERS,
   );
 }
@@ -172,10 +173,9 @@ ${store(slot, 'x')}`;
 const timestamp = (slot: number): string => `if (c !== 34) break fast;
 q = plainStringEnd(b, view, p + 1, end);
 if (q < 0) break fast;
-x = times.read(b, view, p + 1, q);
-if (x !== x) break fast;
+if (!times.read(b, view, p + 1, q)) break fast;
 p = q + 1;
-${store(slot, 'x')}`;
+${store(slot, 'micros[0]')}`;
 
 const text = (slot: number): string => `if (c !== 34) break fast;
 q = plainStringEnd(b, view, p + 1, end);

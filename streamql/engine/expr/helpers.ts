@@ -3,7 +3,7 @@ import { compareDatums, compareDouble, compareText, equalDatums } from '../../..
 import type { Datum, SqlType } from '../../../src/values/types.ts';
 import { castDatum } from '../../functions/casts.ts';
 import { INLINE_HELPERS } from '../../functions/operators.ts';
-import { likeInBytes, sameBytes } from './text-bytes.ts';
+import { compareBytes, likeInBytes, sameBytes } from './text-bytes.ts';
 
 /** TRY_CAST: NULL where a cast has no value. */
 function tryCast(datum: Exclude<Datum, null>, from: SqlType, to: SqlType): Datum {
@@ -31,5 +31,6 @@ export const HELPERS: Readonly<Record<string, unknown>> = {
   tryCast,
   widen,
   sameBytes,
+  compareBytes,
   likeInBytes,
 };

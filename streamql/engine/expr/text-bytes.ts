@@ -1,62 +1,26 @@
 import type { Datum } from '../../../src/values/types.ts';
 import { likeSegments } from '../../functions/like.ts';
-import type { Expr } from '../../plan/plan.ts';
 
 /**
- * What can be asked of a text in its UTF-8 bytes, without making a string of it: whether it is one of some constants, and LIKE a constant
- * pattern without `_`. Thirty times as fast where a filter then drops most rows. UTF-8 is self-synchronizing, so a search for
- * bytes finds just what a search for characters finds.
+ * What generated code asks of texts in their UTF-8 bytes, without making strings of them. UTF-8 is self-synchronizing, so a search for
+ * bytes finds just what a search for characters finds, and the order of bytes is that of code points.
  */
-export interface ByteTest {
-  readonly column: number;
-  /** IN's: constants and whether NULL is among them. */
-  readonly anyOf: readonly Uint8Array[] | null;
-  readonly like: LikeBytes | null;
-  readonly negated: boolean;
-  /** A NULL in the list: what is not found is NULL. */
-  readonly hasNull: boolean;
-}
-
 export interface LikeBytes {
   readonly prefix: Uint8Array;
   readonly middle: readonly Uint8Array[];
   readonly suffix: Uint8Array | null;
 }
 
-/** Longer lists are looked up by string. */
-const MAX_CONSTANTS = 16;
+/** IN with more constants looks them up by string. */
+export const MAX_CONSTANTS = 16;
 
 const utf8 = (text: string): Uint8Array => Buffer.from(text, 'utf8');
-const isText = (expr: Expr): boolean => expr.type.kind === 'varchar';
-/** Whether the text survives as UTF-8: a lone surrogate does not. */
-const isPlain = (datum: Datum): datum is string =>
+/** Whether it is a text that survives as UTF-8: a lone surrogate does not. */
+export const survivesUtf8 = (datum: Datum): datum is string =>
   typeof datum === 'string' && (/^[\x20-\x7e]*$/.test(datum) || Buffer.from(datum, 'utf8').toString('utf8') === datum);
 
-/** The test that an expression is, if it is one. */
-export function byteTestOf(expr: Expr): ByteTest | undefined {
-  if (expr.op === 'compare' && (expr.cmp === '=' || expr.cmp === '<>') && isText(expr.left)) {
-    const [column, literal] = expr.left.op === 'column' ? [expr.left, expr.right] : [expr.right, expr.left];
-    if (column.op !== 'column' || literal.op !== 'literal' || !isPlain(literal.value)) return undefined;
-    const anyOf = [utf8(literal.value)];
-    return { column: column.index, anyOf, like: null, negated: expr.cmp === '<>', hasNull: false };
-  }
-  if (expr.op === 'in' && expr.arg.op === 'column' && isText(expr.arg)) {
-    const present = expr.values.filter((value) => value !== null);
-    if (present.length > MAX_CONSTANTS || !present.every(isPlain)) return undefined;
-    const hasNull = present.length < expr.values.length;
-    return { column: expr.arg.index, anyOf: present.map(utf8), like: null, negated: expr.negated, hasNull };
-  }
-  if (expr.op === 'call' && expr.fn === 'like') {
-    const [column, pattern] = expr.args;
-    if (column.op !== 'column' || pattern.op !== 'literal' || !isPlain(pattern.value)) return undefined;
-    const like = likeBytes(pattern.value);
-    return like && { column: column.index, anyOf: null, like, negated: false, hasNull: false };
-  }
-  return undefined;
-}
-
-function likeBytes(pattern: string): LikeBytes | undefined {
-  // A pattern that is none fails row by row, as everywhere.
+/** Undefined for a pattern with `_`, and for what is no pattern: that fails row by row, as everywhere. */
+export function likeBytes(pattern: string): LikeBytes | undefined {
   if (/(^|[^\\])(\\\\)*\\$/.test(pattern)) return undefined;
   const segments = likeSegments(pattern);
   return (
@@ -68,27 +32,36 @@ function likeBytes(pattern: string): LikeBytes | undefined {
   );
 }
 
-/** Columns of which some test can be made in bytes, over all expressions. */
-export function byteTestedColumns(exprs: readonly Expr[]): ReadonlySet<number> {
-  const found = new Set<number>();
-  const visit = (node: unknown): void => {
-    if (Array.isArray(node)) {
-      for (const one of node) visit(one);
-    } else if (typeof node === 'object' && node !== null && 'op' in node) {
-      const test = byteTestOf(node as Expr);
-      if (test !== undefined) found.add(test.column);
-      for (const one of Object.values(node)) visit(one);
-    } else if (typeof node === 'object' && node !== null && 'when' in node) {
-      visit(Object.values(node));
-    }
-  };
-  visit(exprs);
-  return found;
+export function sameBytes(
+  a: Uint8Array,
+  aStart: number,
+  aEnd: number,
+  b: Uint8Array,
+  bStart: number,
+  bEnd: number,
+): boolean {
+  if (aEnd - aStart !== bEnd - bStart) return false;
+  for (let p = aStart, q = bStart; p < aEnd; p++, q++) if (a[p] !== b[q]) return false;
+  return true;
 }
 
-export function sameBytes(bytes: Uint8Array, start: number, end: number, constant: Uint8Array): boolean {
-  const { length } = constant;
-  return end - start === length && bytesAt(bytes, start, constant);
+/** Negative, zero or positive. */
+export function compareBytes(
+  a: Uint8Array,
+  aStart: number,
+  aEnd: number,
+  b: Uint8Array,
+  bStart: number,
+  bEnd: number,
+): number {
+  const aLength = aEnd - aStart;
+  const bLength = bEnd - bStart;
+  const common = aLength < bLength ? aLength : bLength;
+  for (let i = 0; i < common; i++) {
+    const difference = a[aStart + i] - b[bStart + i];
+    if (difference !== 0) return difference;
+  }
+  return aLength - bLength;
 }
 
 function bytesAt(bytes: Uint8Array, start: number, constant: Uint8Array): boolean {
@@ -98,7 +71,7 @@ function bytesAt(bytes: Uint8Array, start: number, constant: Uint8Array): boolea
 
 export function likeInBytes(bytes: Uint8Array, start: number, end: number, pattern: LikeBytes): boolean {
   const { prefix, middle, suffix } = pattern;
-  if (suffix === null) return sameBytes(bytes, start, end, prefix);
+  if (suffix === null) return end - start === prefix.length && bytesAt(bytes, start, prefix);
   const last = end - suffix.length;
   let from = start + prefix.length;
   if (from > last || !bytesAt(bytes, start, prefix) || !bytesAt(bytes, last, suffix)) return false;

@@ -1,3 +1,4 @@
+import { copyBytes } from '../../../src/lib/bytes.ts';
 import type { Batch } from '../../../src/values/batch.ts';
 import { type Column, TextColumn } from '../../../src/values/column.ts';
 
@@ -28,7 +29,10 @@ function compactColumn(column: Column): Column {
   let at = 0;
   for (let i = 0; i < length; i++) {
     from[i] = at;
-    if (nulls === null || nulls[i] === 0) at += bytes.copy(copy, at, starts[i], ends[i]);
+    if (nulls === null || nulls[i] === 0) {
+      copyBytes(bytes, starts[i], ends[i], copy, at);
+      at += ends[i] - starts[i];
+    }
     to[i] = at;
   }
   return new TextColumn(column.type, length, copy, from, to, nulls);

@@ -73,7 +73,9 @@ export class SinkWriter {
         hint: this.trouble?.message,
       });
     }
-    this.#collected.push(compactBatch(batch));
+    this.#collected.push(
+      this.#sink.discards ? { length: batch.length, columns: [], weights: null } : compactBatch(batch),
+    );
   }
 
   /** Opens the target, publishes what a checkpoint left pending and removes what was prepared after it. Does nothing the second time. */
