@@ -1,6 +1,7 @@
 import { bindQuery } from '../../streamql/binder/binder.ts';
 import type { Explain, Name, Query } from '../../streamql/parser/ast.ts';
 import { explainPlan } from '../../streamql/plan/explain.ts';
+import { explainBounds } from '../../streamql/plan/explain-bounds.ts';
 import type { Plan } from '../../streamql/plan/plan.ts';
 import { optimize } from '../../streamql/rules/optimize.ts';
 import { StreamError } from '../lib/errors.ts';
@@ -9,6 +10,7 @@ import type { RelationCatalog } from '../ports/relations.ts';
 import { BIGINT, type Datum, DOUBLE, type SqlType, VARCHAR } from '../values/types.ts';
 import { pullBinding, type SqlContext, type SqlResult, type StatementOptions } from './context.ts';
 import { storedPlan } from './ddl.ts';
+import { findingsOf } from './diagnosis.ts';
 import { runPull, scansOf, wayOf } from './pull.ts';
 import { table } from './show.ts';
 import { TOPIC_RELATION_PREFIX } from './topic-relation.ts';
@@ -25,7 +27,7 @@ export async function explain(
 ): Promise<SqlResult> {
   const { what, target } = statement;
   if (target.kind === 'name') {
-    if (what === 'plan') return planTable(planOf(context, target.name));
+    if (what === 'plan') return explainRunning(context, target.name);
     return what === 'analyze'
       ? analyzed(await running(context, target.name))
       : stateOf(await running(context, target.name), 'running');
@@ -49,7 +51,10 @@ export async function explain(
     const binding = mode === 'pull' ? pullBinding(context, options) : { params: options.params };
     const bound = bindQuery(query, mode === 'pull' ? relations : context.catalog, { mode, ...binding, asOf });
     const plan = optimize(bound.plan);
-    return planTable(plan, mode === 'pull' ? wayOf(context, plan) : null);
+    return planTable(
+      plan,
+      mode === 'pull' ? [`answered by: ${wayOf(context, plan)}`] : explainBounds(plan, target.kind !== 'createSink'),
+    );
   }
   if (target.kind !== 'query') {
     throw new StreamError('SQL_UNSUPPORTED', `EXPLAIN ${what.toUpperCase()} takes a SELECT or the name of a view`, {
@@ -68,6 +73,18 @@ export async function explain(
   }
   const stats = await runOnce(context, { columns: bound.columns, key: bound.key, plan }, options);
   return what === 'analyze' ? analyzed(stats) : stateOf(stats, 'once');
+}
+
+/** Its plan, what bounds it, and what stands out as it runs. */
+async function explainRunning(context: SqlContext, name: Name): Promise<SqlResult> {
+  const plan = planOf(context, name);
+  const { objects } = await context.engine.stats();
+  const one = objects.find((object) => object.id === context.catalog.get(name.text)?.id);
+  const found = one === undefined ? [] : findingsOf(objects, context.catalog, one);
+  return planTable(plan, [
+    ...explainBounds(plan, one?.kind !== 'sink'),
+    ...found.map(({ kind, message, hint }) => `${kind}: ${message}${hint === '' ? '' : ` — ${hint}`}`),
+  ]);
 }
 
 function planOf(context: SqlContext, name: Name): Plan {
@@ -122,9 +139,9 @@ function caughtUp(done: Promise<unknown>, { timeoutMs, signal }: StatementOption
   });
 }
 
-/** `way`: how it is answered, of a query that runs once. */
-function planTable(plan: Plan, way: string | null = null): SqlResult {
-  const lines = [...explainPlan(plan).split('\n'), ...(way === null ? [] : [`answered by: ${way}`])];
+/** The plan, and what else there is to say. */
+function planTable(plan: Plan, more: readonly string[]): SqlResult {
+  const lines = [...explainPlan(plan).split('\n'), ...more];
   return table(
     [['plan', VARCHAR]],
     lines.map((line) => [line]),

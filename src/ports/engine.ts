@@ -199,12 +199,26 @@ export interface ObjectStats {
   readonly rows: number;
   readonly errors: number;
   readonly late: number;
-  /** Sources: next offset to read, and high watermark, by partition. */
-  readonly offsets?: readonly { partition: number; offset: number; highWatermark: number }[];
+  /** Sources, by partition: next offset to read, high watermark, and where a WATERMARK is how far event time is (null before a first time). */
+  readonly offsets?: readonly {
+    readonly partition: number;
+    readonly offset: number;
+    readonly highWatermark: number;
+    readonly watermarkMicros?: number | null;
+    /** Nothing came for the idle timeout: it holds no other back. */
+    readonly idle?: boolean;
+  }[];
+  /** Sources with `max_drift`: the name of the one that is behind and read first. */
+  readonly waitsFor?: string;
+  /** Sinks: rows that came and are not written, and why the target cannot be reached. */
+  readonly waitingRows?: number;
+  readonly trouble?: { readonly code: string; readonly detail: string };
   /** Of a source, or the least of the sources that a query reads; null before the first, absent where no source has one. */
   readonly watermarkMicros?: number | null;
   /** Queries that have not caught up with their sources: records to go. */
   readonly recordsBehind?: number;
+  /** Sources and queries with records to read: for how long they have had some each time that it was looked. */
+  readonly behindForMs?: number;
   /** Of a query that catches up with its sources: records of the log. `secondsLeft` null: at this rate, or before there is a rate, not known. */
   readonly backfill?: { readonly done: number; readonly total: number; readonly secondsLeft: number | null };
   /** Of queries: texts of their state that are on disk instead of in memory. */

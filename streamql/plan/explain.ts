@@ -42,7 +42,8 @@ const JOIN_NAMES: Readonly<Record<Join['kind'], string>> = {
   anti: 'Anti join',
 };
 
-function describe(plan: Plan): string {
+/** What a node does, without its inputs. */
+export function describe(plan: Plan): string {
   switch (plan.op) {
     case 'scan':
       return `Scan ${plan.name}${plan.asOf === undefined ? '' : ` AS OF ${asOfText(plan.asOf)}`}`;

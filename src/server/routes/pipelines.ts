@@ -1,4 +1,5 @@
 import type { SqlContext } from '../../catalog/context.ts';
+import { findingsOf } from '../../catalog/diagnosis.ts';
 import { StreamError } from '../../lib/errors.ts';
 import type { EngineStats, ObjectStats } from '../../ports/engine.ts';
 import { object, type Route, text } from '../route.ts';
@@ -21,7 +22,7 @@ export const pipelineRoutes: readonly Route[] = [
     method: 'GET',
     url: '/api/v1/pipelines/:name',
     summary:
-      'The operators of one object: rows in and out, state and how it grows, busy time, changelog kind, rates over the last seconds; watermark, lag and late rows.',
+      'The operators of one object: rows in and out, state and how it grows, busy time, changelog kind, rates over the last seconds; watermark, lag and late rows; and `findings`: why it is stuck, wrong, slow or big, with what to do.',
     params: object({ name: text('Name of a source, table, view or sink.') }, ['name']),
     handle: async ({ executor }, request) => {
       const { name } = request.params as { name: string };
@@ -31,7 +32,11 @@ export const pipelineRoutes: readonly Route[] = [
         throw new StreamError('NOT_FOUND', `nothing named "${name}" runs`, {
           hint: 'GET /api/v1/pipelines lists what does',
         });
-      return { ...pipelineJson(executor.context, found), operators: found.operators };
+      return {
+        ...pipelineJson(executor.context, found),
+        findings: findingsOf(objects, executor.context.catalog, found),
+        operators: found.operators,
+      };
     },
   },
 ];
@@ -57,6 +62,10 @@ export function pipelineJson(context: SqlContext, stats: ObjectStats) {
     busyMs: Math.round(total(stats, 'busyMs')),
     rates: stats.rates,
     ...(stats.recordsBehind === undefined ? {} : { recordsBehind: stats.recordsBehind }),
+    ...(stats.behindForMs === undefined ? {} : { behindForMs: Math.round(stats.behindForMs) }),
+    ...(stats.waitsFor === undefined ? {} : { waitsFor: stats.waitsFor }),
+    ...(stats.waitingRows === undefined ? {} : { waitingRows: stats.waitingRows }),
+    ...(stats.trouble === undefined ? {} : { trouble: stats.trouble }),
     ...(stats.backfill === undefined ? {} : { backfill: stats.backfill }),
     ...(stats.spilledBytes === undefined ? {} : { spilledBytes: stats.spilledBytes }),
     ...watermarkJson(context, stats.watermarkMicros),

@@ -23,18 +23,19 @@ function isAhead(source: SourceNode, cursor: SourceCursor, other: SourceNode, ot
   return timeOf(source, cursor) - timeOf(other, otherCursor) > limit;
 }
 
-/** Whether the shared reader should wait for that of another source. */
-export function waitsForOthers(graph: Graph, source: SourceNode): boolean {
-  if (source.spec.maxDriftMicros === undefined) return false;
-  return graph.queries.some((query) => {
-    if (query.error !== null || query.catchingUp !== null) return false;
-    if (!query.inputs.some(({ relation }) => relation === source.relation)) return false;
-    return query.inputs.some(({ relation }) => {
+/** The source for whose reader the shared one of another should wait; undefined where it need not. */
+export function waitsFor(graph: Graph, source: SourceNode): SourceNode | undefined {
+  if (source.spec.maxDriftMicros === undefined) return undefined;
+  for (const query of graph.queries) {
+    if (query.error !== null || query.catchingUp !== null) continue;
+    if (!query.inputs.some(({ relation }) => relation === source.relation)) continue;
+    for (const { relation } of query.inputs) {
       const owner = graph.ownerOf(relation);
-      if (owner.kind !== 'source' || owner.relation !== relation || !owner.isReading) return false;
-      return owner.cursor.behind && isAhead(source, source.cursor, owner, owner.cursor);
-    });
-  });
+      if (owner.kind !== 'source' || owner.relation !== relation || !owner.isReading) continue;
+      if (owner.cursor.behind && isAhead(source, source.cursor, owner, owner.cursor)) return owner;
+    }
+  }
+  return undefined;
 }
 
 /** The same among the readers of a query that catches up, each of which goes as far as the shared one is. */

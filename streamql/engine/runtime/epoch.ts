@@ -1,7 +1,7 @@
 import type { Clock } from '../../../src/lib/clock.ts';
 import { asStreamError, StreamError } from '../../../src/lib/errors.ts';
 import { gather, type Peers, plainError, receive, type Waiting } from '../shards/peers.ts';
-import { waitsForOthers } from './alignment.ts';
+import { waitsFor } from './alignment.ts';
 import {
   canProceed,
   follow,
@@ -240,7 +240,7 @@ export class Epoch {
       progress = false;
       for (let i = 0, first = this.#turn; i < active.length; i++) {
         const source = active[(first + i) % active.length];
-        if (source.error !== null || waitsForOthers(graph, source)) continue;
+        if (source.error !== null || waitsFor(graph, source) !== undefined) continue;
         let stepped = false;
         try {
           stepped = source.cursor.step(batchRecords);

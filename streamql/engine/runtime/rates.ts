@@ -18,6 +18,8 @@ interface Sample {
 /** The last seconds of everything that is counted, sampled after epochs and when somebody asks; nothing is sampled while idle. */
 export class RateSamples {
   #samples: Sample[] = [];
+  /** Since when an object has had records to read at every sample. */
+  readonly #behindSince = new Map<string, number>();
 
   /** Whether the last sample is old enough for another. */
   due(nowMs: number): boolean {
@@ -30,6 +32,7 @@ export class RateSamples {
       counters.set(object.id, totalOf(object.operators));
       for (const operator of object.operators) counters.set(`${object.id}/${operator.id}`, countersOf(operator));
     }
+    for (const object of objects) this.#behind(nowMs, object);
     this.#samples.push({ atMs: nowMs, counters });
     if (this.#samples.length > KEPT) this.#samples.shift();
   }
@@ -38,8 +41,17 @@ export class RateSamples {
   rated(nowMs: number, objects: readonly ObjectStats[]): ObjectStats[] {
     return objects.map((object) => {
       const rates = this.#rates(nowMs, object.id, totalOf(object.operators));
-      return { ...this.#object(nowMs, object), rates, ...timed(object, rates) };
+      const since = this.#behind(nowMs, object);
+      const behind = since === undefined ? {} : { behindForMs: nowMs - since };
+      return { ...this.#object(nowMs, object), rates, ...timed(object, rates), ...behind };
     });
+  }
+
+  #behind(nowMs: number, { id, recordsBehind, offsets = [] }: ObjectStats): number | undefined {
+    const left = offsets.reduce((sum, { offset, highWatermark }) => sum + highWatermark - offset, recordsBehind ?? 0);
+    if (left <= 0) this.#behindSince.delete(id);
+    else if (!this.#behindSince.has(id)) this.#behindSince.set(id, nowMs);
+    return this.#behindSince.get(id);
   }
 
   #object(nowMs: number, object: ObjectStats): ObjectStats {

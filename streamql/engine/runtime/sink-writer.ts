@@ -49,6 +49,11 @@ export class SinkWriter {
     return this.#state.rows;
   }
 
+  /** Rows that came and are not staged. */
+  get waitingRows(): number {
+    return this.#waitingRows;
+  }
+
   /** Nothing waits: every row that came is committed. */
   get settled(): boolean {
     return this.#collected.length === 0 && this.#unsent.length === 0 && this.#state.pending.length === 0;

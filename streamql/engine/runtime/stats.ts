@@ -1,5 +1,7 @@
+import type { StreamError } from '../../../src/lib/errors.ts';
 import type { ObjectStats, OperatorStats } from '../../../src/ports/engine.ts';
 import { viewGrowth } from '../../plan/state-growth.ts';
+import { waitsFor } from './alignment.ts';
 import { recordsBehind } from './catch-up.ts';
 import type { Graph, GraphNode } from './graph.ts';
 import type { QueryNode } from './query-node.ts';
@@ -9,7 +11,7 @@ import type { ViewHistory } from './view-history.ts';
 
 /** Without rates. */
 export function objectStats(graph: Graph): ObjectStats[] {
-  return [...graph.nodes].map((node) => (node.kind === 'source' ? sourceStats(node) : queryStats(graph, node)));
+  return [...graph.nodes].map((node) => (node.kind === 'source' ? sourceStats(graph, node) : queryStats(graph, node)));
 }
 
 function common(node: GraphNode) {
@@ -26,8 +28,10 @@ function common(node: GraphNode) {
   };
 }
 
-function sourceStats(node: SourceNode): ObjectStats {
+function sourceStats(graph: Graph, node: SourceNode): ObjectStats {
   const { positions } = node.cursor;
+  const { watermark } = node.spec;
+  const waited = waitsFor(graph, node)?.spec.name;
   const scan: OperatorStats = {
     id: 'source',
     name: node.isTable ? 'Table' : 'Source',
@@ -46,9 +50,20 @@ function sourceStats(node: SourceNode): ObjectStats {
   return {
     ...common(node),
     kind: 'source',
+    ...(waited === undefined ? {} : { waitsFor: waited }),
     rows: node.rows,
     late: node.lateRows,
-    offsets: positions.map(({ partition, next, highWatermark }) => ({ partition, offset: next, highWatermark })),
+    offsets: positions.map(({ partition, next, highWatermark, maxTime }) => ({
+      partition,
+      offset: next,
+      highWatermark,
+      ...(watermark === null
+        ? {}
+        : {
+            watermarkMicros: Number.isFinite(maxTime) ? maxTime - watermark.delayMicros : null,
+            idle: node.watermark.idle.has(partition),
+          }),
+    })),
     watermarkMicros: node.spec.watermark === null ? null : node.watermark.micros,
     operators: [scan],
   };
@@ -97,11 +112,22 @@ function queryStats(graph: Graph, node: QueryNode): ObjectStats {
     ...(watermarks.length === 0
       ? {}
       : { watermarkMicros: watermarks.includes(null) ? null : Math.min(...(watermarks as number[])) }),
+    ...(node.writer === null
+      ? {}
+      : {
+          waitingRows: node.writer.waitingRows,
+          ...(node.writer.trouble === null ? {} : { trouble: troubleOf(node.writer.trouble) }),
+        }),
     ...(node.spilled === null ? {} : { spilledBytes: node.spilled.bytes }),
     ...(node.catchingUp === null ? {} : { recordsBehind: recordsBehind(node), ...backfill(node) }),
     operators: [...operators, end, ...past],
   };
 }
+
+const troubleOf = (error: StreamError): { code: string; detail: string } => {
+  const { code, detail } = error.toJSON();
+  return { code, detail };
+};
 
 const historyStats = ({ rows, bytes, retainMs }: ViewHistory): OperatorStats => ({
   id: 'history',

@@ -14,6 +14,8 @@ export class Watermark {
   /** When the next partition becomes idle if nothing comes; infinite when none will. At first it is to be found out. */
   #nextIdleMs = Number.NEGATIVE_INFINITY;
   micros: number | null;
+  /** Partitions that were left out when it was last looked. */
+  readonly idle = new Set<number>();
 
   constructor(delayMicros: number, idleTimeoutMs: number, from: number | null) {
     this.#delayMicros = delayMicros;
@@ -39,10 +41,12 @@ export class Watermark {
         this.#seen.set(partition, { next, atMs: nowMs });
         this.#expectIdle(nowMs, all);
       } else if (this.#idleTimeoutMs > 0 && nowMs - seen.atMs >= this.#idleTimeoutMs) {
+        this.idle.add(partition);
         continue;
       } else {
         this.#expectIdle(seen.atMs, all);
       }
+      this.idle.delete(partition);
       if (maxTime < least) least = maxTime;
     }
     return least;

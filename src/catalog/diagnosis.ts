@@ -1,0 +1,260 @@
+import type { ObjectStats, OperatorStats } from '../ports/engine.ts';
+import type { CatalogObject } from './objects.ts';
+import { parseBytes } from './options.ts';
+
+/** Something that whoever asks why an object is slow, big, stuck or wrong should know. */
+export interface Finding {
+  readonly kind: 'stuck' | 'wrong' | 'slow' | 'big';
+  readonly message: string;
+  /** What to do or where to look; '' where nothing needs to be done. */
+  readonly hint: string;
+}
+
+/** What runs, and what the catalogue says of it. */
+export interface Running {
+  readonly stats: ObjectStats;
+  readonly object:
+    | Pick<CatalogObject, 'name' | 'kind' | 'watermark' | 'late' | 'idleTimeoutMs' | 'options'>
+    | undefined;
+}
+
+/** An operator that takes more of a core than this is worth a word, once its object is behind or busy. */
+const BUSY_SHARE = 0.2;
+/** State below this is not big, however it grows. */
+const BIG_BYTES = 1 << 20;
+/** A partition whose event time is further behind than this holds the others back. */
+const HOLDS_BACK_MICROS = 1_000_000;
+
+/**
+ * What stands out in an object's statistics and in those of the sources that it reads, through other views too; the worst first. Empty where all is well.
+ * A pure function, so that each finding has a test.
+ */
+export function diagnose(one: Running, reads: readonly Running[]): Finding[] {
+  const sources = reads.filter(({ stats }) => stats.kind === 'source');
+  const all = one.stats.kind === 'source' ? [one] : [...sources];
+  return [
+    ...stopped(one),
+    ...reads.flatMap((read) => stopped(read).map((found) => of(one, read, found))),
+    ...sinkWaits(one),
+    ...all.flatMap((source) => heldBack(source).map((found) => of(one, source, found))),
+    ...lost(one, all),
+    ...slow(one, all),
+    ...big(one),
+  ];
+}
+
+/** Said of something that is read. */
+const of = (one: Running, read: Running, found: Finding): Finding =>
+  one === read ? found : { ...found, message: `reads ${read.stats.name}: ${found.message}` };
+
+function stopped({ stats: { name, kind, state, error } }: Running): Finding[] {
+  if (state === 'running') return [];
+  const word = kind === 'view' ? 'MATERIALIZED VIEW' : kind.toUpperCase();
+  const why = error === undefined ? '' : `: ${error.code}: ${error.detail}`;
+  if (state === 'paused') return [{ kind: 'stuck', message: `is paused${why}`, hint: `RESUME ${word} "${name}"` }];
+  const hint =
+    error?.code === 'STATE_LIMIT'
+      ? `ALTER ${word} "${name}" SET (max_state = …), then RESUME ${word} "${name}"`
+      : `mend the cause, then drop it and create it anew, or CREATE OR REPLACE it`;
+  return [{ kind: 'stuck', message: `has failed${why}`, hint }];
+}
+
+function sinkWaits({ stats: { trouble, waitingRows = 0 } }: Running): Finding[] {
+  if (trouble === undefined) return [];
+  return [
+    {
+      kind: 'stuck',
+      message: `${count(waitingRows, 'row')} wait: the target cannot be reached: ${trouble.detail}`,
+      hint: 'it is tried again at each checkpoint; nothing is lost meanwhile',
+    },
+  ];
+}
+
+/** What keeps a source's watermark, and so windows, from going on. */
+function heldBack({ stats, object }: Running): Finding[] {
+  const found: Finding[] = [];
+  if (stats.waitsFor !== undefined) {
+    found.push({
+      kind: 'stuck',
+      message: `its event time is more than max_drift ahead of ${stats.waitsFor}, which is read first`,
+      hint: `it goes on when ${stats.waitsFor} has come as far; a larger max_drift waits less and keeps more`,
+    });
+  }
+  const partitions = (stats.offsets ?? []).filter((partition) => partition.watermarkMicros !== undefined);
+  if (partitions.length === 0) return found;
+  const times = partitions.flatMap(({ watermarkMicros }) => watermarkMicros ?? []);
+  const idle = object?.idleTimeoutMs ?? 0;
+  if (stats.rows > 0 && times.length === 0) {
+    found.push({
+      kind: 'stuck',
+      message: 'no row had a time in its WATERMARK column yet: the watermark stands at the beginning',
+      hint: 'rows whose time is NULL are in no window: look at the column in the records',
+    });
+  }
+  const newest = Math.max(...times);
+  for (const { partition, watermarkMicros, idle: isIdle } of partitions) {
+    const behind = watermarkMicros === null || watermarkMicros === undefined ? null : newest - watermarkMicros;
+    if (times.length === 0 || isIdle || (behind !== null && behind <= HOLDS_BACK_MICROS)) continue;
+    const stands = behind === null ? 'had no row with a time' : `is ${seconds(behind / 1000)} behind the others`;
+    found.push({
+      kind: 'stuck',
+      message: `partition ${partition} holds the watermark back: it ${stands}`,
+      hint:
+        idle > 0
+          ? `when nothing comes for ${seconds(idle)} (idle_timeout) it is left out`
+          : "idle_timeout is 0, so it is waited for without end: WITH (idle_timeout = '30s') leaves it out when nothing comes",
+    });
+  }
+  return found;
+}
+
+function lost(one: Running, sources: readonly Running[]): Finding[] {
+  const { stats, object } = one;
+  const found: Finding[] = [];
+  if (stats.errors > 0) {
+    const what = stats.kind === 'source' ? 'could not be read' : 'have no result';
+    found.push({
+      kind: 'wrong',
+      message: `${count(stats.errors, stats.kind === 'source' ? 'record' : 'row')} ${what}`,
+      hint: `SELECT * FROM "${stats.name}$errors" says which and why`,
+    });
+  }
+  for (const source of sources) {
+    const { late, errors, name } = source.stats;
+    if (late > 0) found.push(of(one, source, lateFinding(late, name, source.object?.late ?? 'update')));
+    if (source !== one && errors > 0) {
+      const hint = `SELECT * FROM "${name}$errors" says which and why`;
+      found.push(of(one, source, { kind: 'wrong', message: `${count(errors, 'record')} could not be read`, hint }));
+    }
+  }
+  const own = stats.late - sources.reduce((sum, source) => sum + source.stats.late, 0);
+  if (stats.kind !== 'source' && object !== undefined && own > 0) {
+    found.push({
+      kind: 'wrong',
+      message: `${count(own, 'row')} came too late for what had been emitted`,
+      hint: `they are in "${stats.name}$errors" as RECORD_LATE; EMIT AFTER WINDOW CLOSE WITH DELAY waits longer`,
+    });
+  }
+  return found;
+}
+
+function lateFinding(late: number, name: string, policy: string): Finding {
+  const message = `${count(late, 'row')} came behind the watermark`;
+  if (policy === 'drop')
+    return {
+      kind: 'wrong',
+      message: `${message} and are left out`,
+      hint: "late = 'dead_letter' keeps them to look at; a longer delay of the WATERMARK counts them",
+    };
+  if (policy === 'dead_letter')
+    return { kind: 'wrong', message: `${message} and are left out`, hint: `SELECT * FROM "${name}$late"` };
+  return { kind: 'wrong', message: `${message}; they count, but for views with EMIT ON WINDOW CLOSE`, hint: '' };
+}
+
+function slow(one: Running, sources: readonly Running[]): Finding[] {
+  const { stats } = one;
+  const found: Finding[] = [];
+  if (stats.backfill !== undefined && (stats.recordsBehind ?? 0) > 0) {
+    const { done, total, secondsLeft } = stats.backfill;
+    const left = secondsLeft === null ? '' : `, about ${seconds(secondsLeft * 1000)} to go`;
+    found.push({
+      kind: 'slow',
+      message: `catches up with the log: ${done} of ${count(total, 'record')} read${left}`,
+      hint: 'reading it waits until then; backfill_rate bounds how fast it goes',
+    });
+  }
+  for (const source of sources) {
+    const lag = (source.stats.offsets ?? []).reduce((n, { offset, highWatermark }) => n + highWatermark - offset, 0);
+    if (lag === 0 || (source.stats.behindForMs ?? 0) < 1000) continue;
+    const rate = Math.round(source.stats.rates.rowsInPerSecond);
+    found.push(
+      of(one, source, {
+        kind: 'slow',
+        message: `${count(lag, 'record')} behind for ${seconds(source.stats.behindForMs ?? 0)}, reading ${rate} a second`,
+        hint:
+          source.stats.state === 'running'
+            ? 'the busiest operator of the queries that read it says where the time goes'
+            : '',
+      }),
+    );
+  }
+  const busiest = most(stats.operators, ({ rates }) => rates.busyShare);
+  if (busiest !== undefined && busiest.rates.busyShare >= BUSY_SHARE) {
+    found.push({
+      kind: 'slow',
+      message: `${titleOf(busiest)} is the busiest operator: ${percent(busiest.rates.busyShare)} of a core, ${percent(busiest.rates.busyShare / Math.max(busiest.rates.busyShare, stats.rates.busyShare))} of this object's time`,
+      hint: `EXPLAIN ANALYZE "${stats.name}" shows all of them`,
+    });
+  }
+  return found;
+}
+
+function big({ stats, object }: Running): Finding[] {
+  const total = stats.operators.reduce((sum, { stateBytes }) => sum + stateBytes, 0);
+  const found: Finding[] = [];
+  const limit = object?.options['max_state'];
+  if (limit !== undefined) {
+    const used = stats.operators.reduce((sum, { usedBytes }) => sum + usedBytes, 0);
+    const share = used / parseBytes(limit, 'max_state');
+    if (share >= 0.8) {
+      found.push({
+        kind: 'big',
+        message: `uses ${percent(share)} of its max_state of ${limit}`,
+        hint: `ALTER MATERIALIZED VIEW "${stats.name}" SET (max_state = …) raises it`,
+      });
+    }
+  }
+  const largest = most(stats.operators, ({ stateBytes }) => stateBytes);
+  if (largest === undefined || largest.stateBytes < BIG_BYTES) return found;
+  const growth = largest.growth;
+  const isUnbounded = growth?.bound === 'unbounded';
+  found.push({
+    kind: 'big',
+    message: `${titleOf(largest)} holds ${bytes(largest.stateBytes)} of ${bytes(total)}${growth === null ? '' : isUnbounded ? `, without bound: ${growth.reason}` : `: ${growth.reason}`}`,
+    hint: isUnbounded ? growth.fix : '',
+  });
+  return found;
+}
+
+function most(operators: readonly OperatorStats[], by: (operator: OperatorStats) => number): OperatorStats | undefined {
+  return operators.reduce<OperatorStats | undefined>(
+    (top, one) => (top === undefined || by(one) > by(top) ? one : top),
+    undefined,
+  );
+}
+
+const titleOf = ({ name, detail }: OperatorStats): string => (detail === '' ? name : `${name} ${detail}`);
+const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`;
+const percent = (share: number): string => `${Math.round(share * 100)} %`;
+const seconds = (ms: number): string => `${ms < 10_000 ? Math.round(ms / 100) / 10 : Math.round(ms / 1000)} s`;
+const bytes = (n: number): string =>
+  n >= 1 << 20 ? `${Math.round(n / (1 << 20))} MiB` : `${Math.round(n / 1024)} KiB`;
+
+/** Everything that the named object reads, through other views too. */
+export function readsOf(
+  stats: readonly ObjectStats[],
+  catalog: { byId(id: string): CatalogObject | undefined },
+  id: string,
+): Running[] {
+  const found = new Map<string, Running>();
+  const visit = (from: string): void => {
+    for (const read of catalog.byId(from)?.reads ?? []) {
+      const base = read.split('$')[0];
+      const its = stats.find((one) => one.id === base);
+      if (its === undefined || found.has(base)) continue;
+      found.set(base, { stats: its, object: catalog.byId(base) });
+      visit(base);
+    }
+  };
+  visit(id);
+  return [...found.values()];
+}
+
+/** The findings about one of the objects. */
+export function findingsOf(
+  stats: readonly ObjectStats[],
+  catalog: { byId(id: string): CatalogObject | undefined },
+  one: ObjectStats,
+): Finding[] {
+  return diagnose({ stats: one, object: catalog.byId(one.id) }, readsOf(stats, catalog, one.id));
+}
