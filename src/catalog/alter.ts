@@ -1,8 +1,10 @@
 import type { Alter, Pause } from '../../streamql/parser/ast.ts';
 import { StreamError } from '../lib/errors.ts';
+import type { ObjectStats } from '../ports/engine.ts';
 import { ok, type SqlContext, type SqlResult } from './context.ts';
-import { checkNewName } from './ddl.ts';
+import { checkNewName, engineObject, parseStoredQuery } from './ddl.ts';
 import { KIND_WORDS, objectNamed } from './object-named.ts';
+import type { CatalogObject } from './objects.ts';
 import { alteredOptions, retainHistoryMs, stateLimit } from './view-options.ts';
 
 /** Queries know what they read by id, so names may change under them: each change here is one step of the catalogue. */
@@ -66,10 +68,13 @@ async function renameAll({ catalog }: SqlContext, names: ReadonlyMap<string, str
 export async function pause(context: SqlContext, statement: Pause): Promise<SqlResult> {
   const tag = `${statement.paused ? 'PAUSE' : 'RESUME'} ${KIND_WORDS[statement.object]}`;
   const object = objectNamed(context, statement.object, statement.name);
-  if (!statement.paused && !object.paused && (await isHalted(context, object.id))) {
+  const state = await stateOf(context, object.id);
+  if (!statement.paused && !object.paused && state === 'paused') {
+    // The engine paused it, for the size of its state.
     await context.engine.alter(object.id, { paused: false });
     return ok(tag);
   }
+  if (!statement.paused && state === 'failed') return beginAnew(context, object, statement, tag);
   if ((object.paused ?? false) === statement.paused)
     return ok(tag, `"${object.name}" ${statement.paused ? 'is paused already' : 'is not paused'}`);
   // Where it stopped is durable before it counts as paused: after a crash in between it goes on.
@@ -88,6 +93,30 @@ export async function pause(context: SqlContext, statement: Pause): Promise<SqlR
   return ok(tag);
 }
 
-/** Whether the engine paused it, for the size of its state. */
-const isHalted = async ({ engine }: SqlContext, id: string): Promise<boolean> =>
-  (await engine.stats()).objects.find((one) => one.id === id)?.state === 'paused';
+const stateOf = async ({ engine }: SqlContext, id: string): Promise<ObjectStats['state'] | undefined> =>
+  (await engine.stats()).objects.find((one) => one.id === id)?.state;
+
+/** What failed has no state that could be gone on with: it reads its input from the beginning, as it would after a restart. */
+async function beginAnew(context: SqlContext, object: CatalogObject, { name }: Pause, tag: string): Promise<SqlResult> {
+  const { catalog, engine } = context;
+  const readers = catalog.readersOf(object.id);
+  if (object.kind !== 'view' || readers.length > 0) {
+    const users = readers.map((reader) => `"${reader.name}"`).join(', ');
+    throw new StreamError(
+      'SQL_UNSUPPORTED',
+      object.kind === 'view'
+        ? `"${object.name}" has failed and is read by ${users}, which would have to begin anew with it`
+        : `"${object.name}" has failed: a ${object.kind} does not begin anew, since what it wrote or read would be there twice`,
+      {
+        at: name.at,
+        hint:
+          object.kind === 'view'
+            ? 'CREATE OR REPLACE it with its definition: what reads it follows'
+            : 'drop it and create it anew',
+      },
+    );
+  }
+  await engine.remove(object.id);
+  await engine.add(engineObject(context, object, parseStoredQuery));
+  return ok(tag, `"${object.name}" had failed and reads its input from the beginning`);
+}

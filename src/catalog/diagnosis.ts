@@ -64,7 +64,7 @@ function sinkWaits({ stats: { trouble, waitingRows = 0 } }: Running): Finding[] 
   return [
     {
       kind: 'stuck',
-      message: `${count(waitingRows, 'row')} wait: the target cannot be reached: ${trouble.detail}`,
+      message: `${count(waitingRows, 'row')} waiting: the target cannot be reached: ${trouble.detail}`,
       hint: 'it is tried again at each checkpoint; nothing is lost meanwhile',
     },
   ];
@@ -112,7 +112,7 @@ function lost(one: Running, sources: readonly Running[]): Finding[] {
   const { stats, object } = one;
   const found: Finding[] = [];
   if (stats.errors > 0) {
-    const what = stats.kind === 'source' ? 'could not be read' : 'have no result';
+    const what = stats.kind === 'source' ? 'that could not be read' : 'without a result';
     found.push({
       kind: 'wrong',
       message: `${count(stats.errors, stats.kind === 'source' ? 'record' : 'row')} ${what}`,
@@ -124,14 +124,16 @@ function lost(one: Running, sources: readonly Running[]): Finding[] {
     if (late > 0) found.push(of(one, source, lateFinding(late, name, source.object?.late ?? 'update')));
     if (source !== one && errors > 0) {
       const hint = `SELECT * FROM "${name}$errors" says which and why`;
-      found.push(of(one, source, { kind: 'wrong', message: `${count(errors, 'record')} could not be read`, hint }));
+      found.push(
+        of(one, source, { kind: 'wrong', message: `${count(errors, 'record')} that could not be read`, hint }),
+      );
     }
   }
   const own = stats.late - sources.reduce((sum, source) => sum + source.stats.late, 0);
   if (stats.kind !== 'source' && object !== undefined && own > 0) {
     found.push({
       kind: 'wrong',
-      message: `${count(own, 'row')} came too late for what had been emitted`,
+      message: `${count(own, 'row')} too late for what had been emitted`,
       hint: `they are in "${stats.name}$errors" as RECORD_LATE; EMIT AFTER WINDOW CLOSE WITH DELAY waits longer`,
     });
   }
@@ -139,16 +141,16 @@ function lost(one: Running, sources: readonly Running[]): Finding[] {
 }
 
 function lateFinding(late: number, name: string, policy: string): Finding {
-  const message = `${count(late, 'row')} came behind the watermark`;
+  const message = `${count(late, 'row')} behind the watermark`;
   if (policy === 'drop')
     return {
       kind: 'wrong',
-      message: `${message} and are left out`,
+      message: `${message}, left out`,
       hint: "late = 'dead_letter' keeps them to look at; a longer delay of the WATERMARK counts them",
     };
   if (policy === 'dead_letter')
-    return { kind: 'wrong', message: `${message} and are left out`, hint: `SELECT * FROM "${name}$late"` };
-  return { kind: 'wrong', message: `${message}; they count, but for views with EMIT ON WINDOW CLOSE`, hint: '' };
+    return { kind: 'wrong', message: `${message}, left out`, hint: `SELECT * FROM "${name}$late"` };
+  return { kind: 'wrong', message: `${message}, counted but for views with EMIT ON WINDOW CLOSE`, hint: '' };
 }
 
 function slow(one: Running, sources: readonly Running[]): Finding[] {

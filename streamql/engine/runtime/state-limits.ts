@@ -16,7 +16,9 @@ export function exceeded(used: number, { bytes, onExceed }: StateLimit): StreamE
   const then =
     onExceed === 'fail' ? 'the view has failed' : `${why}the view is paused where it is; its rows can be read`;
   return new StreamError('STATE_LIMIT', `its state has ${Math.round(used)} bytes, max_state is ${bytes}: ${then}`, {
-    hint: 'EXPLAIN STATE shows what is large and what would bound it; ALTER MATERIALIZED VIEW … SET (max_state = …) raises the limit',
+    hint: `EXPLAIN STATE shows what is large and what would bound it; ALTER MATERIALIZED VIEW … SET (max_state = …) raises the limit${
+      onExceed === 'fail' ? ', and RESUME MATERIALIZED VIEW … begins it anew' : ''
+    }`,
   });
 }
 
