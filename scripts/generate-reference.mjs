@@ -15,6 +15,7 @@ const [
   { exampleOf },
   { TABLE_FUNCTIONS },
   { WINDOW_FUNCTIONS },
+  { SPELLINGS, SYNONYMS, TABLE_SYNONYMS },
   { BROKER_CONFIG, GROUP_CONFIG, isFixed },
   { BROKER_DEFAULTS },
 ] = await Promise.all([
@@ -28,6 +29,7 @@ const [
   built('streamql/functions/examples.js'),
   built('streamql/functions/table-functions.js'),
   built('streamql/functions/window-functions.js'),
+  built('streamql/functions/spellings.js'),
   built('src/broker/broker-config-rows.js'),
   built('src/broker/broker-settings.js'),
 ]);
@@ -174,4 +176,15 @@ write('functions.md', [
     const args = `${row.args.join(', ')}${row.variadic ? ', …' : ''}`;
     return `| \`${cell(row.name)}\` | ${args} | ${cell(row.doc)} | ${example.join(' | ')} |`;
   }),
+  '',
+  '## Other spellings',
+  '',
+  `Other names: ${[...Object.entries(SYNONYMS), ...Object.entries(TABLE_SYNONYMS)].map(([name, same]) => `\`${name}\` (${same})`).join(', ')}.`,
+  '',
+  '| call | means | example | is |',
+  '| --- | --- | --- | --- |',
+  ...Object.entries(SPELLINGS).map(
+    ([key, { means, example }]) =>
+      `| \`${key.replace(/\/\d+ ?/, ' ').trim()}\` | \`${cell(means)}\` | \`${cell(example[0])}\` | \`${example[1]}\` |`,
+  ),
 ]);

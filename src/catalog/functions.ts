@@ -3,6 +3,7 @@ import { bindExpr } from '../../streamql/binder/expressions.ts';
 import { inlined } from '../../streamql/binder/user-calls.ts';
 import { AGGREGATES } from '../../streamql/functions/aggregates.ts';
 import { functionsNamed } from '../../streamql/functions/functions.ts';
+import { SPELLINGS, SYNONYMS, TABLE_SYNONYMS } from '../../streamql/functions/spellings.ts';
 import { TABLE_FUNCTIONS } from '../../streamql/functions/table-functions.ts';
 import { isJsType } from '../../streamql/functions/user/js-values.ts';
 import { checkUserCode, prepareUserCode, releaseUserCode } from '../../streamql/functions/user/user-code.ts';
@@ -27,20 +28,7 @@ const LANGUAGES: Readonly<Record<string, UserFunction['language']>> = {
   wasm: 'wasm',
 };
 /** Names with a meaning of their own in expressions. */
-const TAKEN = new Set([
-  'coalesce',
-  'nullif',
-  'if',
-  'iif',
-  'ifnull',
-  'nvl',
-  'grouping',
-  'pow',
-  'day',
-  'ceiling',
-  'row',
-  'map',
-]);
+const TAKEN = new Set(['coalesce', 'nullif', 'if', 'iif', 'ifnull', 'nvl', 'grouping', 'row', 'map']);
 
 export async function createFunction(context: SqlContext, statement: CreateFunction): Promise<SqlResult> {
   const { catalog } = context;
@@ -211,6 +199,9 @@ function calls(context: SqlContext, fn: UserFunction, name: string): boolean {
 
 const isBuiltIn = (name: string): boolean =>
   TAKEN.has(name) ||
+  Object.hasOwn(SYNONYMS, name) ||
+  Object.hasOwn(TABLE_SYNONYMS, name) ||
+  Object.keys(SPELLINGS).some((key) => key.startsWith(`${name}/`)) ||
   functionsNamed(name).length > 0 ||
   AGGREGATES.has(name) ||
   WINDOW_FUNCTIONS.has(name) ||

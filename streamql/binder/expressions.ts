@@ -13,6 +13,7 @@ import { AGGREGATES } from '../functions/aggregates.ts';
 import { canCast } from '../functions/casts.ts';
 import { functionsNamed } from '../functions/functions.ts';
 import { FIELD } from '../functions/nested-functions.ts';
+import { SYNONYMS } from '../functions/spellings.ts';
 import type { AstExpr, Name } from '../parser/ast.ts';
 import { fold } from '../plan/fold.ts';
 import type { Expr } from '../plan/plan.ts';
@@ -22,6 +23,7 @@ import type { BindContext } from './context.ts';
 import { isNullLiteral, isUnknown, literal, numberLiteral, parameterLiteral, unknownLiteral } from './literals.ts';
 import type { Scope } from './scope.ts';
 import { sessionCall } from './session-calls.ts';
+import { spelledOut } from './spellings.ts';
 import { bindUserCall } from './user-calls.ts';
 
 type Of<K extends AstExpr['kind']> = Extract<AstExpr, { kind: K }>;
@@ -226,7 +228,23 @@ function bindBinary(ast: Of<'binary'>, scope: ExprScope): Expr {
   if (COMPARISONS.has(op)) return bindCompare(op as '=', left, right, at);
   if (op === 'is distinct from') return bindCompare('distinct', left, right, at);
   if (op === 'is not distinct from') return bindCompare('notDistinct', left, right, at);
+  if (
+    op === '||' &&
+    (left.type.kind === 'array') !== (right.type.kind === 'array') &&
+    !isUnknown(left) &&
+    !isUnknown(right)
+  )
+    return joinElement(scope.context, left, right, at);
   return bindCall(scope.context, op, [left, right], at);
+}
+
+/** array || element and element || array; a text beside an array is a text. */
+function joinElement(context: ExprScope['context'], left: Expr, right: Expr, at: Position): Expr {
+  const [array, element] = left.type.kind === 'array' ? [left, right] : [right, left];
+  const isElement =
+    array.type.kind === 'array' && (element.type.kind !== 'varchar' || array.type.element.kind === 'varchar');
+  if (!isElement || isNullLiteral(element)) return bindCall(context, '||', [left, right], at);
+  return bindCall(context, left === array ? 'array_append' : 'array_prepend', [left, right], at);
 }
 
 /** The terms of a AND b AND c, in order; the parser nests them to the left, maybe thousands deep. */
@@ -306,16 +324,6 @@ const PRESENT: Readonly<Record<string, SqlType>> = {
   localtime: TIME,
 };
 
-/** Other names of functions, used where the table has no row of the first. */
-const SYNONYMS: Readonly<Record<string, string>> = {
-  pow: 'power',
-  char_length: 'length',
-  character_length: 'length',
-  ceiling: 'ceil',
-  substring: 'substr',
-  day: 'dayofmonth',
-};
-
 function bindNamedCall(ast: Of<'call'>, scope: ExprScope): Expr {
   const name = ast.name.text;
   const { at } = ast;
@@ -362,6 +370,8 @@ function bindNamedCall(ast: Of<'call'>, scope: ExprScope): Expr {
     );
   }
   if (name === 'proctime' && ast.args.length === 0) return recordTime(scope, at);
+  const spelled = spelledOut(ast);
+  if (spelled !== undefined) return bindExpr(spelled, scope);
   const args = ast.args.map((arg) => bindExpr(arg, scope));
   if (name === '.') return fieldOf(args[0], (ast.args[1] as Of<'string'>).value, at);
   const fact = sessionCall(scope.context, name, args, at);

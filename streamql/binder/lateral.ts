@@ -1,6 +1,7 @@
 import { type Position, StreamError } from '../../src/lib/errors.ts';
 import type { ColumnSchema } from '../../src/values/batch.ts';
 import { BIGINT, NULL_TYPE, typeName } from '../../src/values/types.ts';
+import { TABLE_SYNONYMS } from '../functions/spellings.ts';
 import { TABLE_FUNCTIONS } from '../functions/table-functions.ts';
 import { userFunctionId } from '../functions/user/user-function.ts';
 import type { TableRef } from '../parser/ast.ts';
@@ -23,7 +24,9 @@ export function callTable(
   outer: boolean,
 ): { plan: Plan; scope: Scope } {
   const user = scope.context.catalog.userFunction?.(ref.name.text);
-  const fn = TABLE_FUNCTIONS.get(user?.kind === 'table' ? userFunctionId(user) : ref.name.text);
+  const named = ref.name.text;
+  const known = Object.hasOwn(TABLE_SYNONYMS, named) ? TABLE_SYNONYMS[named] : named;
+  const fn = TABLE_FUNCTIONS.get(user?.kind === 'table' ? userFunctionId(user) : known);
   if (fn === undefined) {
     throw new StreamError('SQL_BIND', `there is no table function ${ref.name.text}`, {
       at: ref.at,

@@ -7,6 +7,7 @@ import { HASHES } from './hash-functions.ts';
 import { INTERVALS } from './interval-functions.ts';
 import { JSON_EDITS } from './json-edit.ts';
 import { JSON_FUNCTIONS } from './json-functions.ts';
+import { JSON_PATHS } from './json-path.ts';
 import { MATH } from './math.ts';
 import { NESTED } from './nested-functions.ts';
 import { NUMBER_FORMATS } from './number-format.ts';
@@ -31,6 +32,7 @@ export const FUNCTIONS: ReadonlyMap<string, ScalarFunction> = new WithUserFuncti
     ...STRINGS,
     ...DATETIMES,
     ...JSON_FUNCTIONS,
+    ...JSON_PATHS,
     ...CHOICES,
     ...SKETCHES,
     ...INTERVALS,

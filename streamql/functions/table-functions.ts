@@ -15,6 +15,7 @@ import {
   VARCHAR,
 } from '../../src/values/types.ts';
 import { jsonPieces, jsonText } from './json-functions.ts';
+import { jsonPath } from './json-path.ts';
 import { allCaptured, splitBy } from './regex-functions.ts';
 import { jsTable } from './user/js-functions.ts';
 import { WithUserFunctions } from './user/user-function.ts';
@@ -155,6 +156,17 @@ const ROWS: readonly TableFunction[] = [
       return [keys, values];
     },
     doc: 'The keys and values of a JSON object.',
+  },
+  {
+    name: 'jsonb_path_query',
+    signature: 'jsonb, varchar',
+    takes: ([value, path, more]) =>
+      more === undefined && path !== undefined && isText(path) && json([value]) !== undefined
+        ? [JSONB, VARCHAR]
+        : undefined,
+    columns: one(null, JSONB),
+    rows: ([value, path]) => [jsonPath(value, path)],
+    doc: 'All that a JSON path leads to.',
   },
   {
     name: 'jsonb_each_text',

@@ -128,6 +128,11 @@ function parseInfix(cursor: Cursor, left: AstExpr, level: number, restricted: bo
         const array = cursor.parenthesized(() => cursor.nested(() => parseExpr(cursor)));
         return call('= any', [left, array], at);
       }
+      if (/^(<>|!=)$/.test(token.text) && cursor.isWord('all') && !startsQuery(cursor, 1)) {
+        cursor.next();
+        const array = cursor.parenthesized(() => cursor.nested(() => parseExpr(cursor)));
+        return { kind: 'unary', op: 'not', arg: call('= any', [left, array], at), at };
+      }
       if (cursor.isWord('any') || cursor.isWord('all') || cursor.isWord('some')) {
         throw cursor.unsupported(
           `${token.text} ${cursor.token.text.toUpperCase()} (…)`,
@@ -210,13 +215,16 @@ function parseRange(cursor: Cursor, arg: AstExpr, first: string, at: Position, r
   const operand = (): AstExpr => cursor.nested(() => parseAbove(cursor, RANGE + 1, restricted));
   switch (word) {
     case 'between': {
-      if (cursor.isWord('symmetric'))
-        throw cursor.unsupported('BETWEEN SYMMETRIC', 'use least and greatest for the bounds');
+      const symmetric = cursor.takeWord('symmetric');
       cursor.takeWord('asymmetric');
       const low = cursor.nested(() => parseRestricted(cursor));
       cursor.expectWord('and');
       const high = operand();
       refuseChain(cursor, RANGE, 'BETWEEN');
+      if (symmetric) {
+        const [least, most] = [call('least', [low, high], at), call('greatest', [low, high], at)];
+        return { kind: 'between', arg, low: least, high: most, negated, at };
+      }
       return { kind: 'between', arg, low, high, negated, at };
     }
     case 'in': {

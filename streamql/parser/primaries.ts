@@ -216,6 +216,7 @@ function parseName(cursor: Cursor): AstExpr {
 }
 
 function parseCall(cursor: Cursor, name: Name): AstExpr {
+  let unitOf: AstExpr | null = null;
   let distinct = false;
   let orderBy: OrderItem[] = [];
   const args = cursor.parenthesized((): AstExpr[] => {
@@ -233,10 +234,16 @@ function parseCall(cursor: Cursor, name: Name): AstExpr {
     else cursor.takeWord('all');
     if (cursor.isWord('variadic')) throw cursor.unsupported('VARIADIC', 'write the arguments out');
     const list = cursor.list(() => parseExpr(cursor));
+    if (name.text === 'floor' && list.length === 1 && cursor.takeWord('to')) {
+      unitOf = { kind: 'string', value: cursor.name('a unit, such as HOUR').text, at: name.at };
+      return list;
+    }
     orderBy = parseOrderBy(cursor);
     if (cursor.isSign('=>')) throw cursor.unsupported('a named argument', 'give the arguments in order');
     return list;
   });
+  // FLOOR(ts TO HOUR), as Flink and Calcite have it.
+  if (unitOf !== null) return call('date_trunc', [unitOf, ...args], name.at);
   let within: OrderItem[] | null = null;
   if (cursor.takeWord('within', 'group')) {
     within = cursor.parenthesized(() => {

@@ -4,6 +4,8 @@ import { bindQuery } from '../../../streamql/binder/binder.ts';
 import { castDatum } from '../../../streamql/functions/casts.ts';
 import { exampleOf } from '../../../streamql/functions/examples.ts';
 import { FUNCTIONS } from '../../../streamql/functions/functions.ts';
+import { SPELLINGS, SYNONYMS, TABLE_SYNONYMS } from '../../../streamql/functions/spellings.ts';
+import { TABLE_FUNCTIONS } from '../../../streamql/functions/table-functions.ts';
 import type { QueryStatement } from '../../../streamql/parser/ast.ts';
 import { parseStatements } from '../../../streamql/parser/parser.ts';
 import { newAnalytics, runOver } from '../../analytics/rig.ts';
@@ -15,12 +17,13 @@ const analytics = newAnalytics();
 afterAll(() => analytics.close());
 const catalog = catalogOf('');
 
-const examples = new Map(
-  [...FUNCTIONS.values()].flatMap((row) => {
+const examples = new Map([
+  ...[...FUNCTIONS.values()].flatMap((row) => {
     const example = exampleOf(row);
     return example === undefined ? [] : [example];
   }),
-);
+  ...Object.values(SPELLINGS).map(({ example }) => example),
+]);
 
 describe('examples', () => {
   test.each([...examples])('%s is %s', async (expr, value) => {
@@ -30,6 +33,13 @@ describe('examples', () => {
       datum === null ? 'NULL' : String(castDatum(datum, plan.schema[0].type, VARCHAR));
     expect(shown(runPlan(plan, () => [])[0][0])).toBe(value);
     expect(shown((await runOver(analytics, plan, () => []))[0][0])).toBe(value);
+  });
+
+  test('synonyms are of functions that there are, and hide none', () => {
+    const names = new Set([...FUNCTIONS.values()].map((row) => row.name));
+    expect(Object.entries(SYNONYMS).filter(([name, same]) => names.has(name) || !names.has(same))).toEqual([]);
+    const tables = Object.entries(TABLE_SYNONYMS);
+    expect(tables.filter(([name, same]) => TABLE_FUNCTIONS.has(name) || !TABLE_FUNCTIONS.has(same))).toEqual([]);
   });
 
   test('every function has one', () => {
