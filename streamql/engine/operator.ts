@@ -3,8 +3,9 @@ import type { Batch } from '../../src/values/batch.ts';
 import type { Column } from '../../src/values/column.ts';
 import type { Datum } from '../../src/values/types.ts';
 import type { Spread } from '../plan/partitioning.ts';
-import type { ChangelogKind, Plan } from '../plan/plan.ts';
+import type { ChangelogKind, Join, Plan } from '../plan/plan.ts';
 import type { StateGrowth } from '../plan/state-growth.ts';
+import type { JoinOperator } from './operators/join.ts';
 import type { Waiting } from './shards/peers.ts';
 import type { StateColumn } from './state/state-column.ts';
 
@@ -117,6 +118,11 @@ export interface TablePlace {
   readonly inputs: readonly Spread[];
 }
 
+export interface BuiltJoin {
+  readonly operator: JoinOperator;
+  readonly plan: Join;
+}
+
 /** A row that an operator could not compute. */
 export interface PipelineError {
   readonly code: ErrorCode;
@@ -163,6 +169,8 @@ export interface Pipeline {
   readonly changelog: ChangelogKind;
   /** How the output is spread over shards. */
   readonly result: Spread;
+  /** Its joins, as they are planned. */
+  readonly joins: readonly BuiltJoin[];
   /** By table id. */
   readonly places: ReadonlyMap<string, TablePlace>;
   push(input: number, batch: Batch): void;

@@ -35,6 +35,22 @@ export class JoinPairs {
     this.inOrder = true;
   }
 
+  /** Leaves the pairs at `kept[0..count)`, ascending. */
+  keep(kept: Int32Array, count: number): void {
+    if (count === this.count) return;
+    this.weighted = false;
+    this.inOrder = true;
+    for (let i = 0; i < count; i++) {
+      const at = kept[i];
+      this.rows[i] = this.rows[at];
+      this.slots[i] = this.slots[at];
+      this.weights[i] = this.weights[at];
+      if (this.weights[i] !== 1) this.weighted = true;
+      if (this.rows[i] !== i) this.inOrder = false;
+    }
+    this.count = count;
+  }
+
   /** The pairs as rows: the batch's columns and the other side's, the left side's first. */
   build(batch: Batch, other: readonly Column[], batchIsLeft: boolean): Batch {
     const { rows, slots, count } = this;

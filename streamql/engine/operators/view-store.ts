@@ -5,6 +5,7 @@ import { BIGINT, type Datum } from '../../../src/values/types.ts';
 import type { StateTable } from '../operator.ts';
 import { Chains, NONE } from '../state/chains.ts';
 import { ABSENT, KeyTable } from '../state/key-table.ts';
+import { type StoredRows, UniqueRows } from '../state/join-rows.ts';
 import { markDifferent } from '../state/row-hash.ts';
 import { RowTable } from '../state/row-table.ts';
 import { grown, identity, type StateColumn } from '../state/state-column.ts';
@@ -108,6 +109,12 @@ export class ViewStore {
   scan(columns: readonly number[], limit = Number.POSITIVE_INFINITY): Batch {
     const slots = this.#expandedSlots();
     return this.#gather(columns, slots, Math.min(limit, slots.length));
+  }
+
+  /** As joins read the rows, between epochs and after `endEpoch`; null unless these are the columns of the key. */
+  by(columns: readonly number[]): StoredRows | null {
+    const parts = { columns: this.#stored, scan: (wanted: readonly number[]) => this.scan(wanted) };
+    return UniqueRows.by(columns, this.key ?? [], this.#table, parts);
   }
 
   /** Some columns of the rows that come out when `changes`, of which none takes back what is not there, are applied to a copy. */

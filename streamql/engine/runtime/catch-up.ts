@@ -65,6 +65,12 @@ export function pauseQuery(graph: Graph, query: QueryNode): void {
   if (query.catchingUp !== null || query.error !== null) return;
   const sources = logSources(graph, query);
   const from = Object.fromEntries(sources.map((source) => [source.spec.id, source.cursor.state()]));
+  // The rows that its joins share go on without it.
+  for (const join of query.sharingJoins) {
+    const { port, scan } = join.shared!;
+    join.own();
+    join.fill(port, scan());
+  }
   query.unfollow();
   query.inputs.forEach(({ relation, isLookedUp }, input) => {
     // What rows are looked up in stays current: a lookup is of its moment.

@@ -4,6 +4,8 @@ import { type Batch, type ColumnSchema, gatherBatch } from '../../../src/values/
 import { resultPartitioning } from '../../plan/partitioning.ts';
 import { buildPipeline } from '../build.ts';
 import type { Pipeline, PipelineError, StateTable } from '../operator.ts';
+import type { Stores } from '../shared-side.ts';
+import type { JoinOperator } from '../operators/join.ts';
 import { ViewStore } from '../operators/view-store.ts';
 import type { Peers, Waiting } from '../shards/peers.ts';
 import { spill } from '../state/spill.ts';
@@ -111,7 +113,7 @@ export class QueryNode {
           this.#onRowError(error);
         },
       },
-      { peers: parts.peers, channel: spec.id, result },
+      { peers: parts.peers, channel: spec.id, result, stores: this.#stores(parts) },
     );
     this.inputs = this.pipeline.inputs.map(({ relation, isLookedUp, ...wants }, input) => ({
       isLookedUp,
@@ -137,6 +139,7 @@ export class QueryNode {
       this.relation = new Relation(spec.id, spec.id, spec.columns, {
         scan: (columns, limit) => store.scan(columns, limit),
         lookup: spec.key === null ? null : (key, limit) => store.lookup(key, limit),
+        by: (columns) => store.by(columns),
       });
       this.relations = [this.relation, this.#errorsRelation];
     } else {
@@ -144,6 +147,14 @@ export class QueryNode {
       this.relation = null;
       this.relations = [this.#errorsRelation];
     }
+  }
+
+  /** Of several shards the first alone has a table's rows, and a view's are where its own key says. */
+  #stores({ peers, relation }: { peers: Peers | null; relation: (id: string) => Relation }): Stores {
+    return {
+      by: (id, columns) => (peers === null ? (relation(id).rows?.by?.(columns) ?? null) : null),
+      isFollowed: () => this.catchingUp === null,
+    };
   }
 
   get letters(): readonly DeadLetters[] {
@@ -160,8 +171,15 @@ export class QueryNode {
     return [...this.pipeline.state, ...own, ...past, ...[...this.held.values()].map(({ changes }) => changes)];
   }
 
+  /** The joins that read rows of others. */
+  get sharingJoins(): readonly JoinOperator[] {
+    return this.pipeline.joins.map(({ operator }) => operator).filter(({ shared }) => shared !== null);
+  }
+
   load(entry: ObjectEntry, restore: () => void): void {
     this.wasLive = entry.held !== undefined;
+    // What it holds back others have taken in already.
+    if (this.wasLive) for (const join of this.sharingJoins) join.own();
     for (const input of entry.held ?? []) this.hold(input);
     restore();
     this.errors.loaded();

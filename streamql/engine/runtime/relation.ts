@@ -2,6 +2,7 @@ import { asStreamError, StreamError } from '../../../src/lib/errors.ts';
 import type { ViewChange } from '../../../src/ports/engine.ts';
 import { type Batch, type ColumnSchema, concatBatches } from '../../../src/values/batch.ts';
 import { type Datum, sameType } from '../../../src/values/types.ts';
+import type { StoredRows } from '../state/join-rows.ts';
 import { consolidate } from './consolidate.ts';
 import { without } from './record-decoder.ts';
 import { SecondaryIndex } from './secondary-index.ts';
@@ -12,6 +13,8 @@ export interface RelationRows {
   scan(columns: readonly number[], limit: number): Batch;
   /** Rows whose key begins with these values; null when the relation has no key. */
   readonly lookup: ((key: readonly Datum[], limit: number) => Batch) | null;
+  /** As joins read them by these columns; absent or null where they are not kept so. */
+  readonly by?: (columns: readonly number[]) => StoredRows | null;
 }
 
 /** One input of a query that follows a relation. */

@@ -2,7 +2,9 @@ import type { Batch, ColumnSchema } from '../../../src/values/batch.ts';
 import type { Column } from '../../../src/values/column.ts';
 import { equalDatums } from '../../../src/values/compare.ts';
 import type { Datum, SqlType } from '../../../src/values/types.ts';
+import { type StoredRows, UniqueRows } from '../state/join-rows.ts';
 import { RowTable } from '../state/row-table.ts';
+import type { StateColumn } from '../state/state-column.ts';
 
 /** The rows of a keyed table, one per primary key. Writing answers with what changed. */
 export class TableStore {
@@ -80,13 +82,21 @@ export class TableStore {
     return this.#gather(Int32Array.from(found), found.length);
   };
 
+  /** Null unless these are the columns of the key. */
+  readonly by = (columns: readonly number[]): StoredRows | null =>
+    UniqueRows.by(columns, this.key, this.table, {
+      columns: this.columns.map((_, column) => this.#stored(column)),
+      scan: (wanted) => this.scan(wanted),
+    });
+
+  #stored(column: number): StateColumn {
+    const place = this.#places[column];
+    return place >= 0 ? this.table.keys.columns[place] : this.table.values[-1 - place];
+  }
+
   #gather(slots: Int32Array, count: number, columns?: readonly number[]): Batch {
     const wanted = columns ?? this.columns.map((_, i) => i);
-    const gathered = wanted.map((column) => {
-      const place = this.#places[column];
-      const from = place >= 0 ? this.table.keys.columns[place] : this.table.values[-1 - place];
-      return from.gather(slots, count);
-    });
+    const gathered = wanted.map((column) => this.#stored(column).gather(slots, count));
     return { length: count, columns: gathered, weights: null };
   }
 }

@@ -4,6 +4,7 @@ import type { StateTable } from '../operator.ts';
 import type { LoadedCheckpoint, ObjectEntry } from '../runtime/checkpoint-store.ts';
 import type { GraphNode } from '../runtime/graph.ts';
 import type { QueryNode } from '../runtime/query-node.ts';
+import { fillSides } from './fill-sides.ts';
 import type { Peers } from './peers.ts';
 import { shardsOf } from './place.ts';
 
@@ -21,7 +22,13 @@ export function restoreTables(
   entry: ObjectEntry,
   checkpoint: LoadedCheckpoint,
   peers: Peers | null,
+  ownerOf: (relation: string) => GraphNode,
 ): void {
+  loadTables(node, entry, checkpoint, peers);
+  if (node.kind !== 'source') fillSides(node, entry, checkpoint, peers ?? { index: 0, count: 1 }, ownerOf);
+}
+
+function loadTables(node: GraphNode, entry: ObjectEntry, checkpoint: LoadedCheckpoint, peers: Peers | null): void {
   const { index, count } = peers ?? { index: 0, count: 1 };
   const before = checkpoint.manifest.shards ?? 1;
   const piecesOf = (id: string, shard: number): Buffer[] =>

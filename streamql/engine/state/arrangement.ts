@@ -4,6 +4,7 @@ import { BIGINT, type SqlType } from '../../../src/values/types.ts';
 import { Chains } from './chains.ts';
 import { RowTable } from './row-table.ts';
 import { identity, type StateColumn } from './state-column.ts';
+import type { JoinRows } from './join-rows.ts';
 
 /**
  * One side of a join: rows arranged by key. Each key leads to a chain of row slots. Where rows can be taken back, equal
@@ -12,7 +13,7 @@ import { identity, type StateColumn } from './state-column.ts';
  *
  * Only the rows are saved; keys and chains are built anew after a load.
  */
-export class Arrangement {
+export class Arrangement implements JoinRows {
   readonly table: RowTable;
   readonly chains: Chains;
   /** Slots of the rows of the last `apply`. */
