@@ -135,3 +135,12 @@ export function firstRows(batch: Batch, limit: number): Batch {
     limit,
   );
 }
+
+/** A row of weight n as n rows. */
+export function copied(batch: Batch): Batch {
+  const { weights } = batch;
+  if (weights === null) return batch;
+  const rows: number[] = [];
+  for (let row = 0; row < batch.length; row++) for (let copy = 0; copy < weights[row]; copy++) rows.push(row);
+  return gatherBatch({ ...batch, weights: null }, Int32Array.from(rows), rows.length);
+}

@@ -12,12 +12,12 @@ import { chainOf, chainSpread, statelessOf } from './chain.ts';
 import { describe } from './describe.ts';
 import { Edge } from './edge.ts';
 import type { BuiltJoin, Emit, Operator, Pipeline, PipelineInput, PipelineOutput, TablePlace } from './operator.ts';
+import { type OperatorParts, operatorOf } from './operator-of.ts';
 import { type OperatorContext, type OperatorInfo, SilentOperator } from './operators/base.ts';
 import { ExchangeOperator } from './operators/exchange.ts';
 import { JoinOperator } from './operators/join.ts';
-import { type OperatorParts, operatorOf } from './operator-of.ts';
-import { type Stores, sharedSideOf } from './shared-side.ts';
 import { type Peers, runAlone } from './shards/peers.ts';
+import { type Stores, sharedSideOf } from './shared-side.ts';
 
 /** Where a leaf's batches enter: port `port` of `operator`, or straight to the output when there is none. */
 interface Entry {
@@ -227,9 +227,13 @@ class Builder {
     const arranged = built.map(({ spread }, port) => (shared?.port === port ? wants[port] : spread));
     const elsewhere = (this.#shard?.peers?.index ?? 0) > 0 && arranged.every(({ to }) => to === 'one');
     if (chain !== null) cell.operator = statelessOf(chain, info, context);
-    else cell.operator = elsewhere ? new SilentOperator(info, context) : operatorOf(plan, info, context, { shared, buildStep });
+    else
+      cell.operator = elsewhere
+        ? new SilentOperator(info, context)
+        : operatorOf(plan, info, context, { shared, buildStep });
     this.#operators.push(cell.operator);
-    if (plan.op === 'join' && cell.operator instanceof JoinOperator) this.#joins.push({ operator: cell.operator, plan });
+    if (plan.op === 'join' && cell.operator instanceof JoinOperator)
+      this.#joins.push({ operator: cell.operator, plan });
     this.#spreads.set(cell.operator, arranged);
     const spread = chain === null ? spreadOf(plan, arranged) : chainSpread(chain, arranged);
     const edge = new Edge(
@@ -283,8 +287,7 @@ class Builder {
 
 function placesOf(spreads: ReadonlyMap<Operator, readonly Spread[]>): Map<string, TablePlace> {
   const places = new Map<string, TablePlace>();
-  for (const [operator, inputs] of spreads)
-    for (const table of operator.state) places.set(table.id, { table, inputs });
+  for (const [operator, inputs] of spreads) for (const table of operator.state) places.set(table.id, { table, inputs });
   return places;
 }
 

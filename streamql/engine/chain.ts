@@ -1,5 +1,5 @@
-import type { Filter, Plan, Project } from '../plan/plan.ts';
 import { type Spread, spreadOf } from '../plan/partitioning.ts';
+import type { Filter, Plan, Project } from '../plan/plan.ts';
 import { compileFilterProject } from './compile-expr.ts';
 import type { Operator } from './operator.ts';
 import type { OperatorContext, OperatorInfo } from './operators/base.ts';

@@ -5,9 +5,9 @@ import { changelogOf } from '../plan/changelog.ts';
 import type { Join, LookupJoin, Plan } from '../plan/plan.ts';
 import { inputsOf } from '../plan/walk.ts';
 import type { Operator, Pipeline, PipelineOutput } from './operator.ts';
-import type { OperatorContext, OperatorInfo } from './operators/base.ts';
 import { AggregateOperator } from './operators/aggregate.ts';
 import { AsofOperator } from './operators/asof.ts';
+import type { OperatorContext, OperatorInfo } from './operators/base.ts';
 import { CloseOperator } from './operators/close.ts';
 import { DistinctOperator } from './operators/distinct.ts';
 import { ExpireOperator } from './operators/expire.ts';
@@ -93,4 +93,3 @@ const typesOf = (schema: readonly ColumnSchema[]): SqlType[] => schema.map((colu
 
 /** Of a pair: left columns, then right ones. */
 const joinTypes = (plan: Join | LookupJoin): SqlType[] => [...typesOf(plan.left.schema), ...typesOf(plan.right.schema)];
-

@@ -25,7 +25,13 @@ export function sharedSideOf(plan: Join, stores: Stores, context: OperatorContex
     const stored = stores.by(scan.relation, keysOf(plan, port).map(position));
     if (stored === null) continue;
     const keeps =
-      predicate === null ? null : residualSelector(predicate, scan.schema.map(({ type }) => type), context);
+      predicate === null
+        ? null
+        : residualSelector(
+            predicate,
+            scan.schema.map(({ type }) => type),
+            context,
+          );
     const columns = scan.columns.map((column) => stored.columns[column]);
     return {
       port,

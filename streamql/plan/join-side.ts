@@ -1,6 +1,6 @@
 import type { Expr, Join, Plan, Scan } from './plan.ts';
-import { conjunction, conjuncts, inputsOf, remap, rewrite } from './walk.ts';
 import { timeRangeOf } from './time-range.ts';
+import { conjunction, conjuncts, inputsOf, remap, rewrite } from './walk.ts';
 
 /** A side of a join that only picks rows and columns of one relation. */
 export interface PlainSide {
@@ -50,7 +50,16 @@ export const sideOf = (plan: Join, port: 0 | 1): Plan => inputsOf(plan)[port];
 export const keysOf = (plan: Join, port: 0 | 1): number[] => plan.keys.map((pair) => pair[port]);
 
 const SAFE: ReadonlySet<Expr['op']> = new Set([
-  'column', 'literal', 'compare', 'and', 'or', 'not', 'isNull', 'case', 'coalesce', 'in',
+  'column',
+  'literal',
+  'compare',
+  'and',
+  'or',
+  'not',
+  'isNull',
+  'case',
+  'coalesce',
+  'in',
 ]);
 
 /** Whether an expression has a value for every row, so that it may be asked again without news of what it refused. */

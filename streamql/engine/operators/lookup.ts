@@ -1,5 +1,5 @@
 import { assert } from '../../../src/lib/assert.ts';
-import { type Batch, batchOfRows, gatherBatch, rowAt, weightAt } from '../../../src/values/batch.ts';
+import { type Batch, batchOfRows, copied, gatherBatch, rowAt, weightAt } from '../../../src/values/batch.ts';
 import { nullColumn } from '../../../src/values/column.ts';
 import { BIGINT, BOOLEAN, type Datum, type SqlType } from '../../../src/values/types.ts';
 import type { LookupJoin } from '../../plan/plan.ts';
@@ -204,13 +204,4 @@ function ofSign(batch: Batch, sign: 1 | -1): Batch {
   if (weights === null) return sign === 1 ? batch : { ...batch, length: 0 };
   const rows = Int32Array.from({ length }, (_, i) => i).filter((row) => weights[row] * sign > 0);
   return rows.length === length ? batch : gatherBatch(batch, rows, rows.length);
-}
-
-/** A row of weight n as n rows. */
-function copied(batch: Batch): Batch {
-  const { weights } = batch;
-  if (weights === null) return batch;
-  const rows: number[] = [];
-  for (let row = 0; row < batch.length; row++) for (let copy = 0; copy < weights[row]; copy++) rows.push(row);
-  return gatherBatch({ ...batch, weights: null }, Int32Array.from(rows), rows.length);
 }

@@ -1,4 +1,4 @@
-import type { Batch, ColumnSchema } from '../../../src/values/batch.ts';
+import { type Batch, type ColumnSchema, copied } from '../../../src/values/batch.ts';
 import type { SqlType } from '../../../src/values/types.ts';
 import type { StateTable } from '../operator.ts';
 import { batchBytes, decodeBatches, encodeBatches } from './batch-bytes.ts';
@@ -43,9 +43,10 @@ export class HeldChanges implements StateTable {
     if (this.rows > Math.max(CONSOLIDATE_ROWS, 2 * this.#netRows)) this.#consolidate();
   }
 
+  /** Where nothing goes, equal rows come one by one: the relation may be one that is only appended to. */
   take(): readonly Batch[] {
     this.#consolidate();
-    return this.#batches;
+    return this.#batches.map((batch) => (batch.weights?.some((weight) => weight < 0) ? batch : copied(batch)));
   }
 
   save(full: boolean): Uint8Array | null {

@@ -231,7 +231,9 @@ export class Objects {
   #load(node: GraphNode, entry: ObjectEntry): boolean {
     assert(this.#loaded !== null, 'state is loaded before the engine resumes');
     try {
-      node.load(entry, () => restoreTables(node, entry, this.#loaded!, this.#peers, (id) => this.#graph.ownerOf(this.#graph.relation(id))));
+      node.load(entry, () =>
+        restoreTables(node, entry, this.#loaded!, this.#peers, (id) => this.#graph.ownerOf(this.#graph.relation(id))),
+      );
       if (node.kind !== 'source') node.history?.resumed(this.#loaded.manifest.epoch, this.#graph.epoch);
     } catch (thrown) {
       const error = asStreamError(thrown);

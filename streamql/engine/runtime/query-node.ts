@@ -4,10 +4,10 @@ import { type Batch, type ColumnSchema, gatherBatch } from '../../../src/values/
 import { resultPartitioning } from '../../plan/partitioning.ts';
 import { buildPipeline } from '../build.ts';
 import type { Pipeline, PipelineError, StateTable } from '../operator.ts';
-import type { Stores } from '../shared-side.ts';
 import type { JoinOperator } from '../operators/join.ts';
 import { ViewStore } from '../operators/view-store.ts';
 import type { Peers, Waiting } from '../shards/peers.ts';
+import type { Stores } from '../shared-side.ts';
 import { spill } from '../state/spill.ts';
 import { SpillFile } from '../state/spill-file.ts';
 import { Allowance } from './allowance.ts';

@@ -42,7 +42,10 @@ export function fillSides(
         const kept = keeps(rows);
         rows = gatherBatch(rows, kept.rows, kept.count);
       }
-      operator.fill(port, mine({ ...rows, columns: outputs.map((column) => rows.columns[column]) }, keysOf(plan, port), place));
+      operator.fill(
+        port,
+        mine({ ...rows, columns: outputs.map((column) => rows.columns[column]) }, keysOf(plan, port), place),
+      );
     }
   }
 }

@@ -2,9 +2,9 @@ import { assert } from '../../../src/lib/assert.ts';
 import type { Batch } from '../../../src/values/batch.ts';
 import { BIGINT, type SqlType } from '../../../src/values/types.ts';
 import { Chains } from './chains.ts';
+import type { JoinRows } from './join-rows.ts';
 import { RowTable } from './row-table.ts';
 import { identity, type StateColumn } from './state-column.ts';
-import type { JoinRows } from './join-rows.ts';
 
 /**
  * One side of a join: rows arranged by key. Each key leads to a chain of row slots. Where rows can be taken back, equal

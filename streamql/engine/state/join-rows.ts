@@ -45,7 +45,11 @@ export class UniqueRows implements StoredRows {
       : null;
   }
 
-  private constructor(table: RowTable, order: readonly number[], { columns, scan }: Pick<StoredRows, 'columns' | 'scan'>) {
+  private constructor(
+    table: RowTable,
+    order: readonly number[],
+    { columns, scan }: Pick<StoredRows, 'columns' | 'scan'>,
+  ) {
     this.#table = table;
     this.#order = order;
     this.columns = columns;
