@@ -1,3 +1,4 @@
+import { findBytes } from './bytes.ts';
 import type { PlainNode, PlainPattern, Ranges } from './regex-plain.ts';
 
 /**
@@ -16,7 +17,7 @@ export interface ByteSearch {
 type Step = (b: Uint8Array, p: number, end: number) => number;
 
 /** Undefined when a class holds some characters beyond ASCII and not all of them. */
-export function byteSearch({ tree, first }: PlainPattern): ByteSearch | undefined {
+export function byteSearch({ tree, first, needle }: PlainPattern): ByteSearch | undefined {
   const compiler = new Compiler();
   const root = compiler.compile(tree, (_b, p) => p);
   const begins = tableOf(first) ?? new Uint8Array(256).fill(1);
@@ -24,6 +25,8 @@ export function byteSearch({ tree, first }: PlainPattern): ByteSearch | undefine
   for (let byte = 0x80; byte < 0xc0; byte++) begins[byte] = 0;
   if (root === undefined) return undefined;
   const { places } = compiler;
+  const needed = Buffer.from(needle);
+  const reach = needle === '' ? Number.POSITIVE_INFINITY : reachBefore(tree, needle);
   const starts = new Int32Array(compiler.groups + 1);
   const ends = new Int32Array(compiler.groups + 1);
   places.starts = starts;
@@ -35,7 +38,13 @@ export function byteSearch({ tree, first }: PlainPattern): ByteSearch | undefine
       places.begin = start;
       starts.fill(-1);
       ends.fill(-1);
-      for (let p = start; p < end; p++) {
+      let p = start;
+      if (needed.length > 0) {
+        const at = findBytes(b, start, end, needed, 0, needed.length);
+        if (at < 0) return false;
+        if (at - reach > p) p = at - reach;
+      }
+      for (; p < end; p++) {
         if (begins[b[p]] === 0) continue;
         const to = root(b, p, end);
         if (to < 0) continue;
@@ -59,6 +68,42 @@ function tableOf(set: Ranges): Uint8Array | undefined {
   if (beyond === 0) return table;
   if (beyond !== 0x110000 - 128) return undefined;
   return table.fill(1, 128);
+}
+
+/** How many bytes of a match can come before the text that it must hold; Infinity when that is not known. */
+function reachBefore(tree: PlainNode, needle: string): number {
+  if (tree.kind !== 'sequence') return Number.POSITIVE_INFINITY;
+  const isRun = (from: number): boolean => {
+    let run = '';
+    for (let i = from; i < tree.items.length && run.length < needle.length; i++) {
+      const item = tree.items[i];
+      if (item.kind !== 'set' || item.literal === null) break;
+      run += item.literal;
+    }
+    return run === needle;
+  };
+  const at = tree.items.findIndex((_, i) => isRun(i));
+  return at < 0 ? Number.POSITIVE_INFINITY : tree.items.slice(0, at).reduce((sum, item) => sum + mostBytes(item), 0);
+}
+
+const MOST_CHARACTER_BYTES = 4;
+
+function mostBytes(node: PlainNode): number {
+  switch (node.kind) {
+    case 'set':
+      return MOST_CHARACTER_BYTES;
+    case 'repeat':
+      return node.max * MOST_CHARACTER_BYTES;
+    case 'begin':
+    case 'end':
+      return 0;
+    case 'group':
+      return mostBytes(node.of);
+    case 'choice':
+      return Math.max(...node.options.map(mostBytes));
+    case 'sequence':
+      return node.items.reduce((sum, item) => sum + mostBytes(item), 0);
+  }
 }
 
 class Compiler {

@@ -1,3 +1,4 @@
+import { findBytes } from '../../../src/lib/bytes.ts';
 import type { Datum, SqlType } from '../../../src/values/types.ts';
 import type { BytesForm, TextScratch } from './bytes-form.ts';
 
@@ -21,28 +22,6 @@ function skipPoints(b: Uint8Array, start: number, end: number, count: number): n
     while (p < end && isContinuation(b[p])) p++;
   }
   return p;
-}
-
-/** Where `part[from..to)` begins in `b[start..end)`; −1 when nowhere. */
-export function findBytes(
-  b: Uint8Array,
-  start: number,
-  end: number,
-  part: Uint8Array,
-  from: number,
-  to: number,
-): number {
-  const length = to - from;
-  if (length === 0) return start;
-  const first = part[from];
-  const last = end - length;
-  for (let p = start; p <= last; p++) {
-    if (b[p] !== first) continue;
-    let i = 1;
-    while (i < length && b[p + i] === part[from + i]) i++;
-    if (i === length) return p;
-  }
-  return -1;
 }
 
 export function startsWith(b: Uint8Array, start: number, end: number, part: Uint8Array, from: number, to: number) {
