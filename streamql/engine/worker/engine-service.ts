@@ -2,7 +2,8 @@ import { StreamError } from '../../../src/lib/errors.ts';
 import type { EngineObject, StreamEngine, Subscription, ViewChange } from '../../../src/ports/engine.ts';
 import type { Batch } from '../../../src/values/batch.ts';
 import { decodeBatch, encodeBatch, transferables } from '../../../src/values/batch-codec.ts';
-import type { Datum } from '../../../src/values/types.ts';
+import { ColumnBuilder, datumAt } from '../../../src/values/column.ts';
+import type { Datum, SqlType } from '../../../src/values/types.ts';
 import { type Rpc, type RpcHandlers, Transferred } from './rpc.ts';
 
 /** Changes of one subscription that the host has not acknowledged: at either bound it is disconnected. */
@@ -13,6 +14,33 @@ interface Feed {
   subscription: Subscription | null;
   changes: number;
   rows: number;
+}
+
+/** Up to so many rows cross as datums: each array of numbers would cost a buffer of its own. */
+const FEW_ROWS = 32;
+
+/** The few rows of a lookup, as plain values. */
+interface FewRows {
+  readonly length: number;
+  readonly types: readonly SqlType[];
+  readonly few: readonly (readonly Datum[])[];
+}
+
+function fewRows({ length, columns }: Batch): FewRows {
+  const few = columns.map((column) => Array.from({ length }, (_, row) => ownBytes(datumAt(column, row))));
+  return { length, types: columns.map(({ type }) => type), few };
+}
+
+/** A view of bytes would take its whole buffer along. */
+const ownBytes = (datum: Datum): Datum => (datum instanceof Uint8Array ? new Uint8Array(datum) : datum);
+
+function fromFewRows({ length, types, few }: FewRows): Batch {
+  const columns = few.map((datums, c) => {
+    const builder = new ColumnBuilder(types[c], length);
+    for (const datum of datums) builder.push(datum);
+    return builder.finish();
+  });
+  return { length, columns, weights: null };
 }
 
 export const packed = (batches: readonly Batch[]): { plain: unknown[]; buffers: ArrayBuffer[] } => {
@@ -57,6 +85,7 @@ export function serveEngine(engine: StreamEngine, rpc: Rpc): RpcHandlers {
     close: () => engine.close(),
     lookup: async (id: string, key: readonly Datum[], limit: number, columns?: readonly number[]) => {
       const { epoch, batch } = await engine.lookup(id, key, limit, columns);
+      if (batch.length <= FEW_ROWS && batch.weights === null) return { epoch, batch: fewRows(batch) };
       const { plain, buffers } = packed([batch]);
       return new Transferred({ epoch, batch: plain[0] }, buffers);
     },
@@ -96,4 +125,5 @@ export function serveEngine(engine: StreamEngine, rpc: Rpc): RpcHandlers {
   };
 }
 
-export const unpacked = (plain: unknown): Batch => decodeBatch(plain as Parameters<typeof decodeBatch>[0]);
+export const unpacked = (plain: unknown): Batch =>
+  'few' in (plain as object) ? fromFewRows(plain as FewRows) : decodeBatch(plain as Parameters<typeof decodeBatch>[0]);

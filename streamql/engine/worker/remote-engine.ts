@@ -77,7 +77,7 @@ export class RemoteEngine implements StreamEngine {
     limit: number,
     columns?: readonly number[],
   ): Promise<{ epoch: number; batch: Batch }> {
-    const { epoch, batch } = await this.#rpc.call<{ epoch: number; batch: unknown }>('lookup', [
+    const { epoch, batch } = await this.#rpc.callTogether<{ epoch: number; batch: unknown }>('lookup', [
       id,
       key,
       limit,

@@ -19,10 +19,18 @@ export class Transferred {
 
 type PlainError = { code: ErrorCode; detail: string };
 type Message =
-  | { readonly kind: 'call'; readonly id: number; readonly method: string; readonly args: readonly unknown[] }
+  | {
+      readonly kind: 'call';
+      readonly id: number;
+      readonly method: string;
+      readonly args: readonly unknown[];
+      /** Its answer may wait for those of others of the same turn. */
+      readonly shared?: true;
+    }
   | { readonly kind: 'result'; readonly id: number; readonly value: unknown }
   | { readonly kind: 'error'; readonly id: number; readonly error: PlainError }
-  | { readonly kind: 'note'; readonly method: string; readonly args: readonly unknown[] };
+  | { readonly kind: 'note'; readonly method: string; readonly args: readonly unknown[] }
+  | { readonly kind: 'several'; readonly messages: readonly Message[] };
 
 export type RpcHandlers = Readonly<Record<string, (...args: any[]) => unknown>>;
 
@@ -36,6 +44,9 @@ export class Rpc {
   readonly #pending = new Map<number, { resolve: (value: any) => void; reject: (error: StreamError) => void }>();
   #next = 0;
   #failure: StreamError | null = null;
+  /** Messages that go together; whatever is sent after them takes them along, so the order holds. */
+  #held: Message[] = [];
+  #heldBuffers: ArrayBuffer[] = [];
 
   constructor(port: RpcPort, handlers: RpcHandlers) {
     this.#port = port;
@@ -44,12 +55,32 @@ export class Rpc {
   }
 
   call<T>(method: string, args: readonly unknown[], transfer: readonly ArrayBuffer[] = []): Promise<T> {
+    return this.#called((id) => this.#send({ kind: 'call', id, method, args }, transfer));
+  }
+
+  /**
+   * A call that goes in one message with the others of this turn of the event loop, as do their answers: a message costs both sides
+   * more than a small call does.
+   */
+  callTogether<T>(method: string, args: readonly unknown[]): Promise<T> {
+    return this.#called((id) => {
+      // After everything that this turn has read from its sockets.
+      if (this.#held.length === 0) setImmediate(() => this.#sendHeld());
+      this.#held.push({ kind: 'call', id, method, args, shared: true });
+    });
+  }
+
+  note(method: string, args: readonly unknown[], transfer: readonly ArrayBuffer[] = []): void {
+    if (this.#failure === null) this.#send({ kind: 'note', method, args }, transfer);
+  }
+
+  #called<T>(send: (id: number) => void): Promise<T> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
     const id = this.#next++;
     return new Promise<T>((resolve, reject) => {
       this.#pending.set(id, { resolve, reject });
       try {
-        this.#port.postMessage({ kind: 'call', id, method, args }, transfer);
+        send(id);
       } catch (thrown) {
         this.#pending.delete(id);
         reject(asStreamError(thrown));
@@ -57,8 +88,28 @@ export class Rpc {
     });
   }
 
-  note(method: string, args: readonly unknown[], transfer: readonly ArrayBuffer[] = []): void {
-    if (this.#failure === null) this.#port.postMessage({ kind: 'note', method, args }, transfer);
+  #send(message: Message, transfer: readonly ArrayBuffer[] = []): void {
+    this.#sendHeld();
+    this.#port.postMessage(message, transfer);
+  }
+
+  #sendHeld(): void {
+    if (this.#held.length === 0 || this.#failure !== null) return;
+    const [messages, buffers] = [this.#held, this.#heldBuffers];
+    this.#held = [];
+    this.#heldBuffers = [];
+    try {
+      this.#port.postMessage({ kind: 'several', messages }, buffers);
+    } catch (thrown) {
+      // Something among them cannot cross; nobody may wait for ever.
+      const error = asStreamError(thrown);
+      for (const message of messages) {
+        if (message.kind === 'call') this.#receive({ kind: 'error', id: message.id, error: error.toJSON() });
+        else if (message.kind === 'result')
+          this.#port.postMessage({ kind: 'error', id: message.id, error: error.toJSON() });
+        else this.#port.postMessage(message);
+      }
+    }
   }
 
   /** The other side is gone: every call under way, and every later one, fails with this. */
@@ -71,7 +122,8 @@ export class Rpc {
 
   #receive(message: Message): void {
     if (message.kind === 'note') this.#handlers[message.method](...message.args);
-    else if (message.kind === 'call') void this.#answer(message.id, message.method, message.args);
+    else if (message.kind === 'call') void this.#answer(message);
+    else if (message.kind === 'several') for (const one of message.messages) this.#receive(one);
     else {
       const pending = this.#pending.get(message.id);
       this.#pending.delete(message.id);
@@ -80,15 +132,29 @@ export class Rpc {
     }
   }
 
-  async #answer(id: number, method: string, args: readonly unknown[]): Promise<void> {
+  async #answer({ id, method, args, shared }: Message & { kind: 'call' }): Promise<void> {
+    let answer: Message;
+    let buffers: readonly ArrayBuffer[] = [];
     try {
       const value = await this.#handlers[method](...args);
-      if (this.#failure !== null) return;
-      if (value instanceof Transferred)
-        this.#port.postMessage({ kind: 'result', id, value: value.value }, value.buffers);
-      else this.#port.postMessage({ kind: 'result', id, value });
+      const moved = value instanceof Transferred;
+      if (moved) buffers = value.buffers;
+      answer = { kind: 'result', id, value: moved ? value.value : value };
     } catch (thrown) {
-      if (this.#failure === null) this.#port.postMessage({ kind: 'error', id, error: asStreamError(thrown).toJSON() });
+      answer = { kind: 'error', id, error: asStreamError(thrown).toJSON() };
+    }
+    if (this.#failure !== null) return;
+    if (shared === true) {
+      // After all that is ready without waiting, which was asked for together.
+      if (this.#held.length === 0) process.nextTick(() => this.#sendHeld());
+      this.#held.push(answer);
+      this.#heldBuffers.push(...buffers);
+      return;
+    }
+    try {
+      this.#send(answer, buffers);
+    } catch (thrown) {
+      this.#send({ kind: 'error', id, error: asStreamError(thrown).toJSON() });
     }
   }
 }
