@@ -28,10 +28,37 @@ export function hashBigInt(value: bigint): number {
   return mix(low ^ Math.imul(Number(BigInt.asIntN(32, value >> 32n)), 0x9e3779b1));
 }
 
-/** FNV-1a over UTF-16 units. */
+const FNV_START = 0x811c9dc5;
+const FNV_PRIME = 0x01000193;
+
+/** FNV-1a over UTF-16 units; a lone surrogate counts as U+FFFD, which it is in UTF-8. Decides on which shard state is: a change would misplace what checkpoints hold. */
 export function hashText(text: string): number {
-  let h = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  let h = FNV_START;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit >= 0xd800 && unit <= 0xdfff) return hashSurrogates(text);
+    h = Math.imul(h ^ unit, FNV_PRIME);
+  }
+  return mix(h);
+}
+
+function hashSurrogates(text: string): number {
+  let h = FNV_START;
+  for (const char of text) {
+    const lone = char.length === 1 && char >= '\ud800' && char <= '\udfff';
+    for (let i = 0; i < char.length; i++) h = Math.imul(h ^ (lone ? 0xfffd : char.charCodeAt(i)), FNV_PRIME);
+  }
+  return mix(h);
+}
+
+/** The hash of the text that these bytes are. */
+export function hashUtf8(bytes: Buffer, start: number, end: number): number {
+  let h = FNV_START;
+  for (let i = start; i < end; i++) {
+    const byte = bytes[i];
+    if (byte >= 0x80) return hashText(bytes.utf8Slice(start, end));
+    h = Math.imul(h ^ byte, FNV_PRIME);
+  }
   return mix(h);
 }
 

@@ -68,8 +68,8 @@ export interface StateTable {
   readonly bytes: number;
   /** Of these, what rows use; the rest is room that was made for more. Absent: all. */
   readonly usedBytes?: number;
-  /** Columns whose texts can be put out of memory. */
-  readonly pageable?: readonly StateColumn[];
+  /** Of these, texts can be put out of memory. */
+  readonly columns?: readonly StateColumn[];
   /** Bytes of the last full piece, and of the changes saved after it: when to take a full one is the caller's choice. */
   readonly fullBytes: number;
   readonly changeBytes: number;

@@ -5,9 +5,10 @@ import { BIGINT } from '../../../src/values/types.ts';
 import type { Aggregate } from '../../plan/plan.ts';
 import type { StateTable } from '../operator.ts';
 import { Expiry, expiryOf } from '../state/expiry.ts';
+import { makeColumn } from '../state/make-column.ts';
 import { markDifferent } from '../state/row-hash.ts';
 import { RowTable } from '../state/row-table.ts';
-import { grown, identity, StateColumn } from '../state/state-column.ts';
+import { grown, identity, type StateColumn } from '../state/state-column.ts';
 import { AggregateState } from './aggregate-state.ts';
 import { allWeights, OperatorBase, type OperatorContext, type OperatorInfo } from './base.ts';
 
@@ -51,7 +52,7 @@ export class AggregateOperator extends OperatorBase {
     super(info, context);
     this.#groupBy = plan.groupBy;
     this.#global = plan.groupBy.length === 0;
-    const rowCount = { column: new StateColumn(BIGINT) };
+    const rowCount = { column: makeColumn(BIGINT) };
     const expiry = expiryOf(plan);
     this.#parts = new AggregateState(this.id, plan, appendOnly, rowCount, expiry !== null);
     this.#table = new RowTable(
@@ -70,7 +71,7 @@ export class AggregateOperator extends OperatorBase {
       part.attach(this.#table.values.slice(at, at + part.types.length));
       at += part.types.length;
     }
-    this.#old = this.#parts.results.map((result) => new StateColumn(result.type));
+    this.#old = this.#parts.results.map((result) => makeColumn(result.type));
     for (const column of this.#old) column.ensure(this.#touched.length);
   }
 

@@ -4,6 +4,7 @@ import { compareDatums } from '../../../src/values/compare.ts';
 import { BIGINT, type Datum, INTEGER, type SqlType } from '../../../src/values/types.ts';
 import type { StateTable } from '../operator.ts';
 import { EMPTY, OrderedSets } from '../state/ordered-set.ts';
+import { compareAt } from '../state/row-order.ts';
 import { RowTable } from '../state/row-table.ts';
 import { grown, type StateColumn } from '../state/state-column.ts';
 import { type Accumulator, type Contribution, groupAndValue } from './accumulators.ts';
@@ -105,7 +106,7 @@ export class OrderedValues implements Accumulator {
       derivedBytes: () => this.#sets.bytes + this.#roots.byteLength,
     });
     const values = this.#counts.keys.columns[1];
-    this.#sets = new OrderedSets((a, b) => compareDatums(values.values[a], values.values[b], type));
+    this.#sets = new OrderedSets((a, b) => compareAt(values, a, values, b));
     this.tables = [this.#counts];
   }
 

@@ -30,7 +30,7 @@ export class TopNOperator extends OperatorBase {
   readonly #partitionBy: readonly number[];
   readonly #appendOnly: boolean;
   readonly #order: RowOrder;
-  /** Whole rows → weight. */
+  /** Whole rows → weight, which over append-only input is 1 but for what older checkpoints hold. */
   readonly #rows: RowTable;
   readonly #sets: OrderedSets;
   /** Derived from the rows: partition keys, and by their slot the ordered set and the total weight in it. */
@@ -58,11 +58,13 @@ export class TopNOperator extends OperatorBase {
     this.#rows = new RowTable(`${this.id}.rows`, types, [BIGINT], {
       rebuilt: () => this.#rebuild(),
       derivedBytes: () => this.#sets.bytes + this.#partitions.bytes + this.#roots.byteLength + this.#totals.byteLength,
+      // Rows that are never taken back need not be found: equal ones have slots of their own.
+      indexed: !appendOnly,
     });
     this.#rows.holds = wholeRows(0, types.length);
     this.#order = totalOrder(types.length, plan.orderBy);
     const { columns } = this.#rows.keys;
-    this.#sets = new OrderedSets((a, b) => this.#order(columns, a, columns, b));
+    this.#sets = new OrderedSets((a, b) => this.#order(columns, a, columns, b) || a - b);
     this.#expires = partitionExpiry(plan);
     this.#partitions = this.#newPartitions();
     if (this.#expires !== null) this.advance = (port, micros) => this.#advance(port, micros);
@@ -79,7 +81,8 @@ export class TopNOperator extends OperatorBase {
     const length = batch.length;
     if (length === 0) return;
     if (this.#slots.length < length) this.#slots = new Int32Array(length);
-    this.#rows.upsert(batch.columns, length, this.#slots);
+    if (this.#appendOnly) this.#rows.append(batch.columns, length, this.#slots);
+    else this.#rows.upsert(batch.columns, length, this.#slots);
     const order = comingFirst(batch);
     for (let i = 0; i < length; i++) {
       const row = order === null ? i : order[i];

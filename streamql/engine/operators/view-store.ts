@@ -44,7 +44,6 @@ export class ViewStore {
     this.#table = new RowTable(id, first.map(typeOf), key === null ? [BIGINT] : this.#rest.map(typeOf), {
       rebuilt: () => this.#rebuilt(),
       derivedBytes: () => this.#derivedBytes(),
-      pageable: true,
     });
     this.#stored = all.map((column) =>
       first.includes(column)

@@ -62,7 +62,7 @@ export interface LoadedCheckpoint {
   readonly files: ReadonlyMap<string, Buffer>;
 }
 
-const FORMAT = 1;
+const FORMAT = 2;
 /** Manifests kept: the newest, and the one before in case the newest is damaged. */
 const KEPT = 2;
 
@@ -222,8 +222,8 @@ function encodeManifest(manifest: Manifest): Buffer {
   return Buffer.concat([Buffer.from(`streamline-checkpoint ${FORMAT} ${crc32c(body).toString(16)}\n`), body]);
 }
 
-/** How the JSON of an earlier format becomes that of the next one. */
-const MIGRATIONS: Readonly<Record<number, (body: unknown) => unknown>> = {};
+/** How the JSON of an earlier format becomes that of the next one. 2: pieces hold texts in a form that releases before do not know. */
+const MIGRATIONS: Readonly<Record<number, (body: unknown) => unknown>> = { 1: (body) => body };
 
 function decodeManifest(content: Buffer, name: string): Manifest {
   const end = content.indexOf(0x0a);

@@ -2,7 +2,7 @@ import type { Batch } from '../../../src/values/batch.ts';
 import type { Column } from '../../../src/values/column.ts';
 import { hashText } from '../../../src/values/hash.ts';
 import type { Spread } from '../../plan/partitioning.ts';
-import { hashRows } from '../state/row-hash.ts';
+import { placingHashes } from '../state/row-hash.ts';
 
 /** Which of `count` shards has a row: the upper bits of the hash decide, since hash tables go by the lower ones. */
 export const shardOfHash = (hash: number, count: number): number => ((hash >>> 16) * count) >>> 16;
@@ -13,7 +13,7 @@ export const ownerOfPartition = (topic: string, partition: number, count: number
 
 /** Sets `shards[row]` for the rows of a batch that is spread by these columns. */
 export function shardsOf(columns: readonly Column[], length: number, count: number, shards: Int32Array): void {
-  hashRows(columns, length, shards);
+  placingHashes(columns, length, shards);
   for (let row = 0; row < length; row++) shards[row] = shardOfHash(shards[row], count);
 }
 

@@ -35,7 +35,6 @@ export class Arrangement implements JoinRows {
       rebuilt: () => this.#rebuild(),
       derivedBytes: () => this.chains.bytes,
       indexed: retractable,
-      pageable: true,
     });
     this.chains = new Chains(
       keyColumns.map((column) => types[column]),

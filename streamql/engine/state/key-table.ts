@@ -1,8 +1,8 @@
 import type { Column } from '../../../src/values/column.ts';
-import { equalDatums } from '../../../src/values/compare.ts';
 import type { Datum, SqlType } from '../../../src/values/types.ts';
+import { makeColumn } from './make-column.ts';
 import { hashOne, hashRows, markDifferent, sameRow } from './row-hash.ts';
-import { grown, StateColumn } from './state-column.ts';
+import { grown, type StateColumn } from './state-column.ts';
 
 /** What `lookup` leaves for a row whose key is not there. */
 export const ABSENT = -1;
@@ -38,7 +38,7 @@ export class KeyTable {
   /** `indexed: false` makes it a plain store of rows: only `append`, and no lookups. */
   constructor(types: readonly SqlType[], indexed = true) {
     this.#indexed = indexed;
-    this.columns = types.map((type) => new StateColumn(type));
+    this.columns = types.map(makeColumn);
     for (const column of this.columns) column.ensure(this.#alive.length);
   }
 
@@ -126,10 +126,7 @@ export class KeyTable {
     const mask = this.#index.length - 1;
     for (let at = hash & mask; this.#index[at] !== 0; at = (at + 1) & mask) {
       const slot = this.#index[at] - 1;
-      if (
-        this.#slotHashes[slot] === hash &&
-        this.columns.every((column, c) => equalDatums(column.get(slot), key[c], column.type))
-      ) {
+      if (this.#slotHashes[slot] === hash && this.columns.every((column, c) => column.equals(slot, key[c]))) {
         return slot;
       }
     }

@@ -1,11 +1,12 @@
 import { StreamError } from '../../../src/lib/errors.ts';
-import { type Column, PlainColumn } from '../../../src/values/column.ts';
+import { type Column, PlainColumn, TextColumn } from '../../../src/values/column.ts';
 import { type Datum, type Interval, isText, type SqlType, typeName } from '../../../src/values/types.ts';
+import { copyText, viewOf } from './text-words.ts';
 
 /**
  * The bytes of saved state. A piece is a header (magic, version, full or change, fingerprint of the column types), then
  * the slots it speaks of, one byte each for alive or freed, then the columns of the alive ones: typed arrays raw and
- * little-endian, ASCII text in one run, everything else datum by datum with a tag. Integrity (checksums) is the checkpoint's business; what is
+ * little-endian, text as UTF-8 in one run, everything else datum by datum with a tag. Integrity (checksums) is the checkpoint's business; what is
  * checked here is that a piece belongs to this table.
  */
 const MAGIC = 0x54534c53; // "SLST"
@@ -64,23 +65,26 @@ const STORAGE_BYTES = 0;
 const STORAGE_INT32 = 1;
 const STORAGE_FLOAT64 = 2;
 const STORAGE_TAGGED = 3;
-/** Text of ASCII alone: lengths, then all of it. */
+/** Text of ASCII alone, as releases up to manifest format 1 wrote it: lengths, then all of it. */
 const STORAGE_ASCII = 4;
+/** Text: lengths in bytes, how many bytes in all, then these. */
+const STORAGE_UTF8 = 5;
 
 function writeColumn(writer: Writer, column: Column): void {
-  const { values, nulls, length } = column;
-  const ascii = Array.isArray(values) ? asciiOf(column) : null;
-  writer.u8(ascii === null ? storageOf(column) : STORAGE_ASCII);
+  const { nulls, length } = column;
+  const text = utf8Of(column);
+  writer.u8(text === null ? storageOf(column) : STORAGE_UTF8);
   writer.u8(nulls === null ? 0 : 1);
   if (nulls !== null) writer.raw(nulls.subarray(0, length));
-  if (ascii !== null) {
-    writer.raw(ascii.lengths);
-    writer.raw(ascii.bytes);
-  } else if (Array.isArray(values)) {
-    for (let i = 0; i < length; i++) writer.datum(values[i]);
-  } else {
-    writer.raw((values as Float64Array).subarray(0, length));
+  if (text !== null) {
+    writer.raw(text.lengths);
+    writer.u32(text.bytes.length);
+    writer.raw(text.bytes);
+    return;
   }
+  const { values } = column;
+  if (Array.isArray(values)) for (let i = 0; i < length; i++) writer.datum(values[i]);
+  else writer.raw((values as Float64Array).subarray(0, length));
 }
 
 function storageOf({ values }: Column): number {
@@ -89,8 +93,15 @@ function storageOf({ values }: Column): number {
   return values instanceof Uint8Array ? STORAGE_BYTES : STORAGE_TAGGED;
 }
 
-/** One encoding of many short texts costs a tenth of one each. Null when a value is no text, or not ASCII. */
-function asciiOf({ type, values, nulls, length }: Column): { lengths: Int32Array; bytes: Uint8Array } | null {
+interface Utf8 {
+  readonly lengths: Int32Array;
+  readonly bytes: Uint8Array;
+}
+
+/** The texts end to end. Null when a value is no text, or all are more than one string has room for. */
+function utf8Of(column: Column): Utf8 | null {
+  if (column instanceof TextColumn) return rangesOf(column);
+  const { type, values, nulls, length } = column;
   if (!isText(type)) return null;
   const lengths = new Int32Array(length);
   const texts = new Array<string>(length);
@@ -102,13 +113,37 @@ function asciiOf({ type, values, nulls, length }: Column): { lengths: Int32Array
     total += text.length;
     lengths[i] = text.length;
   }
-  if (total > MOST_ASCII) return null;
+  if (total > MOST_UNITS) return null;
+  // One encoding of many short texts costs a tenth of one each.
   const bytes = Buffer.from(texts.join(''), 'utf8');
-  return bytes.length === total ? { lengths, bytes } : null;
+  if (bytes.length === total) return { lengths, bytes };
+  const encoded = texts.map((text) => Buffer.from(text));
+  return { lengths: Int32Array.from(encoded, (one) => one.length), bytes: Buffer.concat(encoded) };
 }
 
 /** Well below the longest string there can be. */
-const MOST_ASCII = 1 << 28;
+const MOST_UNITS = 1 << 28;
+
+function rangesOf({ bytes, starts, ends, nulls, length }: TextColumn): Utf8 {
+  const lengths = new Int32Array(length);
+  let total = 0;
+  let packed = true;
+  for (let i = 0; i < length; i++) {
+    if (nulls !== null && nulls[i] === 1) continue;
+    lengths[i] = ends[i] - starts[i];
+    packed &&= starts[i] === total;
+    total += lengths[i];
+  }
+  if (packed) return { lengths, bytes: bytes.subarray(0, total) };
+  const copy = Buffer.allocUnsafe(total);
+  const [from, to] = [viewOf(bytes), viewOf(copy)];
+  let at = 0;
+  for (let i = 0; i < length; i++) {
+    copyText(bytes, from, starts[i], lengths[i], copy, to, at);
+    at += lengths[i];
+  }
+  return { lengths, bytes: copy };
+}
 
 function readColumn(reader: Reader, type: SqlType, length: number): Column {
   const storage = reader.u8();
@@ -117,10 +152,18 @@ function readColumn(reader: Reader, type: SqlType, length: number): Column {
     return new PlainColumn(type, length, new Float64Array(reader.raw(length * 8)), nulls);
   if (storage === STORAGE_INT32) return new PlainColumn(type, length, new Int32Array(reader.raw(length * 4)), nulls);
   if (storage === STORAGE_BYTES) return new PlainColumn(type, length, new Uint8Array(reader.raw(length)), nulls);
-  if (storage === STORAGE_ASCII) {
-    const lengths = new Int32Array(reader.raw(length * 4));
-    const texts = Array.from(lengths, (bytes) => reader.ascii(bytes));
-    return new PlainColumn(type, length, texts, nulls);
+  if (storage === STORAGE_ASCII || storage === STORAGE_UTF8) {
+    const ends = new Int32Array(reader.raw(length * 4));
+    const starts = new Int32Array(length);
+    let total = 0;
+    for (let i = 0; i < length; i++) {
+      starts[i] = total;
+      total += ends[i];
+      ends[i] = total;
+    }
+    if (storage === STORAGE_UTF8 && reader.u32() !== total)
+      throw new StreamError('STORAGE_FAILED', 'saved texts are not as long as they say');
+    return new TextColumn(type, length, reader.bytes(total), starts, ends, nulls);
   }
   if (storage !== STORAGE_TAGGED)
     throw new StreamError('STORAGE_FAILED', `saved state has a column stored as ${storage}`);
@@ -131,8 +174,14 @@ function readColumn(reader: Reader, type: SqlType, length: number): Column {
 
 const TAG = { null: 0, false: 1, true: 2, number: 3, bigint: 4, text: 5, bytes: 6, interval: 7, array: 8 } as const;
 
+/** Arrays of at least this many bytes are copied once, at the end. */
+const LARGE = 4096;
+
 class Writer {
+  readonly #parts: Uint8Array[] = [];
   #buffer = Buffer.allocUnsafe(1024);
+  /** Of `#buffer`, what is in parts already, and what has been written. */
+  #from = 0;
   #at = 0;
 
   u8(value: number): void {
@@ -150,9 +199,16 @@ class Writer {
     this.#at = this.#buffer.writeDoubleLE(value, this.#at);
   }
 
+  /** The array must stay as it is until `finish`. */
   raw(array: Uint8Array | Int32Array | Float64Array): void {
-    this.#room(array.byteLength);
-    this.#buffer.set(new Uint8Array(array.buffer, array.byteOffset, array.byteLength), this.#at);
+    const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+    if (bytes.length >= LARGE) {
+      this.#cut();
+      this.#parts.push(bytes);
+      return;
+    }
+    this.#room(bytes.length);
+    this.#buffer.set(bytes, this.#at);
     this.#at += array.byteLength;
   }
 
@@ -194,14 +250,21 @@ class Writer {
   }
 
   finish(): Uint8Array {
-    return this.#buffer.subarray(0, this.#at);
+    this.#cut();
+    return Buffer.concat(this.#parts);
+  }
+
+  #cut(): void {
+    if (this.#at > this.#from) this.#parts.push(this.#buffer.subarray(this.#from, this.#at));
+    this.#from = this.#at;
   }
 
   #room(bytes: number): void {
     if (this.#at + bytes <= this.#buffer.length) return;
-    const bigger = Buffer.allocUnsafe(Math.max(this.#at + bytes, this.#buffer.length * 2));
-    this.#buffer.copy(bigger, 0, 0, this.#at);
-    this.#buffer = bigger;
+    this.#cut();
+    this.#buffer = Buffer.allocUnsafe(Math.max(bytes, this.#buffer.length * 2));
+    this.#from = 0;
+    this.#at = 0;
   }
 }
 
@@ -239,9 +302,10 @@ class Reader {
     return this.#buffer.toString('utf8', at, at + length);
   }
 
-  ascii(length: number): string {
+  /** Not a copy. */
+  bytes(length: number): Buffer {
     const at = this.#take(length);
-    return this.#buffer.toString('latin1', at, at + length);
+    return this.#buffer.subarray(at, at + length);
   }
 
   datum(): Datum {

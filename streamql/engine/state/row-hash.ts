@@ -1,32 +1,54 @@
-import type { Column } from '../../../src/values/column.ts';
+import { type Column, TextColumn } from '../../../src/values/column.ts';
 import { equalDatums } from '../../../src/values/compare.ts';
-import { hashDatum, hashNumber, hashText as hashString } from '../../../src/values/hash.ts';
-import type { Datum, SqlType } from '../../../src/values/types.ts';
+import { hashDatum, hashNumber, hashText, hashUtf8 } from '../../../src/values/hash.ts';
+import { type Datum, isText, type SqlType } from '../../../src/values/types.ts';
 import type { StateColumn } from './state-column.ts';
+import { TextStateColumn } from './text-state-column.ts';
+import { hashBytes, hashString, viewOf } from './text-words.ts';
 
 /**
  * Hashing and equality of rows, a column at a time, with SQL's grouping rule: NULL equals NULL, NaN equals NaN, −0
- * equals 0. Hashes live in memory only; they are not stored, so the function may change.
+ * equals 0. A text has one hash, whether it comes as a string or as bytes.
  */
 
 const SEED = 0x2f6b1c3d;
 const NULL_HASH = 0x5bd1e995;
 
-/** Writes a 32-bit hash of each row over the given columns to `out[0..length)`. */
+interface TextHash {
+  bytes(bytes: Buffer, view: DataView, start: number, end: number): number;
+  string(text: string): number;
+}
+const IN_TABLES: TextHash = { bytes: hashBytes, string: hashString };
+const PLACING: TextHash = { bytes: (bytes, _, start, end) => hashUtf8(bytes, start, end), string: hashText };
+
+/** Writes a 32-bit hash of each row over the given columns to `out[0..length)`. For tables in memory: it is not stored and may change. */
 export function hashRows(columns: readonly Column[], length: number, out: Int32Array): void {
+  hashColumns(columns, length, out, IN_TABLES);
+}
+
+/** The hash that says which shard has a row. It may not change: checkpoints hold what it has placed. */
+export function placingHashes(columns: readonly Column[], length: number, out: Int32Array): void {
+  hashColumns(columns, length, out, PLACING);
+}
+
+function hashColumns(columns: readonly Column[], length: number, out: Int32Array, texts: TextHash): void {
   if (columns.length === 0) {
     out.fill(SEED, 0, length);
     return;
   }
   for (let c = 0; c < columns.length; c++) {
-    const { nulls, values } = columns[c];
     const first = c === 0;
-    if (nulls !== null) hashAny(columns[c], length, out, first);
+    const column = columns[c];
+    if (column instanceof TextColumn) {
+      hashRanges(column, length, out, first, texts);
+      continue;
+    }
+    const { nulls, values } = column;
+    if (isText(column.type)) hashStrings(column, length, out, first, texts);
+    else if (nulls !== null) hashAny(column, length, out, first);
     else if (values instanceof Float64Array) hashFloat64(values, length, out, first);
     else if (values instanceof Int32Array) hashInt32(values, length, out, first);
-    else if (values instanceof Uint8Array) hashAny(columns[c], length, out, first);
-    else if (columns[c].type.kind === 'varchar') hashText(values as readonly string[], length, out, first);
-    else hashAny(columns[c], length, out, first);
+    else hashAny(column, length, out, first);
   }
 }
 
@@ -35,7 +57,11 @@ export function hashOne(datums: readonly Datum[], columns: readonly Column[]): n
   let h = SEED;
   for (let c = 0; c < datums.length; c++) {
     const datum = datums[c];
-    h = mix(h, hashStored(typeof datum === 'boolean' ? Number(datum) : datum, columns[c].type));
+    const word =
+      typeof datum === 'string'
+        ? hashString(datum)
+        : hashStored(typeof datum === 'boolean' ? Number(datum) : datum, columns[c].type);
+    h = mix(h, word);
   }
   return h;
 }
@@ -67,8 +93,26 @@ function hashFloat64(values: Float64Array, length: number, out: Int32Array, firs
   }
 }
 
-function hashText(values: readonly string[], length: number, out: Int32Array, first: boolean): void {
-  for (let i = 0; i < length; i++) out[i] = mix(first ? SEED : out[i], hashString(values[i]));
+function hashStrings(
+  { values, nulls }: Column,
+  length: number,
+  out: Int32Array,
+  first: boolean,
+  texts: TextHash,
+): void {
+  for (let i = 0; i < length; i++) {
+    const text = nulls !== null && nulls[i] === 1 ? null : (values[i] as string | null);
+    out[i] = mix(first ? SEED : out[i], text === null ? NULL_HASH : texts.string(text));
+  }
+}
+
+function hashRanges(column: TextColumn, length: number, out: Int32Array, first: boolean, texts: TextHash): void {
+  const { bytes, starts, ends, nulls } = column;
+  const view = viewOf(bytes);
+  for (let i = 0; i < length; i++) {
+    const word = nulls !== null && nulls[i] === 1 ? NULL_HASH : texts.bytes(bytes, view, starts[i], ends[i]);
+    out[i] = mix(first ? SEED : out[i], word);
+  }
 }
 
 function hashAny({ values, nulls, type }: Column, length: number, out: Int32Array, first: boolean): void {
@@ -78,21 +122,20 @@ function hashAny({ values, nulls, type }: Column, length: number, out: Int32Arra
   }
 }
 
-/** Whether row `i` of one set of columns is the same group as row `j` of another, column by column. */
-export function sameRow(a: readonly Column[], i: number, b: readonly Column[], j: number): boolean {
-  for (let c = 0; c < a.length; c++) {
-    const aNull = a[c].nulls !== null && a[c].nulls![i] === 1;
-    const bNull = b[c].nulls !== null && b[c].nulls![j] === 1;
-    if (aNull || bNull) {
-      if (aNull !== bNull) return false;
-    } else {
-      (b[c] as Partial<StateColumn>).bringInOne?.(j);
-      const x = a[c].values[i];
-      const y = b[c].values[j];
-      if (x !== y && !equalDatums(x as Datum, y as Datum, a[c].type)) return false;
-    }
-  }
+/** Whether row `i` of a batch's columns is the same group as slot `j` of state, column by column. */
+export function sameRow(a: readonly Column[], i: number, b: readonly StateColumn[], j: number): boolean {
+  for (let c = 0; c < a.length; c++) if (!sameValue(a[c], i, b[c], j)) return false;
   return true;
+}
+
+function sameValue(a: Column, i: number, b: StateColumn, j: number): boolean {
+  if (b instanceof TextStateColumn) return b.equalsRow(j, a, i);
+  const aNull = a.nulls !== null && a.nulls[i] === 1;
+  const bNull = b.nulls !== null && b.nulls[j] === 1;
+  if (aNull || bNull) return aNull === bNull;
+  const x = a.values[i];
+  const y = b.values[j];
+  return x === y || equalDatums(x as Datum, y as Datum, a.type);
 }
 
 /**
@@ -101,7 +144,7 @@ export function sameRow(a: readonly Column[], i: number, b: readonly Column[], j
  */
 export function markDifferent(
   rows: readonly Column[],
-  state: readonly Column[],
+  state: readonly StateColumn[],
   slots: Int32Array,
   length: number,
   differs: Uint8Array,
@@ -110,15 +153,16 @@ export function markDifferent(
   for (let c = 0; c < rows.length; c++) {
     const a = rows[c];
     const b = state[c];
-    (b as Partial<StateColumn>).bringIn?.(slots, length);
+    if (b instanceof TextStateColumn) {
+      count += b.markDifferent(a, slots, length, differs);
+      continue;
+    }
     const av = a.values;
     const bv = b.values;
     if (a.nulls !== null || b.nulls !== null) count += differAny(a, b, slots, length, differs);
     else if (av instanceof Float64Array && bv instanceof Float64Array)
       count += differFloat64(av, bv, slots, length, differs);
     else if (av instanceof Int32Array && bv instanceof Int32Array) count += differInt32(av, bv, slots, length, differs);
-    else if (a.type.kind === 'varchar')
-      count += differText(av as readonly string[], bv as readonly string[], slots, length, differs);
     else count += differAny(a, b, slots, length, differs);
   }
   return count;
@@ -157,31 +201,11 @@ function differInt32(a: Int32Array, b: Int32Array, slots: Int32Array, length: nu
   return count;
 }
 
-function differText(
-  a: readonly string[],
-  b: readonly string[],
-  slots: Int32Array,
-  length: number,
-  differs: Uint8Array,
-): number {
+function differAny(a: Column, b: StateColumn, slots: Int32Array, length: number, differs: Uint8Array): number {
   let count = 0;
   for (let i = 0; i < length; i++) {
     const slot = slots[i];
-    if (slot >= 0 && a[i] !== b[slot] && differs[i] === 0) {
-      differs[i] = 1;
-      count++;
-    }
-  }
-  return count;
-}
-
-function differAny(a: Column, b: Column, slots: Int32Array, length: number, differs: Uint8Array): number {
-  let count = 0;
-  const left = [a];
-  const right = [b];
-  for (let i = 0; i < length; i++) {
-    const slot = slots[i];
-    if (slot >= 0 && differs[i] === 0 && !sameRow(left, i, right, slot)) {
+    if (slot >= 0 && differs[i] === 0 && !sameValue(a, i, b, slot)) {
       differs[i] = 1;
       count++;
     }

@@ -2,6 +2,7 @@ import type { Column } from '../../../src/values/column.ts';
 import { compareDatums } from '../../../src/values/compare.ts';
 import type { Datum } from '../../../src/values/types.ts';
 import type { SortKey } from '../../plan/plan.ts';
+import { TextStateColumn } from './text-state-column.ts';
 
 /** Orders row `i` of columns `a` against row `j` of columns `b`. */
 export type RowOrder = (a: readonly Column[], i: number, b: readonly Column[], j: number) => number;
@@ -28,9 +29,16 @@ export function sortKeyOrder(keys: readonly SortKey[]): RowOrder {
         if (xNull && yNull) continue;
         return xNull === key.nullsFirst ? -1 : 1;
       }
-      const order = compareDatums(x.values[i] as Datum, y.values[j] as Datum, x.type);
+      const order = compareAt(x, i, y, j);
       if (order !== 0) return key.descending ? -order : order;
     }
     return 0;
   };
+}
+
+/** Of two values of one type, of state or of a batch; neither is NULL. */
+export function compareAt(x: Column, i: number, y: Column, j: number): number {
+  if (x instanceof TextStateColumn) return x.compareWith(i, y, j);
+  if (y instanceof TextStateColumn) return 0 - y.compareWith(j, x, i);
+  return compareDatums(x.values[i] as Datum, y.values[j] as Datum, x.type);
 }

@@ -3,8 +3,9 @@ import { type Column, PlainColumn } from '../../../src/values/column.ts';
 import type { Datum, SqlType } from '../../../src/values/types.ts';
 import type { StateTable, TablePick, TableRows } from '../operator.ts';
 import { ABSENT, KeyTable } from './key-table.ts';
+import { makeColumn } from './make-column.ts';
 import { decodePiece, encodePiece } from './piece.ts';
-import { grown, identity, StateColumn } from './state-column.ts';
+import { grown, identity, type StateColumn } from './state-column.ts';
 
 const NO_COLUMNS: readonly Column[] = [];
 
@@ -18,11 +19,12 @@ export class RowTable implements StateTable {
   readonly keys: KeyTable;
   /** Value columns, indexed by slot; a new row starts with zeros (null in text and its like). */
   readonly values: readonly StateColumn[];
+  /** Those of the keys, then `values`. */
+  readonly columns: readonly StateColumn[];
   fullBytes = 0;
   changeBytes = 0;
   readonly #types: readonly SqlType[];
   readonly #indexed: boolean;
-  readonly #isPageable: boolean;
   readonly #rebuilt: () => void;
   readonly #derivedBytes: () => number;
   /** Set by whoever makes the table, if its rows can move between shards. */
@@ -40,13 +42,13 @@ export class RowTable implements StateTable {
     id: string,
     keyTypes: readonly SqlType[],
     valueTypes: readonly SqlType[],
-    more: { rebuilt?: () => void; indexed?: boolean; derivedBytes?: () => number; pageable?: boolean } = {},
+    more: { rebuilt?: () => void; indexed?: boolean; derivedBytes?: () => number } = {},
   ) {
     this.id = id;
     this.#indexed = more.indexed ?? true;
-    this.#isPageable = more.pageable ?? false;
     this.keys = new KeyTable(keyTypes, more.indexed ?? true);
-    this.values = valueTypes.map((type) => new StateColumn(type));
+    this.values = valueTypes.map(makeColumn);
+    this.columns = [...this.keys.columns, ...this.values];
     this.#types = [...keyTypes, ...valueTypes];
     this.#rebuilt = more.rebuilt ?? (() => {});
     this.#derivedBytes = more.derivedBytes ?? (() => 0);
@@ -65,14 +67,9 @@ export class RowTable implements StateTable {
     return bytes;
   }
 
-  /** Columns whose texts may be out of memory, where whoever uses the table reads them by the columns' methods alone. */
-  get pageable(): readonly StateColumn[] {
-    return this.#isPageable ? this.#columns() : [];
-  }
-
   get usedBytes(): number {
     let heap = 0;
-    for (const column of this.#columns()) heap += column.heapBytes;
+    for (const column of this.columns) heap += column.heapBytes;
     return heap + ((this.bytes - heap) * this.keys.count) / this.keys.capacity;
   }
 
@@ -143,7 +140,7 @@ export class RowTable implements StateTable {
       alive[i] = 1;
       living[count++] = slots[i];
     }
-    const columns = this.#columns().map((column) => column.gather(living, count));
+    const columns = this.columns.map((column) => column.gather(living, count));
     const bytes = encodePiece({ full, slots, alive, columns });
     for (let i = 0; i < this.#dirtyCount; i++) this.#dirty[this.#dirtySlots[i]] = 0;
     this.#dirtyCount = 0;
@@ -180,10 +177,10 @@ export class RowTable implements StateTable {
         living[count] = slot;
         rows[count] = count++;
       } else {
-        for (const column of this.#columns()) column.clear(slot);
+        for (const column of this.columns) column.clear(slot);
       }
     }
-    this.#columns().forEach((column, c) => {
+    this.columns.forEach((column, c) => {
       column.scatter(piece.columns[c], rows, living, count);
     });
     this.#stale = true;
@@ -238,10 +235,6 @@ export class RowTable implements StateTable {
     this.#stale = false;
     this.keys.rebuild();
     this.#rebuilt();
-  }
-
-  #columns(): StateColumn[] {
-    return [...this.keys.columns, ...this.values];
   }
 
   #grow(): void {

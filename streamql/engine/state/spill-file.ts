@@ -2,7 +2,6 @@ import { closeSync, mkdirSync, openSync, readSync, rmSync, writeSync } from 'nod
 import { join } from 'node:path';
 import { assert } from '../../../src/lib/assert.ts';
 import { StreamError } from '../../../src/lib/errors.ts';
-import type { Datum } from '../../../src/values/types.ts';
 
 /** Where a block stands in the file. */
 export interface SpilledBlock {
@@ -12,13 +11,11 @@ export interface SpilledBlock {
   readonly room: number;
 }
 
-/** Blocks read back that are kept, for reads that do not change them. */
-const CACHED_BLOCKS = 512;
 /** Blocks of a column differ little in size, so room in steps finds the next taker soon. */
 const ROOM_BYTES = 512;
 
 /**
- * Blocks of texts that were put out of memory. The file has no name once it is open, so a crash leaves nothing: state that has to survive is in
+ * Blocks of state that were put out of memory. The file has no name once it is open, so a crash leaves nothing: state that has to survive is in
  * the checkpoints. Reads and writes are synchronous: whoever needs a block cannot go on without it. STORAGE_FAILED.
  */
 export class SpillFile {
@@ -29,7 +26,6 @@ export class SpillFile {
   readonly #holes = new Map<number, number[]>();
   readonly #live = new Set<SpilledBlock>();
   #liveBytes = 0;
-  readonly #cache = new Map<SpilledBlock, readonly Datum[]>();
   reads = 0;
 
   constructor(directory: string) {
@@ -40,8 +36,7 @@ export class SpillFile {
     return this.#liveBytes;
   }
 
-  write(texts: readonly Datum[]): SpilledBlock {
-    const content = Buffer.from(JSON.stringify(texts));
+  write(content: Buffer): SpilledBlock {
     const room = Math.ceil(content.length / ROOM_BYTES) * ROOM_BYTES;
     const hole = this.#holes.get(room)?.pop();
     const block = { at: hole ?? this.#end, bytes: content.length, room };
@@ -55,34 +50,24 @@ export class SpillFile {
     return block;
   }
 
-  /** The block's texts; it stays where it is. */
-  read(block: SpilledBlock): readonly Datum[] {
-    const cached = this.#cache.get(block);
-    if (cached !== undefined) {
-      this.#cache.delete(block);
-      this.#cache.set(block, cached);
-      return cached;
-    }
+  /** Some of the block's bytes, in an array of their own that begins at a whole word; the block stays where it is. */
+  read(block: SpilledBlock, from: number, length: number): Buffer {
     assert(this.#live.has(block), 'a block is read that was let go');
-    const content = Buffer.allocUnsafe(block.bytes);
+    const content = Buffer.allocUnsafeSlow(length);
     this.#io(() => {
-      for (let done = 0; done < block.bytes; ) {
-        const read = readSync(this.#open(), content, done, block.bytes - done, block.at + done);
+      for (let done = 0; done < length; ) {
+        const read = readSync(this.#open(), content, done, length - done, block.at + from + done);
         assert(read > 0, 'the spill file is shorter than its blocks');
         done += read;
       }
     });
     this.reads++;
-    const texts = JSON.parse(content.toString()) as Datum[];
-    this.#cache.set(block, texts);
-    if (this.#cache.size > CACHED_BLOCKS) this.#cache.delete(this.#cache.keys().next().value!);
-    return texts;
+    return content;
   }
 
   /** The block is not needed any more. */
   free(block: SpilledBlock): void {
     if (!this.#live.delete(block)) return;
-    this.#cache.delete(block);
     this.#liveBytes -= block.bytes;
     const holes = this.#holes.get(block.room);
     if (holes === undefined) this.#holes.set(block.room, [block.at]);
@@ -93,7 +78,6 @@ export class SpillFile {
     if (this.#file !== null) closeSync(this.#file);
     this.#file = null;
     this.#live.clear();
-    this.#cache.clear();
     this.#liveBytes = 0;
   }
 

@@ -1,19 +1,19 @@
 import type { StateTable } from '../operator.ts';
 import type { SpillFile } from './spill-file.ts';
+import { TextStateColumn } from './text-state-column.ts';
 
 /** Puts texts of these tables out of memory until about `bytes` fewer are in it, what was used longest ago first. Answers how many. */
 export function spill(tables: readonly StateTable[], file: SpillFile, bytes: number): number {
-  const blocks = tables
-    .flatMap((table) => table.pageable ?? [])
-    .flatMap((column) => {
-      const pages = column.pagedInto(file);
-      return pages === null ? [] : [...pages.inMemory()].map((block) => ({ pages, ...block }));
-    })
+  const chunks = tables
+    .flatMap((table) => table.columns ?? [])
+    .flatMap((column) =>
+      column instanceof TextStateColumn ? [...column.chunks()].map((chunk) => ({ column, ...chunk })) : [],
+    )
     .sort((a, b) => a.used - b.used);
   let freed = 0;
-  for (const { pages, block, bytes: size } of blocks) {
+  for (const { column, chunk, bytes: size } of chunks) {
     if (freed >= bytes) break;
-    pages.putOut(block);
+    column.putOut(chunk, file);
     freed += size;
   }
   return freed;

@@ -1,9 +1,21 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
-import { expect } from 'vitest';
+import { afterAll, expect } from 'vitest';
 import { type Batch, batchOfRows, rowAt, weightAt } from '../../../src/values/batch.ts';
 import type { Datum, SqlType } from '../../../src/values/types.ts';
 import type { Operator } from '../../../streamql/engine/operator.ts';
 import type { OperatorContext } from '../../../streamql/engine/operators/base.ts';
+import { spill } from '../../../streamql/engine/state/spill.ts';
+import { SpillFile } from '../../../streamql/engine/state/spill-file.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'histories-'));
+const spilled = new SpillFile(directory);
+afterAll(() => {
+  spilled.close();
+  rmSync(directory, { recursive: true });
+});
 
 export type Row = readonly Datum[];
 /** A change on a port. */
@@ -123,7 +135,7 @@ export function pushEpoch(operator: Operator, test: Case, changes: readonly Chan
 
 /**
  * After every epoch the sum of the output is the query over the sum of the input, whatever the batches, and also when
- * the operator is saved (a full piece, then changes) and continued by another after every few epochs.
+ * the operator is saved (a full piece, then changes) and continued by another after every few epochs, or its texts are put out of memory.
  */
 export function checkHistory(test: Case, history: History, batchSize: number, saveEvery: number): void {
   const output = new Bag();
@@ -145,6 +157,8 @@ export function checkHistory(test: Case, history: History, batchSize: number, sa
       if (epoch % 5 === 4) pieces[t] = [piece];
       else if (piece !== null) pieces[t].push(piece);
     });
+    // Where all texts of state are out of memory for a while, nothing else is different.
+    if (epoch % 3 === 1) spill(operator.state, spilled, Number.POSITIVE_INFINITY);
     if (epoch % saveEvery === saveEvery - 1) {
       const rows = operator.state.map((table) => table.rows);
       operator = test.make(context);

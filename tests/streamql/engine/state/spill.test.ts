@@ -26,7 +26,7 @@ test('a table with texts out of memory is the same table', () => {
   fc.assert(
     fc.property(fc.array(step, { minLength: 20, maxLength: 60 }), (steps) => {
       const file = new SpillFile(directory);
-      const make = () => new RowTable('t', [VARCHAR], [VARCHAR, BIGINT], { pageable: true });
+      const make = () => new RowTable('t', [VARCHAR], [VARCHAR, BIGINT]);
       let table = make();
       const rows = new Map<string, [Datum, number]>();
       const put = (keys: readonly string[], values: readonly [Datum, number][]): void => {
@@ -104,7 +104,7 @@ test('a table with texts out of memory is the same table', () => {
 test('rows of a join that are out are found, compared and taken back', () => {
   const file = new SpillFile(directory);
   const side = new Arrangement('side', [BIGINT, VARCHAR], [0], true);
-  const rows = Array.from({ length: 2500 }, (_, i): Datum[] => [i % 50, text(i, 3)]);
+  const rows = Array.from({ length: 2500 }, (_, i): Datum[] => [i % 50, text(i, 9)]);
   const none = (): void => undefined;
   side.apply(batchOfRows([BIGINT, VARCHAR], rows), none);
   const before = side.table.usedBytes;
