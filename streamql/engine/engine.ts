@@ -64,6 +64,8 @@ export interface EngineOptions {
   readonly crew?: Crew;
   /** Without a crew: how many shards share this thread. One does all by itself. */
   readonly shards?: number;
+  /** As of ShardParts. */
+  readonly readsWait?: () => boolean;
 }
 
 /** Ends the relation of a table's versions. */

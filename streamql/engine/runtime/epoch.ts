@@ -49,6 +49,7 @@ export class Epoch {
   readonly #clock: Clock;
   readonly #settings: EngineSettings;
   readonly #peers: Peers | null;
+  readonly #readsWait: () => boolean;
   /** Sources that wait for a query that has nearly caught up. */
   readonly #held = new Set<SourceNode>();
   /** The source that comes first in the next slice: the one after the last that had a turn, so that none waits for another's backlog. */
@@ -63,11 +64,18 @@ export class Epoch {
   readonly #elsewhere = new Map<string, Map<number, number>>();
   readonly #told = new Map<string, number>();
 
-  constructor(graph: Graph, clock: Clock, settings: EngineSettings, peers: Peers | null) {
+  constructor(
+    graph: Graph,
+    clock: Clock,
+    settings: EngineSettings,
+    peers: Peers | null,
+    readsWait: () => boolean = () => false,
+  ) {
     this.#graph = graph;
     this.#clock = clock;
     this.#settings = settings;
     this.#peers = peers;
+    this.#readsWait = readsWait;
   }
 
   *run(): Waiting<EpochReport> {
@@ -224,7 +232,7 @@ export class Epoch {
     return this.#peers === null || (query.followsLookups && !this.#lookedUp.has(query));
   }
 
-  /** Sources and queries that catch up take turns until the slice is over or nothing is left. */
+  /** Sources and queries that catch up take turns until the slice is over, somebody waits to read, or nothing is left. */
   #takeInput(): boolean {
     const { batchRecords, sliceMs } = this.#settings;
     const graph = this.#graph;
@@ -266,7 +274,7 @@ export class Epoch {
       }
       if (progress) worked = true;
       lastMs = this.#clock.monotonicMs();
-      if (lastMs >= until) break;
+      if (lastMs >= until || this.#readsWait()) break;
     }
     return worked;
   }

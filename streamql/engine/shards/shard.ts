@@ -39,6 +39,8 @@ export interface ShardParts {
   readonly isStored: boolean;
   /** There may be something to do. */
   readonly wake: () => void;
+  /** Whether somebody waits for the end of the epoch to read: it then takes in no more than it has begun. */
+  readonly readsWait?: () => boolean;
 }
 
 /**
@@ -110,7 +112,7 @@ export class Shard implements OtherShard {
     this.#parts = parts;
     this.graph = new Graph(logger);
     this.graph.epoch = loaded?.firstEpoch ?? 0;
-    this.epoch = new Epoch(this.graph, clock, settings, peers);
+    this.epoch = new Epoch(this.graph, clock, settings, peers, parts.readsWait);
     const fingerprint = (node: { spec: EngineObject }): string => this.#fingerprints.get(node.spec.id)!;
     this.drafts = new StateDrafts(this.graph, parts.isStored, fingerprint);
     this.objects = new Objects({ ...parts, graph: this.graph, drafts: this.drafts }, loaded);

@@ -48,8 +48,8 @@ export const packed = (batches: readonly Batch[]): { plain: unknown[]; buffers: 
   return { plain, buffers: plain.flatMap(transferables) };
 };
 
-/** The worker's half of RemoteEngine: StreamEngine's methods as RPC handlers. */
-export function serveEngine(engine: StreamEngine, rpc: Rpc): RpcHandlers {
+/** The worker's half of RemoteEngine: StreamEngine's methods as RPC handlers. `readCame` is told of each read. */
+export function serveEngine(engine: StreamEngine, rpc: Rpc, readCame: () => void = () => undefined): RpcHandlers {
   const feeds = new Map<number, Feed>();
 
   const send = (id: number, feed: Feed, change: ViewChange): void => {
@@ -84,12 +84,14 @@ export function serveEngine(engine: StreamEngine, rpc: Rpc): RpcHandlers {
     checkpoint: () => engine.checkpoint(),
     close: () => engine.close(),
     lookup: async (id: string, key: readonly Datum[], limit: number, columns?: readonly number[]) => {
+      readCame();
       const { epoch, batch } = await engine.lookup(id, key, limit, columns);
       if (batch.length <= FEW_ROWS && batch.weights === null) return { epoch, batch: fewRows(batch) };
       const { plain, buffers } = packed([batch]);
       return new Transferred({ epoch, batch: plain[0] }, buffers);
     },
     snapshot: async (...args: Parameters<StreamEngine['snapshot']>) => {
+      readCame();
       const { batches, ...rest } = await engine.snapshot(...args);
       const { plain, buffers } = packed(batches);
       return new Transferred({ ...rest, batches: plain }, buffers);

@@ -27,6 +27,8 @@ export interface WorkerOptions {
   readonly links: PeerLinks;
   /** Of the first shard: to each other one; of the others: to the first. */
   readonly control: readonly MessagePort[];
+  /** 1 while the host has sent a read that did not come yet. */
+  readonly reads: Int32Array;
 }
 
 assert(parentPort !== null, 'engine-worker.ts runs in a worker thread');
@@ -53,10 +55,21 @@ handlers['start'] = async () => {
   const state = await openState({ disk, logger, clock: systemClock });
   const crew = peers === null ? {} : { crew: await remoteCrew(peers, options.control, state.loaded) };
   const engine = await createEngine(
-    { ...parts, ...crew, disk, sinks, sinkLog: remoteSinkLog(rpc), settings: options.settings },
+    {
+      ...parts,
+      ...crew,
+      disk,
+      sinks,
+      sinkLog: remoteSinkLog(rpc),
+      settings: options.settings,
+      readsWait: () => Atomics.load(options.reads, 0) === 1,
+    },
     state,
   );
-  Object.assign(handlers, serveEngine(engine, rpc));
+  Object.assign(
+    handlers,
+    serveEngine(engine, rpc, () => void Atomics.store(options.reads, 0, 0)),
+  );
 };
 
 if (index > 0 && peers !== null) {

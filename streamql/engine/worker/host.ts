@@ -45,6 +45,7 @@ export async function startEngineWorker(options: EngineWorkerOptions): Promise<S
     sinkDir: dataDir ?? join(tmpdir(), `streamline-${process.pid}`),
     sinkRegistry: options.sinkRegistry === undefined ? null : moduleUrl(options.sinkRegistry),
     settings: options.settings ?? {},
+    reads: new Int32Array(new SharedArrayBuffer(4)),
   };
   const wiring = wire(options.workers ?? 1);
   const entry = moduleUrl(new URL('./engine-worker.ts', import.meta.url).href);
@@ -63,10 +64,11 @@ export async function startEngineWorker(options: EngineWorkerOptions): Promise<S
     return { rpc, handlers };
   });
   const [{ rpc, handlers }] = rpcs;
-  const engine = new RemoteEngine(rpc, async () => {
+  const end = async (): Promise<void> => {
     log.close();
     await Promise.all(workers.map((worker) => worker.terminate()));
-  });
+  };
+  const engine = new RemoteEngine(rpc, end, () => void Atomics.store(common.reads, 0, 1));
   Object.assign(handlers, engine.handlers);
 
   let told = false;

@@ -17,14 +17,17 @@ import type { Rpc, RpcHandlers } from './rpc.ts';
 export class RemoteEngine implements StreamEngine {
   readonly #rpc: Rpc;
   readonly #end: () => Promise<void>;
+  readonly #readWaits: () => void;
   readonly #feeds = new Map<number, (change: ViewChange) => void>();
   readonly #reads = new Map<number, (batch: Batch) => Promise<boolean>>();
   #next = 0;
   closed = false;
 
-  constructor(rpc: Rpc, end: () => Promise<void>) {
+  /** `readWaits` tells the other thread of a read before its message gets through. */
+  constructor(rpc: Rpc, end: () => Promise<void>, readWaits: () => void = () => undefined) {
     this.#rpc = rpc;
     this.#end = end;
+    this.#readWaits = readWaits;
   }
 
   readonly handlers: RpcHandlers = {
@@ -77,6 +80,7 @@ export class RemoteEngine implements StreamEngine {
     limit: number,
     columns?: readonly number[],
   ): Promise<{ epoch: number; batch: Batch }> {
+    this.#readWaits();
     const { epoch, batch } = await this.#rpc.callTogether<{ epoch: number; batch: unknown }>('lookup', [
       id,
       key,
@@ -87,6 +91,7 @@ export class RemoteEngine implements StreamEngine {
   }
 
   async snapshot(...args: Parameters<StreamEngine['snapshot']>): Promise<Snapshot> {
+    this.#readWaits();
     const { batches, ...rest } = await this.#rpc.call<Omit<Snapshot, 'batches'> & { batches: unknown[] }>(
       'snapshot',
       args,

@@ -125,3 +125,29 @@ test('rows that wait for a sink beyond the bound fail the sink, and nothing else
     error: { code: 'SINK_REJECTED', detail: expect.stringContaining('10 rows wait') },
   });
 });
+
+test.each([
+  [false, 1],
+  [true, 10],
+])('while a read waits (%s) an epoch takes in no more than it has begun', async (waits, epochs) => {
+  const log = await withRecords(100);
+  const settings = { batchRecords: 10, sliceMs: 60_000 };
+  const engine = await openEngine(log, { settings, shards: 1, readsWait: () => waits });
+  engines.push(engine);
+  await engine.add(source('orders'));
+  await engine.add(view('rows', scan('orders', [0], ORDERS)));
+  await engine.resume();
+  await engine.flush();
+  const before = (await engine.stats()).epoch;
+  await log.produce(
+    'orders',
+    0,
+    Array.from({ length: 100 }, (_, id) => ({ id, grp: 'g', n: id })),
+  );
+  await engine.flush();
+  expect((await rowsIn(engine, 'rows', 1)).length).toBe(200);
+  // FLUSH may be an epoch of its own.
+  const taken = (await engine.stats()).epoch - before;
+  expect(taken).toBeGreaterThanOrEqual(epochs);
+  expect(taken).toBeLessThanOrEqual(epochs + 2);
+});

@@ -188,6 +188,7 @@ export async function openEngine(
     logger?: Log;
     shards?: number;
     dataDir?: string;
+    readsWait?: () => boolean;
   } = {},
 ): Promise<StreamEngine> {
   return createEngine({
@@ -198,6 +199,7 @@ export async function openEngine(
     sinks: more.sinks ?? [],
     dataDir: more.dataDir ?? '/nowhere',
     shards: more.shards ?? SHARDS,
+    ...(more.readsWait === undefined ? {} : { readsWait: more.readsWait }),
     settings: { epochIntervalMs: 1, checkpointIntervalMs: 20, ...more.settings },
   });
 }
