@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { WireProducer } from '../../src/playground/wire-producer.ts';
 import { ServerProcess } from '../support/process.ts';
 import type { Bench } from './bench.ts';
 import { inFlight, quantiles } from './measure.ts';
@@ -9,10 +10,14 @@ const CLOSED_LOOP_READS = 30_000;
 const PACED_PER_SECOND = 5_000;
 const PACED_SECONDS = 6;
 const TICK_MS = 2;
+/** Events that flow into the view while it is read. */
+const EVENTS_PER_SECOND = 20_000;
+const EVENT_TICK_MS = 10;
 
 /**
  * GET /views/:name/rows?key= over kept-alive connections: ten at a time as fast as they are answered, then at a fixed rate in a
- * burst every 2 ms, sent whether or not earlier ones are answered, so that a pause of the server shows in every read behind it.
+ * burst every 2 ms, sent whether or not earlier ones are answered, so that a pause of the server shows in every read behind it; and the
+ * same while events change the view.
  */
 export const bench: Bench = async (report) => {
   const server = await ServerProcess.start(null);
@@ -27,6 +32,13 @@ export const bench: Bench = async (report) => {
   const readers = await Promise.all(Array.from({ length: CONNECTIONS }, () => Reader.connect(server.http)));
   report({ bench: 'point-read', load: 'closed loop', connections: CONNECTIONS, ...(await closedLoop(readers)) });
   report({ bench: 'point-read', load: 'paced', readsPerSecond: PACED_PER_SECOND, ms: await paced(readers) });
+  const stop = new AbortController();
+  const flowing = flow(server.kafka, stop.signal);
+  const ms = await paced(readers);
+  stop.abort();
+  await flowing;
+  const load = `paced, ${EVENTS_PER_SECOND} events a second into the view`;
+  report({ bench: 'point-read', load, readsPerSecond: PACED_PER_SECOND, ms });
   for (const reader of readers) reader.close();
   await server.stop();
 };
@@ -64,6 +76,21 @@ async function paced(readers: readonly Reader[]): Promise<object> {
   }
   await Promise.all(reading);
   return quantiles(latenciesMs);
+}
+
+async function flow(kafka: string, signal: AbortSignal): Promise<void> {
+  const producer = await WireProducer.connect(kafka);
+  const perTick = (EVENTS_PER_SECOND * EVENT_TICK_MS) / 1000;
+  const sending: Promise<unknown>[] = [];
+  const started = performance.now();
+  for (let tick = 0; !signal.aborted; tick++) {
+    const wait = started + tick * EVENT_TICK_MS - performance.now();
+    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+    const values = Array.from({ length: perTick }, (_, i) => Buffer.from(`{"k":${(tick * perTick + i) % KEYS},"v":1}`));
+    sending.push(producer.produce('e', 0, values));
+  }
+  await Promise.all(sending);
+  producer.close();
 }
 
 /** A kept-alive HTTP connection that costs the load's process little: requests are pipelined, answers counted by their length. */
