@@ -28,3 +28,24 @@ export function findBytes(
   }
   return -1;
 }
+
+/** Searches for a constant of at least one byte, and passes over as many bytes at a time as it has where they do not fit (Horspool). */
+export function bytesFinder(part: Uint8Array): (b: Uint8Array, start: number, end: number) => number {
+  const last = part.length - 1;
+  const steps = new Int32Array(256).fill(part.length);
+  for (let i = 0; i < last; i++) steps[part[i]] = last - i;
+  const lastByte = part[last];
+  return (b, start, end) => {
+    let p = start + last;
+    while (p < end) {
+      const c = b[p];
+      if (c === lastByte) {
+        let i = last - 1;
+        while (i >= 0 && b[p - last + i] === part[i]) i--;
+        if (i < 0) return p - last;
+      }
+      p += steps[c];
+    }
+    return -1;
+  };
+}

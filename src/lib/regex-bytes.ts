@@ -1,9 +1,9 @@
-import { findBytes } from './bytes.ts';
+import { bytesFinder } from './bytes.ts';
 import type { PlainNode, PlainPattern, Ranges } from './regex-plain.ts';
 
 /**
- * The first match of a plain pattern in UTF-8 bytes, found without making a string of them. As regex-plain.ts says of such patterns, a
- * repetition never has to give back, so each step either goes on from one place or fails.
+ * The first match of a plain pattern in UTF-8 bytes, found without making a string of them, by a function that is generated for the pattern. As
+ * regex-plain.ts says of such patterns, a repetition never has to give back, so each step either goes on from one place or fails.
  */
 export interface ByteSearch {
   /** Where groups lie after a match, group 0 being all of it; −1 for one that took no part. */
@@ -13,49 +13,43 @@ export interface ByteSearch {
   find(b: Uint8Array, start: number, end: number): boolean;
 }
 
-/** From place `p` to where the match ends; −1 when there is none. */
-type Step = (b: Uint8Array, p: number, end: number) => number;
+/** What follows a choice is written once for each option; a pattern that grows beyond this is left to strings. */
+const MOST_SOURCE = 20_000;
 
-/** Undefined when a class holds some characters beyond ASCII and not all of them. */
+/** Undefined when a class holds some characters beyond ASCII and not all of them, or the code would be long. */
 export function byteSearch({ tree, first, needle }: PlainPattern): ByteSearch | undefined {
-  const compiler = new Compiler();
-  const root = compiler.compile(tree, (_b, p) => p);
-  const begins = tableOf(first) ?? new Uint8Array(256).fill(1);
+  const begins = (tableOf(first) ?? new Uint8Array(256).fill(1)).slice();
   // No match begins within a character.
-  for (let byte = 0x80; byte < 0xc0; byte++) begins[byte] = 0;
-  if (root === undefined) return undefined;
-  const { places } = compiler;
-  const needed = Buffer.from(needle);
-  const reach = needle === '' ? Number.POSITIVE_INFINITY : reachBefore(tree, needle);
-  const starts = new Int32Array(compiler.groups + 1);
-  const ends = new Int32Array(compiler.groups + 1);
-  places.starts = starts;
-  places.ends = ends;
-  return {
-    starts,
-    ends,
-    find(b, start, end) {
-      places.begin = start;
-      starts.fill(-1);
-      ends.fill(-1);
-      let p = start;
-      if (needed.length > 0) {
-        const at = findBytes(b, start, end, needed, 0, needed.length);
-        if (at < 0) return false;
-        if (at - reach > p) p = at - reach;
-      }
-      for (; p < end; p++) {
-        if (begins[b[p]] === 0) continue;
-        const to = root(b, p, end);
-        if (to < 0) continue;
-        starts[0] = p;
-        ends[0] = to;
-        return true;
-      }
-      return false;
-    },
-  };
+  begins.fill(0, 0x80, 0xc0);
+  const writer = new Writer();
+  try {
+    const steps = writer.step(tree, 'p0', (p) => writer.found(p));
+    const starts = new Int32Array(writer.groups + 1);
+    const ends = new Int32Array(writer.groups + 1);
+    const findNeedle = needle === '' ? null : bytesFinder(Buffer.from(needle));
+    const reach = reachBefore(tree, needle);
+    const source = `'use strict';
+return function find(b, start, end) {
+  let p0 = start;
+  ${needle === '' ? '' : `const at = findNeedle(b, start, end);\nif (at < 0) return false;`}
+  ${needle === '' || reach === Number.POSITIVE_INFINITY ? '' : `if (at - ${reach} > p0) p0 = at - ${reach};`}
+  ${writer.groupVariables()}
+  for (; p0 < end; p0++) {
+    if (begins[b[p0]] === 0) continue;
+    ${steps}
+  }
+  return false;
+};`;
+    const { tables } = writer;
+    const make = new Function('findNeedle', 'begins', 'tables', 'starts', 'ends', `${writer.prologue()}${source}`);
+    return { starts, ends, find: make(findNeedle, begins, tables, starts, ends) };
+  } catch (thrown) {
+    if (thrown === NOT_IN_BYTES) return undefined;
+    throw thrown;
+  }
 }
+
+const NOT_IN_BYTES = Symbol('not in bytes');
 
 /** 1 for the bytes that characters of the set begin with; undefined when it is not all or none of those beyond ASCII. */
 function tableOf(set: Ranges): Uint8Array | undefined {
@@ -73,16 +67,7 @@ function tableOf(set: Ranges): Uint8Array | undefined {
 /** How many bytes of a match can come before the text that it must hold; Infinity when that is not known. */
 function reachBefore(tree: PlainNode, needle: string): number {
   if (tree.kind !== 'sequence') return Number.POSITIVE_INFINITY;
-  const isRun = (from: number): boolean => {
-    let run = '';
-    for (let i = from; i < tree.items.length && run.length < needle.length; i++) {
-      const item = tree.items[i];
-      if (item.kind !== 'set' || item.literal === null) break;
-      run += item.literal;
-    }
-    return run === needle;
-  };
-  const at = tree.items.findIndex((_, i) => isRun(i));
+  const at = tree.items.findIndex((_, i) => literalRun(tree.items, i).startsWith(needle));
   return at < 0 ? Number.POSITIVE_INFINITY : tree.items.slice(0, at).reduce((sum, item) => sum + mostBytes(item), 0);
 }
 
@@ -106,132 +91,131 @@ function mostBytes(node: PlainNode): number {
   }
 }
 
-class Compiler {
-  groups = 0;
-  /** Of the search that is under way. */
-  readonly places = { begin: 0, starts: new Int32Array(0), ends: new Int32Array(0) };
+/** The characters from item `from` on that stand for themselves. */
+function literalRun(items: readonly PlainNode[], from: number): string {
+  let run = '';
+  for (let i = from; i < items.length; i++) {
+    const item = items[i];
+    if (item.kind !== 'set' || item.literal === null) break;
+    run += item.literal;
+  }
+  return run;
+}
 
-  compile(node: PlainNode, next: Step): Step | undefined {
+/** From the name of the variable that holds a place to the statements that go on from there: they return when they succeed. */
+type Next = (p: string) => string;
+
+/** Writes statements that return true on a match and fall through without one. Nothing of the pattern enters them but numbers. */
+class Writer {
+  groups = 0;
+  readonly tables: Uint8Array[] = [];
+  #names = 0;
+  #length = 0;
+  readonly #numbers = new Map<PlainNode, number>();
+
+  groupVariables(): string {
+    return Array.from({ length: this.groups }, (_, i) => `let s${i + 1} = -1, e${i + 1} = -1;`).join('\n');
+  }
+
+  prologue(): string {
+    return this.tables.map((_, i) => `const t${i} = tables[${i}];\n`).join('');
+  }
+
+  found(p: string): string {
+    const groups = Array.from(
+      { length: this.groups },
+      (_, i) => `starts[${i + 1}] = s${i + 1}; ends[${i + 1}] = e${i + 1};`,
+    );
+    return `starts[0] = p0; ends[0] = ${p}; ${groups.join(' ')} return true;`;
+  }
+
+  /** Numbers the groups by where they open. */
+  #count(node: PlainNode): void {
+    if (node.kind === 'group') {
+      if (node.captures) this.#numbers.set(node, ++this.groups);
+      this.#count(node.of);
+    } else if (node.kind === 'choice') for (const option of node.options) this.#count(option);
+    else if (node.kind === 'sequence') for (const item of node.items) this.#count(item);
+  }
+
+  step(tree: PlainNode, p: string, next: Next): string {
+    this.#count(tree);
+    return this.#step(tree, p, next);
+  }
+
+  #step(node: PlainNode, p: string, next: Next): string {
+    const text = this.#statements(node, p, next);
+    this.#length = Math.max(this.#length, text.length);
+    if (this.#length > MOST_SOURCE) throw NOT_IN_BYTES;
+    return text;
+  }
+
+  #statements(node: PlainNode, p: string, next: Next): string {
     switch (node.kind) {
       case 'set':
-        return node.literal === null ? one(node.set, next) : text(Buffer.from(node.literal), next);
+        return node.literal === null ? this.#one(node.set, p, next) : this.#text(node.literal, p, next);
       case 'repeat':
-        return repeat(node.of, node.min, node.max, next);
+        return this.#repeat(node.of, node.min, node.max, p, next);
       case 'begin':
-        return (b, p, end) => (p === this.places.begin ? next(b, p, end) : -1);
+        return `if (${p} === start) { ${next(p)} }`;
       case 'end':
-        return (b, p, end) => (p === end ? next(b, p, end) : -1);
-      case 'group':
-        return node.captures ? this.#group(node.of, next) : this.compile(node.of, next);
+        return `if (${p} === end) { ${next(p)} }`;
+      case 'group': {
+        const group = this.#numbers.get(node);
+        if (group === undefined) return this.#step(node.of, p, next);
+        // A group stands in no repetition, so before it took part it had not.
+        const [s, e] = [`s${group}`, `e${group}`];
+        return this.#step(node.of, p, (q) => `${s} = ${p}; ${e} = ${q}; ${next(q)} ${s} = -1; ${e} = -1;`);
+      }
       case 'choice':
-        return this.#choice(node.options, next);
+        return node.options.map((option) => `{ ${this.#step(option, p, next)} }`).join('\n');
       case 'sequence':
-        return this.#sequence(node.items, next);
+        return this.#sequence(node.items, 0, p, next);
     }
   }
 
-  /** Groups are numbered by where they open, so those on the left come first. */
-  #sequence(items: readonly PlainNode[], next: Step): Step | undefined {
-    const numbers = new Map<PlainNode, number>();
-    for (const item of items) {
-      numbers.set(item, this.groups);
-      this.groups += groupsIn(item);
-    }
-    const after = this.groups;
-    let step: Step | undefined = next;
-    for (let i = items.length - 1; i >= 0 && step !== undefined; i--) {
-      let first = i;
-      while (first >= 0 && isLiteral(items[first])) first--;
-      if (i - first > 1) {
-        const run = items.slice(first + 1, i + 1).map((item) => (item as { literal: string }).literal);
-        step = text(Buffer.from(run.join('')), step);
-        i = first + 1;
-        continue;
-      }
-      this.groups = numbers.get(items[i]) as number;
-      step = this.compile(items[i], step);
-    }
-    this.groups = after;
-    return step;
+  #sequence(items: readonly PlainNode[], from: number, p: string, next: Next): string {
+    if (from === items.length) return next(p);
+    const run = literalRun(items, from);
+    if (run === '') return this.#step(items[from], p, (q) => this.#sequence(items, from + 1, q, next));
+    return this.#text(run, p, (q) => this.#sequence(items, from + Array.from(run).length, q, next));
   }
 
-  #choice(options: readonly PlainNode[], next: Step): Step | undefined {
-    const steps: Step[] = [];
-    for (const option of options) {
-      const step = this.compile(option, next);
-      if (step === undefined) return undefined;
-      steps.push(step);
-    }
-    return (b, p, end) => {
-      for (let i = 0; i < steps.length; i++) {
-        const to = steps[i](b, p, end);
-        if (to >= 0) return to;
-      }
-      return -1;
-    };
+  #text(literal: string, p: string, next: Next): string {
+    const bytes = [...Buffer.from(literal)];
+    const q = this.#name();
+    const same = bytes.map((byte, i) => `b[${p} + ${i}] === ${byte}`).join(' && ');
+    return `if (${p} + ${bytes.length} <= end && ${same}) { const ${q} = ${p} + ${bytes.length}; ${next(q)} }`;
   }
 
-  #group(of: PlainNode, next: Step): Step | undefined {
-    const { places } = this;
-    const group = ++this.groups;
-    let openAt = -1;
-    const inner = this.compile(of, (b, p, end) => {
-      const { starts, ends } = places;
-      const [start, stop] = [starts[group], ends[group]];
-      starts[group] = openAt;
-      ends[group] = p;
-      const to = next(b, p, end);
-      if (to < 0) {
-        starts[group] = start;
-        ends[group] = stop;
-      }
-      return to;
-    });
-    if (inner === undefined) return undefined;
-    return (b, p, end) => {
-      openAt = p;
-      return inner(b, p, end);
-    };
+  #one(set: Ranges, p: string, next: Next): string {
+    const { name, beyond } = this.#table(set);
+    const q = this.#name();
+    return `if (${p} < end && ${name}[b[${p}]] === 1) { let ${q} = ${p}; ${this.#past(q, beyond)} ${next(q)} }`;
   }
-}
 
-const isLiteral = (node: PlainNode): boolean => node.kind === 'set' && node.literal !== null;
+  #repeat(set: Ranges, min: number, max: number, p: string, next: Next): string {
+    const { name, beyond } = this.#table(set);
+    const [q, count] = [this.#name(), this.#name()];
+    const more = max === Number.POSITIVE_INFINITY ? '' : `${count} < ${max} && `;
+    return `let ${q} = ${p}, ${count} = 0;
+while (${more}${q} < end && ${name}[b[${q}]] === 1) { ${this.#past(q, beyond)} ${count}++; }
+if (${count} >= ${min}) { ${next(q)} }`;
+  }
 
-function groupsIn(node: PlainNode): number {
-  if (node.kind === 'group') return (node.captures ? 1 : 0) + groupsIn(node.of);
-  if (node.kind !== 'choice' && node.kind !== 'sequence') return 0;
-  const parts = node.kind === 'choice' ? node.options : node.items;
-  return parts.reduce((sum, part) => sum + groupsIn(part), 0);
-}
+  /** Moves a place past its character. */
+  #past(q: string, beyond: boolean): string {
+    if (!beyond) return `${q}++;`;
+    return `if (b[${q}++] >= 192) while (${q} < end && (b[${q}] & 192) === 128) ${q}++;`;
+  }
 
-function text(bytes: Uint8Array, next: Step): Step {
-  const { length } = bytes;
-  return (b, p, end) => {
-    if (end - p < length) return -1;
-    for (let i = 0; i < length; i++) if (b[p + i] !== bytes[i]) return -1;
-    return next(b, p + length, end);
-  };
-}
+  #table(set: Ranges): { name: string; beyond: boolean } {
+    const table = tableOf(set);
+    if (table === undefined) throw NOT_IN_BYTES;
+    return { name: `t${this.tables.push(table) - 1}`, beyond: table[255] === 1 };
+  }
 
-/** Past the character at `p`. */
-function past(b: Uint8Array, p: number, end: number): number {
-  let q = p + 1;
-  if (b[p] >= 0xc0) while (q < end && (b[q] & 0xc0) === 0x80) q++;
-  return q;
-}
-
-function one(set: Ranges, next: Step): Step | undefined {
-  const table = tableOf(set);
-  return table && ((b, p, end) => (p < end && table[b[p]] === 1 ? next(b, past(b, p, end), end) : -1));
-}
-
-function repeat(set: Ranges, min: number, max: number, next: Step): Step | undefined {
-  const table = tableOf(set);
-  if (table === undefined) return undefined;
-  return (b, p, end) => {
-    let q = p;
-    let count = 0;
-    for (; count < max && q < end && table[b[q]] === 1; count++) q = past(b, q, end);
-    return count < min ? -1 : next(b, q, end);
-  };
+  #name(): string {
+    return `q${this.#names++}`;
+  }
 }

@@ -64,7 +64,25 @@ const FIELDS: Readonly<Record<string, (moment: Moment) => Exact>> = {
 /** Fields of a time of day; a date has all the others. Both have an epoch. */
 const TIME_FIELDS: ReadonlySet<string> = new Set(['hour', 'minute', 'second', 'millisecond', 'microsecond']);
 
+/** By kind and name: fields are nearly always constants. */
+const knownFields = new Map<string, Map<string, (moment: Moment) => Exact>>();
+const MOST_KNOWN = 64;
+
 function field(name: string, type: SqlType): (moment: Moment) => Exact {
+  let known = knownFields.get(type.kind);
+  if (known === undefined) {
+    known = new Map();
+    knownFields.set(type.kind, known);
+  }
+  let found = known.get(name);
+  if (found === undefined) {
+    found = findField(name, type);
+    if (known.size < MOST_KNOWN) known.set(name, found);
+  }
+  return found;
+}
+
+function findField(name: string, type: SqlType): (moment: Moment) => Exact {
   const lower = name.toLowerCase();
   const singular = FIELDS[lower] === undefined ? lower.replace(/s$/, '') : lower;
   const found = FIELDS[singular];
