@@ -7,8 +7,12 @@ import type { BytesForm, TextScratch } from './bytes-form.ts';
 const isContinuation = (byte: number): boolean => (byte & 0xc0) === 0x80;
 
 export function countPoints(b: Uint8Array, start: number, end: number): number {
+  let seen = 0;
+  for (let p = start; p < end; p++) seen |= b[p];
+  // All of it is ASCII.
+  if (seen < 128) return end - start;
   let count = 0;
-  for (let p = start; p < end; p++) if ((b[p] & 0xc0) !== 0x80) count++;
+  for (let p = start; p < end; p++) if (!isContinuation(b[p])) count++;
   return count;
 }
 
