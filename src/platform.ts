@@ -82,7 +82,15 @@ export async function startPlatform(settings: Settings, version: string, log: Lo
     brokerStarted = broker;
     closers.push(() => broker.close());
     // The language and HTTP load while the engine's thread does; Kafka clients are served meanwhile.
-    const { analytics, catalogs, ddl, executors, http: server, pg: pgServer, sinks } = await loadUpperLayers();
+    const {
+      analytics,
+      catalogs,
+      engineObjects,
+      executors,
+      http: server,
+      pg: pgServer,
+      sinks,
+    } = await loadUpperLayers();
     const engine = await starting;
     closers.push(() => engine.close());
     const catalog = await catalogs.Catalog.open(disk);
@@ -97,7 +105,7 @@ export async function startPlatform(settings: Settings, version: string, log: Lo
       clock,
       newId: randomUUID,
     });
-    await startObjects(engine, catalog, ddl);
+    await startObjects(engine, catalog, engineObjects);
     const services = {
       executor,
       clock,
@@ -136,24 +144,24 @@ function readKeys(path: string, log: Log): { keys?: KeyRing } {
 }
 
 async function loadUpperLayers() {
-  const [analytics, catalogs, ddl, executors, http, pg, sinks] = await Promise.all([
+  const [analytics, catalogs, engineObjects, executors, http, pg, sinks] = await Promise.all([
     import('./analytics/analytics.ts'),
     import('./catalog/catalog.ts'),
-    import('./catalog/ddl.ts'),
+    import('./catalog/engine-object.ts'),
     import('./catalog/executor.ts'),
     import('./server/server.ts'),
     import('./server/pg/pg-server.ts'),
     import('../sinks/registry.ts'),
   ]);
-  return { analytics, catalogs, ddl, executors, http, pg, sinks };
+  return { analytics, catalogs, engineObjects, executors, http, pg, sinks };
 }
 
 async function startObjects(
   engine: StreamEngine,
   catalog: Catalog,
-  ddl: typeof import('./catalog/ddl.ts'),
+  { engineObject }: typeof import('./catalog/engine-object.ts'),
 ): Promise<void> {
-  for (const object of catalog.list()) await engine.add(ddl.engineObject({ catalog }, object, ddl.parseStoredQuery));
+  for (const object of catalog.list()) await engine.add(engineObject({ catalog }, object));
   await engine.resume();
 }
 

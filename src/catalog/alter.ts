@@ -2,7 +2,8 @@ import type { Alter, Pause } from '../../streamql/parser/ast.ts';
 import { StreamError } from '../lib/errors.ts';
 import type { ObjectStats } from '../ports/engine.ts';
 import { ok, type SqlContext, type SqlResult } from './context.ts';
-import { checkNewName, engineObject, parseStoredQuery } from './ddl.ts';
+import { checkNewName } from './ddl.ts';
+import { engineObject } from './engine-object.ts';
 import { KIND_WORDS, objectNamed } from './object-named.ts';
 import type { CatalogObject } from './objects.ts';
 import { alteredOptions, retainHistoryMs, stateLimit } from './view-options.ts';
@@ -117,6 +118,6 @@ async function beginAnew(context: SqlContext, object: CatalogObject, { name }: P
     );
   }
   await engine.remove(object.id);
-  await engine.add(engineObject(context, object, parseStoredQuery));
+  await engine.add(engineObject(context, object));
   return ok(tag, `"${object.name}" had failed and reads its input from the beginning`);
 }

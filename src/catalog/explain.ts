@@ -9,10 +9,10 @@ import type { ObjectStats, OperatorStats } from '../ports/engine.ts';
 import type { RelationCatalog } from '../ports/relations.ts';
 import { BIGINT, type Datum, DOUBLE, type SqlType, VARCHAR } from '../values/types.ts';
 import { pullBinding, type SqlContext, type SqlResult, type StatementOptions } from './context.ts';
-import { storedPlan } from './ddl.ts';
 import { findingsOf } from './diagnosis.ts';
 import { runPull, scansOf, wayOf } from './pull.ts';
 import { table } from './show.ts';
+import { storedPlan } from './stored-query.ts';
 import { TOPIC_RELATION_PREFIX } from './topic-relation.ts';
 
 /**

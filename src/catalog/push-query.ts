@@ -1,6 +1,6 @@
 import { bindQuery } from '../../streamql/binder/binder.ts';
 import { BindContext } from '../../streamql/binder/context.ts';
-import { intervalMicros } from '../../streamql/binder/from.ts';
+import { intervalMicros } from '../../streamql/binder/windows.ts';
 import { consolidate } from '../../streamql/engine/runtime/consolidate.ts';
 import type { Option, QueryStatement, Subscribe } from '../../streamql/parser/ast.ts';
 import { parseStatements } from '../../streamql/parser/parser.ts';

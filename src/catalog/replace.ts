@@ -5,10 +5,12 @@ import type { RelationCatalog } from '../ports/relations.ts';
 import type { ColumnSchema } from '../values/batch.ts';
 import { sameType, typeName } from '../values/types.ts';
 import { ok, type SqlContext, type SqlResult } from './context.ts';
-import { bindStored, engineObject, parseStoredQuery, viewObject } from './ddl.ts';
+import { viewObject } from './ddl.ts';
+import { engineObject } from './engine-object.ts';
 import { carriedIndexes } from './indexes.ts';
 import { objectNamed } from './object-named.ts';
 import { type CatalogObject, deadLetterRelation, relationOf } from './objects.ts';
+import { bindStored, parseStoredQuery } from './stored-query.ts';
 
 /**
  * CREATE OR REPLACE MATERIALIZED VIEW: the new view, and anew every view that reads the old one, is built beside them under ids of its own. When
@@ -54,7 +56,7 @@ export async function replaceView(
   try {
     const overlay = { catalog: withObjects(context, fresh) };
     for (const object of fresh.values()) {
-      await engine.add(engineObject(overlay, object, parseStoredQuery));
+      await engine.add(engineObject(overlay, object));
       added.push(object.id);
     }
     await engine.caughtUp(added, options.timeoutMs);

@@ -8,11 +8,11 @@ import { PlainColumn } from '../values/column.ts';
 import { datumToText } from '../values/text.ts';
 import { BIGINT, BOOLEAN, type Datum, VARCHAR } from '../values/types.ts';
 import type { ScanData, SqlContext, SqlResult, StatementOptions } from './context.ts';
-import { storedPlan } from './ddl.ts';
 import { objectNamed } from './object-named.ts';
 import type { CatalogObject } from './objects.ts';
 import { isFromLog, runOver, scansOf } from './pull.ts';
 import { table } from './show.ts';
+import { storedPlan } from './stored-query.ts';
 
 /** Differing rows that are shown when the statement does not say. */
 const SHOWN = 20;

@@ -4,8 +4,8 @@ import { HIDDEN_COLUMNS } from '../../src/values/hidden-columns.ts';
 import { typeName } from '../../src/values/types.ts';
 import type { ColumnDef, Option, WatermarkDef } from '../parser/ast.ts';
 import { BindContext } from './context.ts';
-import { intervalMicros } from './from.ts';
 import { suggestion } from './scope.ts';
+import { intervalMicros } from './windows.ts';
 
 /** Declared columns; SQL_BIND for two of one name or the name of a hidden column. */
 export function bindColumns(defs: readonly ColumnDef[]): ColumnSchema[] {

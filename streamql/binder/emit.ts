@@ -3,7 +3,7 @@ import type { EmitOnClose } from '../parser/ast.ts';
 import { idleTimeoutOf, timeBoundsOf } from '../plan/event-time.ts';
 import type { Close, Plan } from '../plan/plan.ts';
 import type { BindContext } from './context.ts';
-import { intervalMicros } from './from.ts';
+import { intervalMicros } from './windows.ts';
 
 /** EMIT ON WINDOW CLOSE over a query. SQL_BIND where nothing in its output says when a row is final. */
 export function closing(input: Plan, { delay, timeout, at }: EmitOnClose, context: BindContext): Close {

@@ -1,16 +1,16 @@
 import { type Position, StreamError } from '../../src/lib/errors.ts';
 import type { Relation } from '../../src/ports/relations.ts';
-import { INTERVAL, type Interval, TIMESTAMP, typeName } from '../../src/values/types.ts';
+import { TIMESTAMP, typeName } from '../../src/values/types.ts';
 import type { Asof, AstExpr, Name, TableRef } from '../parser/ast.ts';
 import type { AsOf } from '../plan/as-of.ts';
 import { isHalf, joinOn } from '../plan/join.ts';
 import { keyOf } from '../plan/keys.ts';
 import type { Expr, Join, Plan, Scan } from '../plan/plan.ts';
-import { columnRef, conjuncts, filterBy, identity } from '../plan/walk.ts';
+import { columnRef, conjuncts, filterBy } from '../plan/walk.ts';
 import { bindAsOf } from './as-of.ts';
 import { asofJoin } from './asof.ts';
 import { bindCompare } from './calls.ts';
-import { coerce, unify } from './coerce.ts';
+import { coerce } from './coerce.ts';
 import { type BindContext, type Commons, findCommon } from './context.ts';
 import { isCorrelated, outward } from './decorrelate.ts';
 import { bindBoolean, bindExpr, type ExprScope } from './expressions.ts';
@@ -19,6 +19,8 @@ import { bindMatch } from './match.ts';
 import { pivotQuery, unpivotQuery } from './pivot.ts';
 import { Scope, type ScopeColumn, suggestion } from './scope.ts';
 import { lookupJoin, temporalJoin } from './temporal.ts';
+import { commonNames, fullUsing, type UsingPair, usingScope } from './using.ts';
+import { windowPlan } from './windows.ts';
 
 type WindowRef = Extract<TableRef, { kind: 'window' }>;
 
@@ -378,84 +380,6 @@ function timeOf({ kind, time }: Relation, dropsLate: boolean): Pick<Scan, 'time'
   return dropsLate && !time.firm && kind === 'source' ? { time: { ...time, firm: true }, dropsLate: true } : { time };
 }
 
-const WINDOW_COLUMNS = ['window_start', 'window_end', 'window_time'];
-/** The most windows that a row may be in. */
-const MAX_WINDOWS = 10_000;
-
-/** Example, and how many intervals before the offset (null: none is taken). */
-const WINDOW_CALLS: Readonly<Record<WindowRef['window'], { readonly intervals: number; readonly example: string }>> = {
-  tumble: { intervals: 1, example: "TUMBLE(t, ts, INTERVAL '10 seconds')" },
-  hop: { intervals: 2, example: "HOP(t, ts, INTERVAL '2 seconds', INTERVAL '10 seconds')" },
-  cumulate: { intervals: 2, example: "CUMULATE(t, ts, INTERVAL '1 minute', INTERVAL '1 hour')" },
-  session: { intervals: 1, example: "SESSION(t PARTITION BY k, ts, INTERVAL '5 minutes')" },
-};
-
-/** Appends the window's columns: for FROM TUMBLE(…) and its like, and for GROUP BY TUMBLE(…). */
-export function windowPlan(
-  input: Plan,
-  call: Pick<WindowRef, 'window' | 'intervals' | 'at'> & {
-    readonly timeColumn: number;
-    readonly partitionBy: readonly number[];
-  },
-  context: BindContext,
-): Plan {
-  const { window, at, timeColumn } = call;
-  const { intervals, example } = WINDOW_CALLS[window];
-  const most = window === 'session' ? intervals : intervals + 1;
-  if (call.intervals.length < intervals || call.intervals.length > most) {
-    const takes = { tumble: 'a size', hop: 'slide and size', cumulate: 'step and size', session: 'a gap' }[window];
-    const offset = window === 'session' ? '' : ' and maybe an offset';
-    throw new StreamError('SQL_BIND', `${window.toUpperCase()} takes ${takes}${offset}`, { at, hint: example });
-  }
-  const micros = call.intervals.map((interval, i) => intervalMicros(interval, context, i < intervals));
-  const { type } = input.schema[timeColumn];
-  // Rows without a time are in no window.
-  const kept = input.schema.map((column, i) => (i === timeColumn ? { ...column, nullable: false } : column));
-  const schema = [...kept, ...WINDOW_COLUMNS.map((name) => ({ name, type, nullable: false }))];
-  if (window === 'session')
-    return { op: 'session', input, timeColumn, partitionBy: call.partitionBy, gapMicros: micros[0], schema };
-  const [slideMicros] = micros;
-  const sizeMicros = micros[intervals - 1];
-  if (window === 'cumulate' && sizeMicros % slideMicros !== 0) {
-    throw new StreamError('SQL_BIND', 'the size of CUMULATE must be a whole number of steps', { at, hint: example });
-  }
-  if (sizeMicros / slideMicros > MAX_WINDOWS) {
-    throw new StreamError('SQL_LIMIT', `each row would be in more than ${MAX_WINDOWS} windows`, {
-      at,
-      hint: window === 'hop' ? 'take a longer slide' : 'take a longer step',
-    });
-  }
-  const period = window === 'cumulate' ? sizeMicros : slideMicros;
-  const offsetMicros = (((micros[intervals] ?? 0) % period) + period) % period;
-  return { op: 'window', input, kind: window, timeColumn, sizeMicros, slideMicros, offsetMicros, schema };
-}
-
-/** A constant interval in microseconds; a day is 24 hours. Refuses months, and when `positive` what is not. */
-export function intervalMicros(ast: AstExpr, context: BindContext, positive: boolean): number {
-  const scope = { context, scope: new Scope([]), schema: [], clause: 'an interval' };
-  const bound = coerce(bindExpr(ast, scope), INTERVAL, ast.at);
-  if (bound.op !== 'literal' || bound.value === null) {
-    throw new StreamError('SQL_TYPE', 'expected a constant interval', {
-      at: ast.at,
-      hint: "write INTERVAL '10 seconds'",
-    });
-  }
-  const { months, days, micros } = bound.value as Interval;
-  if (months !== 0) {
-    throw new StreamError('SQL_UNSUPPORTED', 'an interval of months or years has no fixed length', {
-      at: ast.at,
-      hint: 'use days',
-    });
-  }
-  const total = days * 86_400_000_000 + micros;
-  if (positive && total <= 0)
-    throw new StreamError('SQL_TYPE', 'the interval must be longer than zero', {
-      at: ast.at,
-      hint: "write INTERVAL '10 seconds'",
-    });
-  return total;
-}
-
 const scanOf = (relation: Relation, dropsLate: boolean): Scan => ({
   op: 'scan',
   relation: relation.id,
@@ -494,43 +418,6 @@ interface Condition {
   readonly pairs: readonly UsingPair[];
   readonly scope: Scope;
   readonly inOn: ExprScope;
-}
-
-interface UsingPair {
-  readonly name: Name;
-  readonly left: number;
-  readonly right: number;
-}
-
-/** With USING, the merged columns come first, once each; the left one stands for both. */
-function usingScope(scope: Scope, pairs: readonly UsingPair[]): Scope {
-  if (pairs.length === 0) return scope;
-  const first = pairs.map(({ left }) => scope.columns.find(({ index }) => index === left) as ScopeColumn);
-  const merged = new Set(pairs.map(({ right }) => right));
-  const rest = scope.columns.filter((column) => !first.includes(column));
-  return new Scope([...first, ...rest.map((c) => (merged.has(c.index) ? { ...c, merged: true } : c))]);
-}
-
-/** Of a full join either side may be missing, so a merged column is whichever is there: a column of its own at the end. */
-function fullUsing(plan: Plan, scope: Scope, pairs: readonly UsingPair[]): Bound {
-  if (pairs.length === 0) return { plan, scope };
-  const exprs = identity(plan.schema);
-  const schema = [...plan.schema];
-  const first = pairs.map(({ name, left, right }): ScopeColumn => {
-    const value = unify([exprs[left], exprs[right]], name.at, 'USING');
-    schema.push({ name: name.text, type: value[0].type, nullable: true });
-    const index = exprs.push({ op: 'coalesce', args: value, type: value[0].type }) - 1;
-    return { table: null, name: name.text, index, hidden: false, merged: false };
-  });
-  const merged = new Set(pairs.flatMap(({ left, right }) => [left, right]));
-  const rest = scope.columns.map((c) => (merged.has(c.index) ? { ...c, merged: true } : c));
-  return { plan: { op: 'project', input: plan, exprs, schema }, scope: new Scope([...first, ...rest]) };
-}
-
-function commonNames(left: Scope, right: Scope, at: Position): Name[] {
-  const names = new Set(right.columns.filter((c) => !c.hidden && !c.merged).map((c) => c.name));
-  const common = new Set(left.columns.filter((c) => !c.hidden && !c.merged && names.has(c.name)).map((c) => c.name));
-  return [...common].map((text) => ({ text, quoted: true, at }));
 }
 
 /** What columns are named after: of schema.name the name. */

@@ -7,7 +7,7 @@ import { columnRef, exprKey, identity } from '../plan/walk.ts';
 import { projected } from './aggregates.ts';
 import type { BindContext } from './context.ts';
 import { GROUP_WINDOW } from './expressions.ts';
-import { windowPlan } from './from.ts';
+import { windowPlan } from './windows.ts';
 
 type Call = Extract<AstExpr, { kind: 'call' }>;
 type WindowKind = Extract<TableRef, { kind: 'window' }>['window'];

@@ -8,9 +8,10 @@ import { columnRef } from '../plan/walk.ts';
 import { settle } from './coerce.ts';
 import type { BindContext } from './context.ts';
 import { bindBoolean, bindExpr } from './expressions.ts';
-import { type Bound, intervalMicros } from './from.ts';
+import type { Bound } from './from.ts';
 import { MatchReads } from './match-reads.ts';
 import { suggestion } from './scope.ts';
+import { intervalMicros } from './windows.ts';
 
 const MAX_VARIABLES = 100;
 

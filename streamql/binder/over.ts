@@ -11,8 +11,8 @@ import { columnRef, columnsUsed, exprKey, remap, rewrite } from '../plan/walk.ts
 import { coerce, settle } from './coerce.ts';
 import { OVER_BASE, SUBQUERY_BASE, UNBOUNDED } from './context.ts';
 import { bindBoolean, bindExpr, type ExprScope } from './expressions.ts';
-import { intervalMicros } from './from.ts';
 import { suggestion } from './scope.ts';
+import { intervalMicros } from './windows.ts';
 
 type Call = Extract<AstExpr, { kind: 'call' }>;
 

@@ -8,7 +8,7 @@ import { BrokerSinkLog } from '../../broker/sink-log.ts';
 import { PartitionMarkers } from '../../broker/transaction-markers.ts';
 import { TransactionsTopic } from '../../broker/transactions-topic.ts';
 import { Catalog } from '../../catalog/catalog.ts';
-import { engineObject, parseStoredQuery } from '../../catalog/ddl.ts';
+import { engineObject } from '../../catalog/engine-object.ts';
 import { SqlExecutor } from '../../catalog/executor.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { silentLog } from '../../lib/log.ts';
@@ -59,7 +59,7 @@ export async function openTestDatabase(
       shards: shards[starts++ % shards.length],
     });
     const catalog = await Catalog.open(disk);
-    for (const object of catalog.list()) await engine.add(engineObject({ catalog }, object, parseStoredQuery));
+    for (const object of catalog.list()) await engine.add(engineObject({ catalog }, object));
     await engine.resume();
     const executor = new SqlExecutor({
       catalog,
