@@ -32,6 +32,14 @@ const COLUMNS: Readonly<Record<string, string>> = {
   windowend: 'window_end',
 };
 const TYPES: Readonly<Record<string, string>> = { string: 'varchar', double: 'double precision', bytes: 'bytea' };
+const JOIN_WORDS = new Set(['join', 'inner', 'left', 'right', 'full', 'outer']);
+/** Why a part of WINDOW has no translation, and what there is instead. */
+const REASONS: Readonly<Record<string, string>> = {
+  grace:
+    "how late records may be is said with the source, for all that reads it: WATERMARK FOR _timestamp AS _timestamp - INTERVAL '10 minutes' and late = 'drop', in StreamQL",
+  retention:
+    'windows stay until the view is dropped; CREATE MATERIALIZED VIEW … WITH (ttl = …) in StreamQL lets old rows go',
+};
 const WINDOWS: Readonly<Record<string, string>> = { tumbling: 'tumble', hopping: 'hop', session: 'session' };
 
 function statement(tokens: readonly DialectToken[]): DialectToken[] {
@@ -127,10 +135,19 @@ function windowed(tokens: readonly DialectToken[]): DialectToken[] {
   const s = (text: string): DialectToken => ({ kind: 'other', text, at: near.at });
   const from = tokens.findLastIndex((token, i) => i < at && lower(token) === 'from');
   const end = tokens.findIndex((token, i) => i > at && lower(token) === ')');
-  if (from < 0 || end < 0 || at - from > 4)
-    throw new StreamError('SQL_UNSUPPORTED', 'WINDOW after a join is not translated', {
+  const within = tokens.findIndex((token, i) => i > from && i < at && lower(token) === 'within');
+  if (within >= 0)
+    throw new StreamError('SQL_UNSUPPORTED', 'WINDOW after a join of two streams is not translated', {
+      at: tokens[within].at,
+      hint: 'make the join a stream with CREATE STREAM … AS SELECT, and window that',
+    });
+  // Of a stream joined with tables the rows have the stream's time, so the stream is windowed and then joined.
+  const join = tokens.findIndex((token, i) => i > from && i < at && JOIN_WORDS.has(lower(token)));
+  const itemEnd = join < 0 ? at : join;
+  if (from < 0 || end < 0 || itemEnd - from > 4)
+    throw new StreamError('SQL_UNSUPPORTED', 'WINDOW stands after something that is not translated', {
       at: near.at,
-      hint: 'window one stream',
+      hint: 'FROM stream [alias] [JOIN table ON …] WINDOW TUMBLING (SIZE …) GROUP BY …',
     });
   const kind = lower(tokens[at + 1]);
   const given = new Map<string, DialectToken>();
@@ -147,9 +164,9 @@ function windowed(tokens: readonly DialectToken[]): DialectToken[] {
             ? 'size'
             : '';
     if (name === '')
-      throw new StreamError('SQL_UNSUPPORTED', `${body[i].text} of a window is not translated`, {
+      throw new StreamError('SQL_UNSUPPORTED', `${body[i].text.toUpperCase()} of a window is not translated`, {
         at: body[i].at,
-        hint: 'SIZE and ADVANCE BY are; late records are the matter of the source',
+        hint: Object.hasOwn(REASONS, text) ? REASONS[text] : 'SIZE and ADVANCE BY are',
       });
     if (text === 'size') i++;
     else if (text === 'advance') i += 2;
@@ -161,7 +178,7 @@ function windowed(tokens: readonly DialectToken[]): DialectToken[] {
     throw new StreamError('SQL_SYNTAX', 'a window needs its SIZE', { at: near.at, hint: 'SIZE 10 SECONDS' });
   const advance = given.get('advance');
   const lengths = kind === 'hopping' ? [advance ?? size, size] : [size];
-  const [name, ...alias] = tokens.slice(from + 1, at);
+  const [name, ...alias] = tokens.slice(from + 1, itemEnd);
   const item = [
     w(WINDOWS[kind]),
     s('('),
@@ -172,7 +189,7 @@ function windowed(tokens: readonly DialectToken[]): DialectToken[] {
     s(')'),
     ...(alias.length > 0 ? alias : [w('as'), name]),
   ];
-  const out = [...tokens.slice(0, from + 1), ...item, ...tokens.slice(end + 1)];
+  const out = [...tokens.slice(0, from + 1), ...item, ...tokens.slice(itemEnd, at), ...tokens.slice(end + 1)];
   const by = out.findIndex((token, i) => i > from && lower(token) === 'by' && lower(out[i - 1]) === 'group');
   if (by < 0)
     throw new StreamError('SQL_UNSUPPORTED', 'a window without GROUP BY is not translated', {
