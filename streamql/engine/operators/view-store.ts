@@ -1,14 +1,20 @@
+import { assert } from '../../../src/lib/assert.ts';
 import { StreamError } from '../../../src/lib/errors.ts';
 import { type Batch, type ColumnSchema, concatBatches, gatherBatch, rowAt } from '../../../src/values/batch.ts';
 import type { Column } from '../../../src/values/column.ts';
 import { BIGINT, type Datum } from '../../../src/values/types.ts';
 import type { StateTable } from '../operator.ts';
+import { consolidate } from '../runtime/consolidate.ts';
 import { Chains, NONE } from '../state/chains.ts';
 import { type StoredRows, UniqueRows } from '../state/join-rows.ts';
 import { ABSENT, KeyTable } from '../state/key-table.ts';
 import { markDifferent } from '../state/row-hash.ts';
 import { RowTable } from '../state/row-table.ts';
 import { grown, identity, type StateColumn } from '../state/state-column.ts';
+
+/** A view that is only appended to stops looking for equal rows when it has this many different ones, and these are most of all. */
+const APPENDED_ROWS = 4096;
+const APPENDED_SHARE = 0.9;
 
 /**
  * The rows of a materialized view: apply changes, `endEpoch`, then read. With a key there is one row per key; without, a
@@ -22,6 +28,7 @@ export class ViewStore {
   /** By position in the view, where a column is kept. */
   readonly #stored: readonly StateColumn[];
   readonly #rest: readonly number[];
+  readonly #appendOnly: boolean;
   /** By length of prefix, made when first looked up. */
   readonly #prefixes = new Map<number, Chains>();
   /** Keyed: 1 while the slot's row is taken back but the slot not released yet. */
@@ -34,7 +41,9 @@ export class ViewStore {
   #total = 0;
   #slots = new Int32Array(0);
 
-  constructor(id: string, columns: readonly ColumnSchema[], key: readonly number[] | null) {
+  /** `appendOnly`: no row is ever taken back. */
+  constructor(id: string, columns: readonly ColumnSchema[], key: readonly number[] | null, appendOnly = false) {
+    this.#appendOnly = appendOnly;
     this.columns = columns;
     this.key = key;
     const all = columns.map((_, column) => column);
@@ -118,6 +127,8 @@ export class ViewStore {
 
   /** Some columns of the rows that come out when `changes`, of which none takes back what is not there, are applied to a copy. */
   with(columns: readonly number[], changes: Batch): Batch {
+    // Equal rows may have slots of their own.
+    if (this.#appendOnly) return this.#sumWith(columns, changes);
     const [come, go] = bySign(changes);
     const slots = this.#expandedSlots();
     let kept = slots;
@@ -148,6 +159,14 @@ export class ViewStore {
     );
   }
 
+  #sumWith(columns: readonly number[], changes: Batch): Batch {
+    const types = this.columns.map((column) => column.type);
+    const sum = consolidate(types, [this.scan(this.#all()), changes]);
+    if (sum === null) return this.#gather(columns, new Int32Array(0), 0);
+    const [rows] = bySign(sum);
+    return { ...rows!, columns: columns.map((column) => rows!.columns[column]), weights: null };
+  }
+
   /** The same as `scan` in batches of `size` rows; nothing may be applied meanwhile. */
   *chunks(columns: readonly number[], size: number): Generator<Batch> {
     const slots = this.#expandedSlots();
@@ -159,7 +178,8 @@ export class ViewStore {
 
   #applyCounts(batch: Batch): void {
     const slots = this.#slotsFor(batch);
-    this.#table.upsert(batch.columns, batch.length, slots);
+    if (this.#table.keys.indexed) this.#table.upsert(batch.columns, batch.length, slots);
+    else this.#table.append(batch.columns, batch.length, slots);
     const counts = this.#table.values[0].values as Float64Array;
     for (let row = 0; row < batch.length; row++) {
       const weight = batch.weights === null ? 1 : batch.weights[row];
@@ -169,6 +189,10 @@ export class ViewStore {
       this.#table.touch(slot);
       if (counts[slot] <= 0) this.#noteLeaving(slot);
     }
+    if (!this.#appendOnly) return;
+    assert(this.#leavingCount === 0, 'a row was taken back from a view that is only appended to');
+    const { rows, keys } = this.#table;
+    if (keys.indexed && rows >= APPENDED_ROWS && rows > this.#total * APPENDED_SHARE) keys.dropIndex();
   }
 
   /** Rows that come, one each: into the free place of their key, or to wait until it is free. */

@@ -1,6 +1,7 @@
 import { StreamError } from '../../../src/lib/errors.ts';
 import type { SinkSpec, ViewSpec } from '../../../src/ports/engine.ts';
 import { type Batch, type ColumnSchema, gatherBatch } from '../../../src/values/batch.ts';
+import { changelogOf } from '../../plan/changelog.ts';
 import { resultPartitioning } from '../../plan/partitioning.ts';
 import { buildPipeline } from '../build.ts';
 import type { Pipeline, PipelineError, StateTable } from '../operator.ts';
@@ -133,7 +134,7 @@ export class QueryNode {
     this.followsLookups = !this.inputs.some(({ isLookedUp }) => isLookedUp);
     this.#errorsRelation = deadLetterRelation(`${spec.id}$errors`, spec.id, this.errors);
     if (spec.kind === 'view') {
-      const store = new ViewStore('view', spec.columns, spec.key);
+      const store = new ViewStore('view', spec.columns, spec.key, changelogOf(spec.plan) === 'append');
       this.store = store;
       this.retainHistory(spec.retainHistoryMs ?? 0);
       this.relation = new Relation(spec.id, spec.id, spec.columns, {

@@ -1,3 +1,4 @@
+import { assert } from '../../../src/lib/assert.ts';
 import type { Column } from '../../../src/values/column.ts';
 import type { Datum, SqlType } from '../../../src/values/types.ts';
 import { makeColumn } from './make-column.ts';
@@ -33,11 +34,11 @@ export class KeyTable {
   #hashes = new Int32Array(0);
   #differs = new Uint8Array(0);
 
-  readonly #indexed: boolean;
+  /** Whether keys can be looked up; without it the table is a plain store of rows, for `append` only. */
+  indexed: boolean;
 
-  /** `indexed: false` makes it a plain store of rows: only `append`, and no lookups. */
   constructor(types: readonly SqlType[], indexed = true) {
-    this.#indexed = indexed;
+    this.indexed = indexed;
     this.columns = types.map(makeColumn);
     for (const column of this.columns) column.ensure(this.#alive.length);
   }
@@ -55,6 +56,13 @@ export class KeyTable {
 
   alive(slot: number): boolean {
     return this.#alive[slot] === 1;
+  }
+
+  /** From here on rows are only appended. */
+  dropIndex(): void {
+    this.indexed = false;
+    this.#index = new Int32Array(0);
+    this.#slotHashes = new Int32Array(0);
   }
 
   /** Sets `slots[row]` for every row to the slot of its key, making those that are missing. Returns how many were made. */
@@ -135,7 +143,7 @@ export class KeyTable {
 
   /** Gives a slot back; its key is gone at once and the slot may be given out again. */
   release(slot: number): void {
-    if (this.#indexed) this.#unlink(slot);
+    if (this.indexed) this.#unlink(slot);
     this.#alive[slot] = 0;
     for (const column of this.columns) column.clear(slot);
     if (this.#freeCount === this.#free.length) this.#free = grown(this.#free, Math.max(16, this.#freeCount * 2));
@@ -162,7 +170,7 @@ export class KeyTable {
     for (let slot = this.end - 1; slot >= 0; slot--) {
       if (this.#alive[slot] === 0) this.#free[this.#freeCount++] = slot;
     }
-    if (!this.#indexed) return;
+    if (!this.indexed) return;
     const keys = this.columns.map((column) => column.gather(slots, slots.length));
     const hashes = new Int32Array(slots.length);
     hashRows(keys, slots.length, hashes);
@@ -180,6 +188,7 @@ export class KeyTable {
   }
 
   #prepare(keys: readonly Column[], length: number): void {
+    assert(this.indexed, 'a key is looked up in a table without an index');
     if (this.#hashes.length < length) {
       this.#hashes = new Int32Array(length);
       this.#differs = new Uint8Array(length);
@@ -249,7 +258,7 @@ export class KeyTable {
 
   #growSlots(capacity: number): void {
     this.#alive = grown(this.#alive, capacity);
-    if (this.#indexed) this.#slotHashes = grown(this.#slotHashes, capacity);
+    if (this.indexed) this.#slotHashes = grown(this.#slotHashes, capacity);
     for (const column of this.columns) column.ensure(capacity);
   }
 

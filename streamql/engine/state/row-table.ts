@@ -24,7 +24,6 @@ export class RowTable implements StateTable {
   fullBytes = 0;
   changeBytes = 0;
   readonly #types: readonly SqlType[];
-  readonly #indexed: boolean;
   readonly #rebuilt: () => void;
   readonly #derivedBytes: () => number;
   /** Set by whoever makes the table, if its rows can move between shards. */
@@ -45,7 +44,6 @@ export class RowTable implements StateTable {
     more: { rebuilt?: () => void; indexed?: boolean; derivedBytes?: () => number } = {},
   ) {
     this.id = id;
-    this.#indexed = more.indexed ?? true;
     this.keys = new KeyTable(keyTypes, more.indexed ?? true);
     this.values = valueTypes.map(makeColumn);
     this.columns = [...this.keys.columns, ...this.values];
@@ -204,7 +202,7 @@ export class RowTable implements StateTable {
     }
     const to = new Int32Array(count);
     const before = this.rows;
-    if (this.#indexed) this.upsert(taken, count, to);
+    if (this.keys.indexed) this.upsert(taken, count, to);
     else this.append(taken, count, to);
     const from = wanted.map((row) => all[row]);
     if (meets !== 'never') {

@@ -156,3 +156,46 @@ test('lookups by NULL, booleans and beyond 2^53; chunks cover everything once', 
   expect(() => store.lookup([1, 2, 3], 5)).toThrow(expect.objectContaining({ code: 'REQUEST_INVALID' }));
   expect([...store.chunks([0], 2)].map((batch) => batch.length)).toEqual([2, 1]);
 });
+
+test('a view that is only appended to is the same with its index and without', () => {
+  let store = new ViewStore('v', COLUMNS, null, true);
+  const pieces = [store.state.save(true)!];
+  const expected = new Bag();
+  const rowOf = (i: number): Row => [`text ${i}`, i % 50 === 0 ? 0 : i, i % 2 === 0, i % 50 === 0 ? null : 5];
+  for (let epoch = 0; epoch < 8; epoch++) {
+    // Some rows are there twice, and some came in an earlier epoch.
+    const rows = Array.from({ length: 1500 }, (_, i) => rowOf((i % 1450) + epoch * 1400));
+    for (const one of rows) expected.add(one, 1);
+    store.apply(batchOfRows(TYPES, rows));
+    store.endEpoch();
+    pieces.push(store.state.save(false)!);
+    if (epoch === 5) {
+      store = new ViewStore('v', COLUMNS, null, true);
+      for (const piece of pieces) store.state.load(piece);
+    }
+    expect(store.rows).toBe(1500 * (epoch + 1));
+    expect(Bag.of(listOf(store.scan(ALL))).sorted()).toEqual(expected.sorted());
+    // As it was an epoch before.
+    const undone = store.with([1, 0], batchOf(rows.map((one) => ({ row: one, weight: -1 }))));
+    const before = new Bag();
+    for (const one of expected.list()) before.add([one[1], one[0]], 1);
+    for (const one of rows) before.add([one[1], one[0]], -1);
+    expect(Bag.of(listOf(undone)).sorted()).toEqual(before.sorted());
+  }
+  expect(() => store.apply(batchOf([{ row: rowOf(1), weight: -1 }]))).toThrow('only appended to');
+});
+
+test('a view of few different rows keeps counts, not rows', () => {
+  const store = new ViewStore('v', COLUMNS, null, true);
+  for (let epoch = 0; epoch < 10; epoch++) {
+    store.apply(
+      batchOfRows(
+        TYPES,
+        Array.from({ length: 10_000 }, (_, i): Row => [`text ${i % 4}`, 1, null, 5]),
+      ),
+    );
+    store.endEpoch();
+  }
+  expect(store.rows).toBe(100_000);
+  expect(store.state.rows).toBe(4);
+});
