@@ -400,9 +400,12 @@ export class TextHeap {
   #hasBytes(slot: number, from: Buffer, view: DataView, start: number, end: number): boolean {
     const size = end - start;
     if (size === 0) return true;
-    const { words, bytes } = this.#bringIn(slot);
+    let chunk = this.#chunkOf(slot);
+    if (chunk.bytes === null) chunk = this.#bringIn(slot);
+    else chunk.lastUse = this.#now;
     const at = this.#places[slot] & PLACE_MASK;
-    if (size > LOOP_BYTES) return bytes!.compare(from, start, end, at * 4, at * 4 + size) === 0;
+    if (size > LOOP_BYTES) return chunk.bytes!.compare(from, start, end, at * 4, at * 4 + size) === 0;
+    const { words } = chunk;
     const whole = size >> 2;
     for (let i = 0; i < whole; i++) if (view.getInt32(start + i * 4, true) !== words[at + i]) return false;
     return (size & 3) === 0 || readWord(from, start + whole * 4, end) === words[at + whole];
