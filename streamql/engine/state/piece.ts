@@ -163,7 +163,7 @@ function readColumn(reader: Reader, type: SqlType, length: number): Column {
     }
     if (storage === STORAGE_UTF8 && reader.u32() !== total)
       throw new StreamError('STORAGE_FAILED', 'saved texts are not as long as they say');
-    return new TextColumn(type, length, reader.bytes(total), starts, ends, nulls);
+    return new TextColumn(type, length, Buffer.from(reader.raw(total)), starts, ends, nulls);
   }
   if (storage !== STORAGE_TAGGED)
     throw new StreamError('STORAGE_FAILED', `saved state has a column stored as ${storage}`);
@@ -300,12 +300,6 @@ class Reader {
     const length = this.u32();
     const at = this.#take(length);
     return this.#buffer.toString('utf8', at, at + length);
-  }
-
-  /** Not a copy. */
-  bytes(length: number): Buffer {
-    const at = this.#take(length);
-    return this.#buffer.subarray(at, at + length);
   }
 
   datum(): Datum {

@@ -375,7 +375,7 @@ export class TextHeap {
     }
   }
 
-  /** As `#find`; a text that is out comes into memory for good. It is not empty. */
+  /** As `#find`; a text that is out comes into memory for good. It is not empty. Answers with its chunk. */
   #bringIn(slot: number): Chunk {
     let chunk = this.#chunkOf(slot);
     if (chunk.bytes === null) {
