@@ -134,6 +134,8 @@ export interface ViewSpec {
   /** Records per second that it may read of the log to catch up; absent: as many as it can. */
   readonly backfillRate?: number;
   readonly stateLimit?: StateLimit;
+  /** Of what the engine makes for queries to share: rows for joins by these columns. `nullSafe`: NULL meets NULL. */
+  readonly arranged?: { readonly by: readonly number[]; readonly nullSafe: boolean };
   /** How long its changes are kept, for reads of its past; absent: not at all. */
   readonly retainHistoryMs?: number;
 }

@@ -144,3 +144,11 @@ export function copied(batch: Batch): Batch {
   for (let row = 0; row < batch.length; row++) for (let copy = 0; copy < weights[row]; copy++) rows.push(row);
   return gatherBatch({ ...batch, weights: null }, Int32Array.from(rows), rows.length);
 }
+
+/** The rows whose weight has the sign. */
+export function ofSign(batch: Batch, sign: number): Batch {
+  const { weights, length } = batch;
+  if (weights === null) return sign === 1 ? batch : { ...batch, length: 0 };
+  const rows = Int32Array.from({ length }, (_, i) => i).filter((row) => weights[row] * sign > 0);
+  return rows.length === length ? batch : gatherBatch(batch, rows, rows.length);
+}

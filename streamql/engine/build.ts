@@ -150,6 +150,9 @@ class Builder {
           });
         }
       },
+      takeComingFirst() {
+        for (const operator of operators) if (operator instanceof ExchangeOperator) operator.takeComingFirst();
+      },
       giveUp(error) {
         for (const operator of operators) if (operator instanceof ExchangeOperator) operator.giveUp(error);
       },

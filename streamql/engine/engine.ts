@@ -21,6 +21,7 @@ import type { SinkLog } from '../../src/ports/sink-log.ts';
 import { type Batch, type ColumnSchema, concatBatches, firstRows } from '../../src/values/batch.ts';
 import type { Datum, SqlType } from '../../src/values/types.ts';
 import type { AsOf } from '../plan/as-of.ts';
+import { QuerySharing } from './query-sharing.ts';
 import { waitsForResume } from './runtime/catch-up.ts';
 import { CheckpointStore, type LoadedCheckpoint } from './runtime/checkpoint-store.ts';
 import { Checkpointer, type Drafts } from './runtime/checkpointer.ts';
@@ -40,7 +41,7 @@ import { localCrew } from './shards/local-crew.ts';
 import { mergeDrafts, mergeStats } from './shards/merge.ts';
 import { runAlone } from './shards/peers.ts';
 import { type Crew, type OtherShard, Shard } from './shards/shard.ts';
-import { isShared, type Shared, shareableIn, withShared, withSharedOperators } from './sharing.ts';
+import { isShared, withSharedOperators } from './sharing.ts';
 
 /**
  * The incremental engine in this thread; `worker/host.ts` runs it in another. It reads the log through LogReader, keeps its checkpoints
@@ -106,8 +107,7 @@ class LocalEngine implements StreamEngine {
   readonly #shard: Shard;
   readonly #crew: Crew | null;
   readonly #others: readonly OtherShard[];
-  /** By query, the ids that its parts have when they are shared. */
-  readonly #shareable = new Map<string, readonly string[]>();
+  readonly #sharing: QuerySharing;
   readonly #rates = new RateSamples();
   #resumed = false;
   #closed = false;
@@ -137,6 +137,7 @@ class LocalEngine implements StreamEngine {
     const peers = crew?.peers ?? null;
     this.#shard = new Shard({ ...parts, peers, wake: () => wake() }, loaded);
     this.#graph = this.#shard.graph;
+    this.#sharing = new QuerySharing(this.#graph, this.#shard.objects.relations);
     const { epoch } = this.#shard;
     this.#checkpointer = new Checkpointer(this.#graph, store, draftsOf([this.#shard, ...this.#others]), {
       clock,
@@ -162,14 +163,12 @@ class LocalEngine implements StreamEngine {
       if (this.#graph.node(object.id) !== undefined) {
         throw new StreamError('ALREADY_EXISTS', `the engine has an object ${object.id} already`);
       }
-      const shared = object.kind === 'source' ? { object, parts: [] } : this.#withShared(object);
       try {
-        for (const part of shared.parts) if (this.#graph.node(part.id) === undefined) await this.#start(part);
-        await this.#start(shared.object);
+        await this.#start(object.kind === 'source' ? object : await this.#withParts(object));
       } finally {
         this.#removeUnread();
       }
-      if (object.kind !== 'source') this.#shareable.set(object.id, shareableIn(object));
+      if (object.kind !== 'source') this.#sharing.added(object);
       this.#loop.wake();
     });
   }
@@ -186,13 +185,20 @@ class LocalEngine implements StreamEngine {
     for (const other of this.#others) other.commit(object.id);
   }
 
-  /** One that goes on from a checkpoint reads what it read then; a new one shares what it can. Of a passing one nothing is made to be shared. */
-  #withShared(object: ViewSpec | SinkSpec): Shared<ViewSpec | SinkSpec> {
-    const saved = this.#shard.objects.savedParts(object.id);
-    if (saved !== undefined) return withShared(object, (id) => saved.includes(id));
-    const others = new Set([...this.#shareable.values()].flat());
-    const isPassing = object.kind === 'view' && object.ephemeral;
-    return withShared(object, (id) => this.#graph.node(id)?.error === null || (!isPassing && others.has(id)));
+  /** The query as it runs; what it shares is there then. */
+  async #withParts(object: ViewSpec | SinkSpec): Promise<ViewSpec | SinkSpec> {
+    const { object: query, parts } = this.#sharing.share(object, this.#shard.objects.savedParts(object.id));
+    for (const part of parts) {
+      if (this.#graph.node(part.spec.id) !== undefined) continue;
+      const giver = this.#resumed ? this.#sharing.giverOf(part, (giver) => this.#shard.canHandOver(part, giver)) : null;
+      if (giver === null) {
+        await this.#start(part.spec);
+        continue;
+      }
+      for (const shard of [this.#shard, ...this.#others]) shard.handOver(part, giver);
+      this.#checkpointer.changed();
+    }
+    return query;
   }
 
   /** Shared parts that nobody reads, and what only they read. */
@@ -236,7 +242,7 @@ class LocalEngine implements StreamEngine {
       const node = this.#graph.node(id);
       this.#shard.remove(id);
       for (const other of this.#others) other.remove(id);
-      this.#shareable.delete(id);
+      this.#sharing.removed(id);
       this.#removeUnread();
       this.#checkpointer.changed();
       this.#waiters.check();

@@ -43,6 +43,8 @@ export interface Operator {
   evict?(share: number): void;
   /** When the clock will have a bearing on the output although nothing comes; null: not foreseeable. For those that have `tick`. */
   readonly wakeAtMicros?: number | null;
+  /** Between epochs: all that it has output and not taken back. Absent where its state does not tell. */
+  output?(): Batch;
   /** All input of this epoch has come; emits what was held back. Called once per epoch, inputs before consumers. */
   endEpoch(): void;
 }
@@ -174,6 +176,8 @@ export interface Pipeline {
   /** By table id. */
   readonly places: ReadonlyMap<string, TablePlace>;
   push(input: number, batch: Batch): void;
+  /** In the coming epoch rows that come pass between shards before those that go: what was held back in several shards is let go. */
+  takeComingFirst(): void;
   /** The watermark of an input, for the end of this epoch. True when an operator will have use for it. */
   advance(input: number, micros: number): boolean;
   /** What the inputs' watermarks make of the output's; null before all those that count have one. */

@@ -4,6 +4,7 @@ import type { Join } from '../plan/plan.ts';
 import type { OperatorContext } from './operators/base.ts';
 import type { SharedSide } from './operators/join.ts';
 import { residualSelector } from './operators/join-residual.ts';
+import { isShared } from './sharing.ts';
 import type { StoredRows } from './state/join-rows.ts';
 
 /** What a pipeline's joins may read instead of keeping it. */
@@ -16,10 +17,13 @@ export interface Stores {
 
 /** The side of a join whose rows a relation keeps by the join's keys, as the join reads it there. */
 export function sharedSideOf(plan: Join, stores: Stores, context: OperatorContext): SharedSide | null {
-  for (const port of sharableSides(plan)) {
+  const sides = sharableSides(plan).flatMap((port) => {
     const side = plainSide(sideOf(plan, port));
-    if (side === null || side.scan.dropsLate === true) continue;
-    const { scan, outputs, predicate } = side;
+    return side === null || side.scan.dropsLate === true ? [] : [{ port, ...side }];
+  });
+  // A side that was made to be shared is no other way in the plan, nor in the checkpoint.
+  const made = sides.filter(({ scan }) => isShared(scan.relation));
+  for (const { port, scan, outputs, predicate } of [...made, ...sides]) {
     if (predicate !== null && !neverFails(predicate)) continue;
     const position = (output: number): number => scan.columns[outputs[output]];
     const stored = stores.by(scan.relation, keysOf(plan, port).map(position));

@@ -1,15 +1,17 @@
-import { createHash } from 'node:crypto';
 import type { EngineObject, ObjectStats, SinkSpec, ViewSpec } from '../../src/ports/engine.ts';
+import type { ColumnSchema } from '../../src/values/batch.ts';
 import { changelogOf } from '../plan/changelog.ts';
 import { relationTimeOf } from '../plan/event-time.ts';
-import type { Plan, Scan } from '../plan/plan.ts';
+import { keysOf, neverFails, plainSide, sharableSides, sideOf } from '../plan/join-side.ts';
+import type { Join, Plan, Scan } from '../plan/plan.ts';
 import { planKey } from '../plan/plan-key.ts';
 import { inputsOf, withInputs } from '../plan/walk.ts';
+import { type ArrangedSide, arrangedSide, hashOf } from './arranged-sides.ts';
 
 /**
- * Equal parts of several queries are worked out once: when a second query has a stateful part that another has too, the part becomes a view of its
- * own that nobody sees (`shared-…`), which that query and all later ones read. The first one keeps what it has: to give it up, the part
- * would have to be as old as it is. A shared part goes when nobody reads it any more.
+ * Equal parts of several queries are worked out once, and equal sides of joins are kept once: when a second query has one that another has too, it
+ * becomes a view of its own that nobody sees (`shared-…`), which that query and all later ones read. It takes over what the first has of it
+ * (hand-over.ts), where that can be. A shared part goes when nobody reads it any more.
  */
 const PREFIX = 'shared-';
 
@@ -18,55 +20,133 @@ export const isShared = (id: string): boolean => id.startsWith(PREFIX);
 /** Operators whose result is no larger than their state. A view of what only passes rows on, or of a join, may be far larger than what it saves. */
 const WORTH: ReadonlySet<Plan['op']> = new Set(['aggregate', 'setOp', 'distinct', 'topn', 'over', 'session']);
 
-const idOf = (key: string): string => `${PREFIX}${createHash('sha256').update(key).digest('hex').slice(0, 24)}`;
+/** Something that may be shared. Its id, once it is, is `name`, or for a side of a join `name` and the columns that are kept. */
+export interface Shareable {
+  readonly name: string;
+  /** Of a side of a join: the columns that are needed. */
+  readonly needs: readonly number[] | null;
+}
+
+/** A part that a query reads, to be there before it. */
+export interface Part extends Shareable {
+  readonly spec: ViewSpec;
+  /** Of a side of a join: those that are kept. */
+  readonly columns: readonly number[] | null;
+}
 
 export interface Shared<T extends EngineObject> {
   readonly object: T;
-  /** What it reads then, to be there before it. */
-  readonly parts: readonly ViewSpec[];
+  readonly parts: readonly Part[];
 }
 
-/** The ids that the parts of a query have once they are shared. */
-export function shareableIn(object: EngineObject): string[] {
-  return object.kind === 'source' || !mayShare(object)
-    ? []
-    : candidates(object.plan).map((part) => idOf(planKey(part)));
+/** Under which id a query is to read something; null: it has it by itself. */
+export type Choose = (part: Shareable) => string | null;
+
+export interface Relations {
+  columnsOf(relation: string): readonly ColumnSchema[];
+  /** Whether joins by these columns find the rows in the relation's own store. */
+  isKept(relation: string, columns: readonly number[]): boolean;
 }
 
-/** The query with its largest parts that `isWanted` replaced by shared ones. */
+export const idOf = ({ name }: Shareable, columns: readonly number[] | null): string =>
+  columns === null ? name : `${name}-${columns.join('.')}`;
+
+/** Whether what has this id is the part, with at least the columns that are needed. */
+export function covers(id: string, { name, needs }: Shareable): boolean {
+  if (needs === null) return id === name;
+  if (!id.startsWith(`${name}-`)) return false;
+  const columns = columnsIn(id);
+  return needs.every((column) => columns.includes(column));
+}
+
+const columnsIn = (id: string): number[] =>
+  id
+    .slice(id.lastIndexOf('-') + 1)
+    .split('.')
+    .map(Number);
+
+/** What a query may share with others. */
+export function shareableIn(object: EngineObject, relations: Relations): Shareable[] {
+  const found: Shareable[] = [];
+  if (object.kind === 'source') return found;
+  withShared(object, relations, (part) => {
+    found.push(part);
+    return null;
+  });
+  return found;
+}
+
+/** The query with its largest parts that `choose` names replaced by scans of them. */
 export function withShared(
   object: ViewSpec | SinkSpec,
-  isWanted: (id: string) => boolean,
+  relations: Relations,
+  choose: Choose,
 ): Shared<ViewSpec | SinkSpec> {
-  const parts = new Map<string, ViewSpec>();
+  const parts = new Map<string, Part>();
   const rewrite = (plan: Plan): Plan => {
-    if (WORTH.has(plan.op)) {
-      const id = idOf(planKey(plan));
-      if (isWanted(id)) {
-        parts.set(id, partOf(id, plan));
+    if (WORTH.has(plan.op) && !readsByTheClock(plan)) {
+      const part = { name: `${PREFIX}${hashOf(planKey(plan))}`, needs: null };
+      const id = choose(part);
+      if (id !== null) {
+        parts.set(id, { ...part, columns: null, spec: partOf(id, plan) });
         return scanOf(id, plan);
       }
     }
     const inputs = inputsOf(plan);
+    const side = plan.op === 'join' ? shareSide(plan) : null;
     return withInputs(
       plan,
       // What rows are looked up in is of the moment when they come.
-      inputs.map((input, port) => (plan.op === 'lookup' && port === 1 ? input : rewrite(input))),
+      inputs.map((input, port) =>
+        plan.op === 'lookup' && port === 1 ? input : side?.port === port ? side.scan : rewrite(input),
+      ),
     );
+  };
+  /** One side at most: the other has to be as it was before the epoch. */
+  const shareSide = (plan: Join): { port: number; scan: Scan } | null => {
+    for (const { port, side } of arrangeableSides(plan, relations)) {
+      const part = { name: `${PREFIX}${side.key}`, needs: side.needs };
+      const id = choose(part);
+      if (id === null) continue;
+      const columns = columnsIn(id);
+      const { plan: kept, arranged } = side.plan(columns);
+      parts.set(id, { ...part, columns, spec: { ...partOf(id, kept), name: 'shared rows', arranged } });
+      return { port, scan: side.scan(id, columns) };
+    }
+    return null;
   };
   if (!mayShare(object)) return { object, parts: [] };
   const plan = rewrite(object.plan);
   return { object: plan === object.plan ? object : { ...object, plan }, parts: [...parts.values()] };
 }
 
+/** The sides of a join that others may keep for it: what is worked out there would rather be shared itself. */
+export function arrangeableSides(plan: Join, relations: Relations): { port: 0 | 1; side: ArrangedSide }[] {
+  const sides = sharableSides(plan);
+  if (sides.some((port) => isKept(plan, port, relations))) return [];
+  return sides
+    .filter((port) => !isWorkedOut(sideOf(plan, port)))
+    .map((port) => ({ port, side: arrangedSide(plan, port, relations.columnsOf) }));
+}
+
+function isKept(plan: Join, port: 0 | 1, relations: Relations): boolean {
+  const side = plainSide(sideOf(plan, port));
+  if (side === null || side.scan.dropsLate === true) return false;
+  const { scan, outputs, predicate } = side;
+  if (predicate !== null && !neverFails(predicate)) return false;
+  const columns = keysOf(plan, port).map((column) => scan.columns[outputs[column]]);
+  return !isShared(scan.relation) && relations.isKept(scan.relation, columns);
+}
+
+const isWorkedOut = (plan: Plan): boolean =>
+  WORTH.has(plan.op) ||
+  (plan.op === 'scan' && isShared(plan.relation)) ||
+  readsByTheClock(plan) ||
+  inputsOf(plan).some(isWorkedOut);
+
 /** A bound on the state of one query, or on its pace, is its own. */
 const mayShare = (object: ViewSpec | SinkSpec): boolean =>
   object.kind === 'sink' || (object.stateLimit === undefined && object.backfillRate === undefined);
-
-function candidates(plan: Plan): Plan[] {
-  const below = inputsOf(plan).flatMap((input, port) => (plan.op === 'lookup' && port === 1 ? [] : candidates(input)));
-  return WORTH.has(plan.op) && !readsByTheClock(plan) ? [plan, ...below] : below;
-}
 
 /** What it shows depends on when rows came, not only on which. */
 const readsByTheClock = (plan: Plan): boolean =>

@@ -47,6 +47,7 @@ export class AggregateOperator extends OperatorBase {
   #slots = new Int32Array(0);
   readonly #expiry: Expiry | null;
   readonly advance?: (port: number, micros: number) => void;
+  readonly output?: () => Batch;
 
   constructor(info: OperatorInfo, context: OperatorContext, plan: Aggregate, appendOnly: boolean) {
     super(info, context);
@@ -63,6 +64,8 @@ export class AggregateOperator extends OperatorBase {
     );
     this.#expiry = expiry === null ? null : new Expiry(this.#table.keys, expiry);
     if (this.#expiry !== null) this.advance = (port, micros) => this.#expiry!.advance(port, micros);
+    // Of groups that were let go nobody knows what they showed.
+    else this.output = () => this.#shown();
     this.#table.holds = { port: 0, columns: plan.groupBy };
     for (const table of this.#parts.tables) table.holds = { slotsOf: this.#table };
     rowCount.column = this.#table.values[0];
@@ -98,6 +101,22 @@ export class AggregateOperator extends OperatorBase {
     if (this.#global && !this.#globalIsShown()) this.#touchGlobal();
     if (this.#touchedCount > 0) this.#finish();
     if (this.#expiry !== null) this.#letGo(this.#expiry);
+  }
+
+  #shown(): Batch {
+    const slots = this.#table.aliveSlots();
+    const failed = new Uint8Array(slots.length);
+    const results = this.#parts.results.map((result) =>
+      result.gather(slots, slots.length, (i) => {
+        failed[i] = 1;
+      }),
+    );
+    const kept = identity(slots.length).filter((i) => failed[i] === 0);
+    const columns = [
+      ...this.#keysOf(slots, kept, kept.length),
+      ...results.map((column) => column.gather(kept, kept.length)),
+    ];
+    return { length: kept.length, columns, weights: null };
   }
 
   #letGo(expiry: Expiry): void {

@@ -14,6 +14,7 @@ export class DistinctOperator extends OperatorBase {
   #slots = new Int32Array(0);
   readonly #expiry: Expiry | null;
   readonly advance?: (port: number, micros: number) => void;
+  readonly output?: () => Batch;
 
   constructor(info: OperatorInfo, context: OperatorContext, plan: Distinct, appendOnly: boolean) {
     super(info, context);
@@ -26,6 +27,8 @@ export class DistinctOperator extends OperatorBase {
     const expiry = expiryOf(plan);
     this.#expiry = expiry === null ? null : new Expiry(this.#table.keys, expiry);
     if (this.#expiry !== null) this.advance = (port, micros) => this.#letGo(this.#expiry!, port, micros);
+    // What was let go was shown, and nobody knows it any more.
+    else this.output = () => this.#shown();
     this.#table.holds = wholeRows(0, types.length);
   }
 
@@ -39,6 +42,12 @@ export class DistinctOperator extends OperatorBase {
     this.#expiry?.add(this.#table.keys.fresh, made);
     if (this.#appendOnly) this.#emitFirsts(batch, made);
     else this.#emitTransitions(batch);
+  }
+
+  #shown(): Batch {
+    const slots = this.#table.aliveSlots();
+    const columns = this.#table.keys.columns.map((column) => column.gather(slots, slots.length));
+    return { length: slots.length, columns, weights: null };
   }
 
   /** What the watermark has passed comes no more, so that there is nothing to tell it from. */

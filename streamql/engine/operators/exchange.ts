@@ -1,5 +1,5 @@
 import { StreamError } from '../../../src/lib/errors.ts';
-import type { Batch } from '../../../src/values/batch.ts';
+import { type Batch, ofSign } from '../../../src/values/batch.ts';
 import type { Spread } from '../../plan/partitioning.ts';
 import { type Peers, plainError, receive, type Waiting } from '../shards/peers.ts';
 import { splitByShard } from '../shards/place.ts';
@@ -15,6 +15,8 @@ export class ExchangeOperator extends OperatorBase {
   readonly #channel: string;
   readonly #leaving: Batch[][];
   #sent = false;
+  /** Set for an epoch: what was held back in several shards. What goes in one may have come in another. */
+  #waiting: Batch[] | null = null;
 
   constructor(
     info: OperatorInfo,
@@ -30,10 +32,15 @@ export class ExchangeOperator extends OperatorBase {
     this.#leaving = Array.from({ length: peers.count }, () => []);
   }
 
+  /** In this epoch, rows that come go on before those that go, wherever they are from. */
+  takeComingFirst(): void {
+    this.#waiting = [];
+  }
+
   push(_port: number, batch: Batch): void {
     const { index, count } = this.#peers;
     if (this.#spread.to === 'one') {
-      if (index === 0) this.emit(batch);
+      if (index === 0) this.#pass(batch);
       else this.#leaving[0].push(batch);
       return;
     }
@@ -41,7 +48,7 @@ export class ExchangeOperator extends OperatorBase {
     for (let shard = 0; shard < count; shard++) {
       const part = parts[shard];
       if (part === null) continue;
-      if (shard === index) this.emit(part);
+      if (shard === index) this.#pass(part);
       else this.#leaving[shard].push(part);
     }
   }
@@ -60,9 +67,20 @@ export class ExchangeOperator extends OperatorBase {
       if (from === index) continue;
       const { batches, failure } = yield* receive(this.#peers, from, this.#channel);
       if (failure !== undefined) throw StreamError.from(failure as Parameters<typeof StreamError.from>[0]);
-      for (const batch of batches ?? []) deliver(batch);
+      for (const batch of batches ?? []) {
+        if (this.#waiting === null) deliver(batch);
+        else this.#waiting.push(batch);
+      }
     }
+    const waiting = this.#waiting ?? [];
+    this.#waiting = null;
+    for (const sign of [1, -1]) for (const batch of waiting) deliver(ofSign(batch, sign));
     this.#sent = false;
+  }
+
+  #pass(batch: Batch): void {
+    if (this.#waiting === null) this.emit(batch);
+    else this.#waiting.push(batch);
   }
 
   /** What came from another shard goes on. */

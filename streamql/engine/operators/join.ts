@@ -126,6 +126,18 @@ export class JoinOperator extends OperatorBase {
     return this.#sides[port]?.table ?? null;
   }
 
+  /** What the join keeps of a side, between epochs. */
+  rowsOf(port: number): Batch {
+    const side = this.#sides[port]!;
+    const slots = side.table.aliveSlots();
+    const { weights } = side;
+    return {
+      length: slots.length,
+      columns: side.columns.map((column) => column.gather(slots, slots.length)),
+      weights: weights === null ? null : slots.map((slot) => weights[slot]),
+    };
+  }
+
   /** Rows of a side that have met the other side before. */
   fill(port: number, rows: Batch): void {
     const keyed = this.#keyed(port, rows);

@@ -1,5 +1,5 @@
 import { assert } from '../../../src/lib/assert.ts';
-import { type Batch, batchOfRows, copied, gatherBatch, rowAt, weightAt } from '../../../src/values/batch.ts';
+import { type Batch, batchOfRows, copied, gatherBatch, ofSign, rowAt, weightAt } from '../../../src/values/batch.ts';
 import { nullColumn } from '../../../src/values/column.ts';
 import { BIGINT, BOOLEAN, type Datum, type SqlType } from '../../../src/values/types.ts';
 import type { LookupJoin } from '../../plan/plan.ts';
@@ -196,12 +196,4 @@ export class LookupOperator extends OperatorBase {
     shown.apply({ length: count, columns, weights: gone }, NOTHING);
     if (isShown) this.emit({ length: count, columns: columns.slice(0, -2), weights: gone });
   }
-}
-
-/** The rows whose weight has the sign. */
-function ofSign(batch: Batch, sign: 1 | -1): Batch {
-  const { weights, length } = batch;
-  if (weights === null) return sign === 1 ? batch : { ...batch, length: 0 };
-  const rows = Int32Array.from({ length }, (_, i) => i).filter((row) => weights[row] * sign > 0);
-  return rows.length === length ? batch : gatherBatch(batch, rows, rows.length);
 }

@@ -42,6 +42,7 @@ export class OverOperator extends OperatorBase {
   readonly #expires: ExpiryColumn | null;
   #expiry: Expiry | null = null;
   readonly advance?: (port: number, micros: number) => void;
+  readonly output?: () => Batch;
 
   constructor(info: OperatorInfo, context: OperatorContext, plan: Over) {
     super(info, context);
@@ -59,6 +60,8 @@ export class OverOperator extends OperatorBase {
     this.#expires = partitionExpiry(plan);
     this.#keys = this.#newKeys();
     if (this.#expires !== null) this.advance = (port, micros) => this.#advance(port, micros);
+    // What partitions that were let go showed nobody knows any more.
+    else this.output = () => this.#shown();
   }
 
   override get state(): readonly StateTable[] {
@@ -210,16 +213,29 @@ export class OverOperator extends OperatorBase {
     };
   }
 
+  #shown(): Batch {
+    this.#rows.ready();
+    const all = new Output(this.#plan);
+    for (const at of this.#keys.aliveSlots()) {
+      const { slots, values } = this.#partitions[at];
+      for (let position = 0; position < slots.length; position++) all.add(slots[position], values, position);
+    }
+    return this.#rowsOf(all, 1);
+  }
+
   #emitRows(out: Output, weight: 1 | -1): void {
+    if (out.slots.length > 0) this.emit(this.#rowsOf(out, weight));
+  }
+
+  #rowsOf(out: Output, weight: 1 | -1): Batch {
     const count = out.slots.length;
-    if (count === 0) return;
     const slots = Int32Array.from(out.slots);
     const columns = this.#rows.keys.columns.map((column) => column.gather(slots, count));
-    this.emit({
+    return {
       length: count,
       columns: [...columns, ...out.columns.map((builder) => builder.finish())],
       weights: weight === 1 ? null : new Int32Array(count).fill(-1),
-    });
+    };
   }
 
   #newKeys(): KeyTable {

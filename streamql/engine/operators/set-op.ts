@@ -15,6 +15,7 @@ export class SetOperator extends OperatorBase {
 
   readonly #expiry: Expiry | null;
   readonly advance?: (port: number, micros: number) => void;
+  readonly output?: () => Batch;
 
   constructor(info: OperatorInfo, context: OperatorContext, plan: SetOp) {
     super(info, context);
@@ -26,6 +27,8 @@ export class SetOperator extends OperatorBase {
     const expiry = expiryOf(plan);
     this.#expiry = expiry === null ? null : new Expiry(this.#table.keys, expiry, 2);
     if (this.#expiry !== null) this.advance = (port, micros) => this.#letGo(this.#expiry!, port, micros);
+    // What was let go was shown, and nobody knows it any more.
+    else this.output = () => this.#shownNow();
     this.#table.holds = wholeRows(0, types.length);
     this.#shown = SHOWN[plan.kind][plan.all ? 'all' : 'distinct'];
   }
@@ -60,6 +63,14 @@ export class SetOperator extends OperatorBase {
     if (count === 0) return;
     const { columns } = gatherBatch({ length: batch.length, columns: batch.columns, weights: null }, rows, count);
     this.emit({ length: count, columns, weights: allOne ? null : weights.subarray(0, count) });
+  }
+
+  #shownNow(): Batch {
+    const all = this.#table.aliveSlots();
+    const [left, right] = this.#table.values.map((column) => column.values as Float64Array);
+    const slots = all.filter((slot) => this.#shown(left[slot], right[slot]) > 0);
+    const columns = this.#table.keys.columns.map((column) => column.gather(slots, slots.length));
+    return { length: slots.length, columns, weights: slots.map((slot) => this.#shown(left[slot], right[slot])) };
   }
 
   #letGo(expiry: Expiry, port: number, micros: number): void {

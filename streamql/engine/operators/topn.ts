@@ -47,6 +47,7 @@ export class TopNOperator extends OperatorBase {
   readonly #expires: ExpiryColumn | null;
   #expiry: Expiry | null = null;
   readonly advance?: (port: number, micros: number) => void;
+  readonly output?: () => Batch;
 
   constructor(info: OperatorInfo, context: OperatorContext, plan: TopN, appendOnly: boolean) {
     super(info, context);
@@ -68,6 +69,8 @@ export class TopNOperator extends OperatorBase {
     this.#expires = partitionExpiry(plan);
     this.#partitions = this.#newPartitions();
     if (this.#expires !== null) this.advance = (port, micros) => this.#advance(port, micros);
+    // What partitions that were let go showed nobody knows any more.
+    else this.output = () => this.#shown();
   }
 
   override get state(): readonly StateTable[] {
@@ -215,13 +218,29 @@ export class TopNOperator extends OperatorBase {
     this.#emitRows(come, 1);
   }
 
+  #shown(): Batch {
+    this.#rows.ready();
+    const all = new Output();
+    for (const partition of this.#partitions.aliveSlots()) {
+      const slots = this.#firstRows(partition);
+      for (let i = 0; i < slots.length; i++) {
+        all.slots.push(slots[i]);
+        all.ranks.push(i + 1);
+      }
+    }
+    return this.#rowsOf(all, 1);
+  }
+
   #emitRows(out: Output, weight: 1 | -1): void {
+    if (out.slots.length > 0) this.emit(this.#rowsOf(out, weight));
+  }
+
+  #rowsOf(out: Output, weight: 1 | -1): Batch {
     const count = out.slots.length;
-    if (count === 0) return;
     const slots = Int32Array.from(out.slots);
     const columns = this.#rows.keys.columns.map((column) => column.gather(slots, count));
     if (this.#rank) columns.push(new PlainColumn(BIGINT, count, Float64Array.from(out.ranks), null));
-    this.emit({ length: count, columns, weights: weight === 1 ? null : new Int32Array(count).fill(-1) });
+    return { length: count, columns, weights: weight === 1 ? null : new Int32Array(count).fill(-1) };
   }
 
   #weights(): Float64Array {

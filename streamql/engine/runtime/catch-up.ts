@@ -131,6 +131,7 @@ export const mustWait = (query: QueryNode): boolean =>
 /** At the beginning of an epoch, lets a query that is level follow along. False when it cannot yet, or fails at that. */
 export function follow(graph: Graph, query: QueryNode): boolean {
   if (query.catchingUp === null || !followLookups(graph, query)) return false;
+  if (query.held.size > 0) query.pipeline.takeComingFirst();
   query.inputs.forEach((input, i) => {
     if (input.isLookedUp) return;
     // After a pause the rows of then are known.

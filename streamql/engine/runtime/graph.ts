@@ -58,8 +58,12 @@ export class Graph {
     return relation;
   }
 
-  add(node: GraphNode): void {
+  /** At the end, or before another. */
+  add(node: GraphNode, before?: GraphNode): void {
+    const after = before === undefined ? [] : [...this.#nodes].slice([...this.#nodes.values()].indexOf(before));
+    for (const [id] of after) this.#nodes.delete(id);
     this.#nodes.set(node.spec.id, node);
+    for (const [id, one] of after) this.#nodes.set(id, one);
     for (const relation of node.relations) this.#relations.set(relation.id, relation);
     this.#sort();
   }

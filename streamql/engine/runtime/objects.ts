@@ -10,10 +10,11 @@ import { userFunctionsIn } from '../../functions/user/user-function.ts';
 import type { Peers } from '../shards/peers.ts';
 import { ownerOfPartition } from '../shards/place.ts';
 import { ownPart, restoreTables } from '../shards/restore-tables.ts';
-import { isShared } from '../sharing.ts';
+import { isShared, type Part, type Relations } from '../sharing.ts';
 import { beginCatchUp, pauseQuery } from './catch-up.ts';
 import type { LoadedCheckpoint, ObjectEntry } from './checkpoint-store.ts';
 import type { Graph, GraphNode } from './graph.ts';
+import { handOverOf } from './hand-over.ts';
 import type { LogReader } from './log-reader.ts';
 import { QueryNode } from './query-node.ts';
 import { restorationOf } from './restore.ts';
@@ -158,18 +159,7 @@ export class Objects {
 
   async #prepareQuery(spec: ViewSpec | SinkSpec): Promise<Prepared> {
     const writer = spec.kind === 'sink' && (this.#peers?.index ?? 0) === 0 ? this.#writer(spec) : null;
-    const node = new QueryNode(spec, {
-      relation: (id) => this.#graph.relation(id),
-      writer,
-      nowMs: () => this.#clock.nowMs(),
-      peers: this.#peers,
-      onFailure: (failed, error) => this.#graph.fail(failed, error),
-      onLetter: (from, letter) => {
-        // Nobody looks for what a shared part refused but with those who read it.
-        if (isShared(from.spec.id)) for (const reader of this.#graph.readersOf(from)) reader.takeLetter(letter);
-      },
-      onRowRefused: (fields) => this.#logger.warn('row.refused', { name: spec.name, ...fields }),
-    });
+    const node = this.#node(spec, writer);
     const inputsRestored = node.inputs.every(({ relation }) => this.#restored.has(relation.owner));
     const restoration = restorationOf(spec, this.#saved.get(spec.id), inputsRestored);
     const entry = restoration.how === 'load' ? restoration.entry : null;
@@ -201,6 +191,62 @@ export class Objects {
       this.#graph.fail(node, broken);
     };
     return { isLoaded: entry !== null, commit, abort };
+  }
+
+  #node(spec: ViewSpec | SinkSpec, writer: SinkWriter | null): QueryNode {
+    return new QueryNode(spec, {
+      relation: (id) => this.#graph.relation(id),
+      writer,
+      nowMs: () => this.#clock.nowMs(),
+      peers: this.#peers,
+      readsStores: this.#saved.get(spec.id)?.held === undefined,
+      onFailure: (failed, error) => this.#graph.fail(failed, error),
+      onLetter: (from, letter) => {
+        // Nobody looks for what a shared part refused but with those who read it.
+        if (isShared(from.spec.id)) for (const reader of this.#graph.readersOf(from)) reader.takeLetter(letter);
+      },
+      onRowRefused: (fields) => this.#logger.warn('row.refused', { name: spec.name, ...fields }),
+    });
+  }
+
+  /**
+   * Between epochs: a query gives a part of itself up, which becomes an object of its own that the query then reads. False, and nothing has happened, where
+   * that cannot be; with `isTrial` nothing happens either way.
+   */
+  handOver(part: Part, query: ViewSpec | SinkSpec, isTrial: boolean): boolean {
+    const graph = this.#graph;
+    const owner = graph.node(query.id);
+    assert(owner !== undefined && owner.kind !== 'source', `${query.id} is a query`);
+    const node = this.#node(part.spec, null);
+    const next = owner.wiringOf(query, (id) => (id === part.spec.id ? node.relation! : graph.relation(id)));
+    const moved = handOverOf(owner, { part, node, next }, this.relations, this.#peers === null);
+    if (moved === null || isTrial) return moved !== null;
+    const rows = moved.rows();
+    for (const [to, from] of moved.tables) to.load(from.save(true)!);
+    if (rows.length > 0) node.store!.apply(rows);
+    node.store!.endEpoch();
+    for (const letter of owner.errors.kept())
+      if (letter.operator.startsWith(`${moved.path}.`))
+        node.errors.add({ ...letter, operator: `0${letter.operator.slice(moved.path.length)}` });
+    graph.add(node, owner);
+    node.follow();
+    node.touched = false;
+    owner.rewire(query, next);
+    owner.touched = false;
+    for (const one of [node, owner])
+      for (const { relation } of one.inputs) {
+        const source = graph.ownerOf(relation);
+        if (source.kind === 'source') source.readersChanged();
+      }
+    return true;
+  }
+
+  /** As sharing.ts asks of them. */
+  get relations(): Relations {
+    return {
+      columnsOf: (relation) => this.#graph.relation(relation).columns,
+      isKept: (relation, columns) => this.#peers === null && this.#graph.relation(relation).rows?.by?.(columns) != null,
+    };
   }
 
   #brokenInput(node: QueryNode): StreamError | undefined {
@@ -244,7 +290,7 @@ export class Objects {
       return false;
     }
     const { shards = 1 } = this.#loaded.manifest;
-    if (shards === (this.#peers?.count ?? 1)) this.#drafts.adopt(ownPart(entry, this.#peers?.index ?? 0));
+    if (shards === (this.#peers?.count ?? 1)) this.#drafts.loaded(node, ownPart(entry, this.#peers?.index ?? 0));
     this.#restored.add(entry.id);
     return true;
   }

@@ -2,13 +2,15 @@ import { StreamError } from '../../../src/lib/errors.ts';
 import type { SinkSpec, ViewSpec } from '../../../src/ports/engine.ts';
 import { type Batch, type ColumnSchema, gatherBatch } from '../../../src/values/batch.ts';
 import { changelogOf } from '../../plan/changelog.ts';
-import { resultPartitioning } from '../../plan/partitioning.ts';
+import { resultPartitioning, type Spread } from '../../plan/partitioning.ts';
 import { buildPipeline } from '../build.ts';
 import type { Pipeline, PipelineError, StateTable } from '../operator.ts';
+import { ArrangedStore } from '../operators/arranged-store.ts';
 import type { JoinOperator } from '../operators/join.ts';
 import { ViewStore } from '../operators/view-store.ts';
 import type { Peers, Waiting } from '../shards/peers.ts';
 import type { Stores } from '../shared-side.ts';
+import { isShared } from '../sharing.ts';
 import { spill } from '../state/spill.ts';
 import { SpillFile } from '../state/spill-file.ts';
 import { Allowance } from './allowance.ts';
@@ -21,6 +23,12 @@ import type { SinkWriter } from './sink-writer.ts';
 import type { SourceCursor } from './source-cursor.ts';
 import { deadLetterRelation, guardedReader, type SourceNode } from './source-node.ts';
 import { ViewHistory } from './view-history.ts';
+
+/** How a query runs: its plan's operators and what feeds them. */
+export interface Wiring {
+  readonly pipeline: Pipeline;
+  readonly inputs: readonly QueryInput[];
+}
 
 /** One leaf of a query: which input of the pipeline follows which relation. */
 export interface QueryInput {
@@ -36,10 +44,10 @@ export interface QueryInput {
 export class QueryNode {
   readonly kind: 'view' | 'sink';
   spec: ViewSpec | SinkSpec;
-  readonly pipeline: Pipeline;
-  readonly inputs: readonly QueryInput[];
+  pipeline: Pipeline;
+  inputs: readonly QueryInput[];
   readonly errors = new DeadLetters('errors');
-  readonly store: ViewStore | null;
+  readonly store: ViewStore | ArrangedStore | null;
   /** The past of its rows; null when it is not kept. */
   history: ViewHistory | null = null;
   readonly writer: SinkWriter | null;
@@ -75,6 +83,9 @@ export class QueryNode {
   readonly #isAlone: boolean;
   /** A sink to which several shards' changes come. */
   readonly #gathers: boolean;
+  readonly #peers: Peers | null;
+  readonly #readsStores: boolean;
+  readonly #onFailure: (node: QueryNode, error: StreamError) => void;
   readonly #nowMs: () => number;
   readonly #onLetter: (node: QueryNode, letter: DeadLetter) => void;
   readonly #onRowRefused: (fields: Record<string, unknown>) => void;
@@ -87,6 +98,8 @@ export class QueryNode {
       writer: SinkWriter | null;
       nowMs: () => number;
       peers: Peers | null;
+      /** Its joins read what others keep. Not where it holds back what those have taken in already. */
+      readsStores: boolean;
       onFailure: (node: QueryNode, error: StreamError) => void;
       onLetter: (node: QueryNode, letter: DeadLetter) => void;
       /** For the log: some of the rows that went to the dead letters. */
@@ -101,45 +114,27 @@ export class QueryNode {
     this.#onLetter = parts.onLetter;
     const rate = spec.kind === 'view' ? spec.backfillRate : undefined;
     this.allowance = rate === undefined ? null : new Allowance(rate / (parts.peers?.count ?? 1));
-    const result = resultPartitioning(spec.plan, spec.kind, spec.kind === 'view' ? spec.key : null);
+    this.#peers = parts.peers;
+    this.#readsStores = parts.readsStores;
+    this.#onFailure = parts.onFailure;
     this.#isAlone = parts.peers === null;
     this.#gathers = parts.peers !== null && spec.kind === 'sink' && !spec.appendOnly;
-    this.pipeline = buildPipeline(
-      spec.plan,
-      {
-        onOutput: (batch) => {
-          this.#out.push(batch);
-        },
-        onError: (error) => {
-          this.#onRowError(error);
-        },
-      },
-      { peers: parts.peers, channel: spec.id, result, stores: this.#stores(parts) },
-    );
-    this.inputs = this.pipeline.inputs.map(({ relation, isLookedUp, ...wants }, input) => ({
-      isLookedUp,
-      relation: parts.relation(relation),
-      reader: guardedReader(
-        wants,
-        (batch) => {
-          if (this.error !== null) return;
-          this.touched = true;
-          const beganMs = performance.now();
-          this.pipeline.push(input, batch);
-          this.pushMs += performance.now() - beganMs;
-        },
-        (error) => parts.onFailure(this, error),
-      ),
-    }));
+    const { pipeline, inputs } = this.wiringOf(spec, parts.relation);
+    this.pipeline = pipeline;
+    this.inputs = inputs;
     this.followsLookups = !this.inputs.some(({ isLookedUp }) => isLookedUp);
     this.#errorsRelation = deadLetterRelation(`${spec.id}$errors`, spec.id, this.errors);
     if (spec.kind === 'view') {
-      const store = new ViewStore('view', spec.columns, spec.key, changelogOf(spec.plan) === 'append');
+      const { arranged } = spec;
+      const store =
+        arranged === undefined
+          ? new ViewStore('view', spec.columns, spec.key, changelogOf(spec.plan) === 'append')
+          : new ArrangedStore('view', spec.columns, arranged, this.pipeline.changelog !== 'append');
       this.store = store;
       this.retainHistory(spec.retainHistoryMs ?? 0);
       this.relation = new Relation(spec.id, spec.id, spec.columns, {
         scan: (columns, limit) => store.scan(columns, limit),
-        lookup: spec.key === null ? null : (key, limit) => store.lookup(key, limit),
+        lookup: spec.key === null || store instanceof ArrangedStore ? null : (key, limit) => store.lookup(key, limit),
         by: (columns) => store.by(columns),
       });
       this.relations = [this.relation, this.#errorsRelation];
@@ -150,12 +145,62 @@ export class QueryNode {
     }
   }
 
-  /** Of several shards the first alone has a table's rows, and a view's are where its own key says. */
-  #stores({ peers, relation }: { peers: Peers | null; relation: (id: string) => Relation }): Stores {
+  /** What runs this definition, not fed yet. */
+  wiringOf(spec: ViewSpec | SinkSpec, relation: (id: string) => Relation): Wiring {
+    const pipeline = buildPipeline(
+      spec.plan,
+      {
+        onOutput: (batch) => {
+          this.#out.push(batch);
+        },
+        onError: (error) => {
+          this.#onRowError(error);
+        },
+      },
+      {
+        peers: this.#peers,
+        channel: spec.id,
+        result: resultOf(spec),
+        ...(this.#readsStores ? { stores: this.#storesOf(relation) } : {}),
+      },
+    );
+    const inputs = pipeline.inputs.map(({ relation: id, isLookedUp, ...wants }, input) => ({
+      isLookedUp,
+      relation: relation(id),
+      reader: guardedReader(
+        wants,
+        (batch) => {
+          if (this.error !== null) return;
+          this.touched = true;
+          const beganMs = performance.now();
+          pipeline.push(input, batch);
+          this.pushMs += performance.now() - beganMs;
+        },
+        (error) => this.#onFailure(this, error),
+      ),
+    }));
+    return { pipeline, inputs };
+  }
+
+  #storesOf(relation: (id: string) => Relation): Stores {
     return {
-      by: (id, columns) => (peers === null ? (relation(id).rows?.by?.(columns) ?? null) : null),
+      // Of several shards the first alone has a table's rows, and a view's are where its own key says.
+      by: (id, columns) => (this.#isAlone || isShared(id) ? (relation(id).rows?.by?.(columns) ?? null) : null),
       isFollowed: () => this.catchingUp === null,
     };
+  }
+
+  /** Between epochs, while it follows along: from now on it runs so. The operators have the state that their likes had. */
+  rewire(spec: ViewSpec | SinkSpec, { pipeline, inputs }: Wiring): void {
+    for (const operator of pipeline.operators) {
+      const before = this.pipeline.operators.find(({ id }) => id === operator.id);
+      if (before !== undefined) Object.assign(operator.stats, before.stats);
+    }
+    this.unfollow();
+    this.spec = spec;
+    this.pipeline = pipeline;
+    this.inputs = inputs;
+    this.follow();
   }
 
   get letters(): readonly DeadLetters[] {
@@ -179,8 +224,6 @@ export class QueryNode {
 
   load(entry: ObjectEntry, restore: () => void): void {
     this.wasLive = entry.held !== undefined;
-    // What it holds back others have taken in already.
-    if (this.wasLive) for (const join of this.sharingJoins) join.own();
     for (const input of entry.held ?? []) this.hold(input);
     restore();
     this.errors.loaded();
@@ -197,7 +240,7 @@ export class QueryNode {
 
   /** Some columns of a view's rows at the end of an epoch. NOT_FOUND when its history does not reach back to it. */
   scanAsOf(columns: readonly number[], epoch: number): Batch {
-    const store = this.store!;
+    const store = this.store as ViewStore;
     const undo = kept(this).undo(epoch, this.spec.name);
     return undo === null ? store.scan(columns) : store.with(columns, undo);
   }
@@ -307,6 +350,11 @@ export class QueryNode {
     const { total } = this.errors;
     if (isPowerOfTwo(total)) this.#onRowRefused({ operator, code, reason, row: value, ...place, total });
   }
+}
+
+function resultOf(spec: ViewSpec | SinkSpec): Spread {
+  if (spec.kind === 'view' && spec.arranged !== undefined) return { to: 'keys', columns: spec.arranged.by };
+  return resultPartitioning(spec.plan, spec.kind, spec.kind === 'view' ? spec.key : null);
 }
 
 /** SQL_UNSUPPORTED for what keeps none. */

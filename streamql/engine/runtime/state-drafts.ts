@@ -18,6 +18,8 @@ export class StateDrafts {
   readonly #isStored: boolean;
   /** Durable pieces by object and table; a table without is saved whole. */
   readonly #chains = new Map<string, Map<string, readonly PieceRef[]>>();
+  /** Tables that were saved or loaded: a new one of the same name, after a pause or a hand-over, has nothing to do with the pieces of the one before. */
+  readonly #based = new WeakSet<StateTable>();
   /** What the last draft was of. */
   #drafted: readonly GraphNode[] = [];
   #crowded: ReadonlySet<string> = new Set();
@@ -29,7 +31,12 @@ export class StateDrafts {
   }
 
   /** The node's state was loaded from this entry: its pieces can be built upon. */
-  adopt({ id, tables }: Pick<ObjectEntry, 'id' | 'tables'>): void {
+  loaded(node: GraphNode, entry: Pick<ObjectEntry, 'id' | 'tables'>): void {
+    for (const table of node.tables) this.#based.add(table);
+    this.#adopt(entry);
+  }
+
+  #adopt({ id, tables }: Pick<ObjectEntry, 'id' | 'tables'>): void {
     this.#chains.set(id, new Map(tables.map((table) => [table.id, table.pieces])));
   }
 
@@ -47,7 +54,7 @@ export class StateDrafts {
   stored(entries: readonly Pick<ObjectEntry, 'id' | 'tables'>[], crowded: ReadonlySet<string>): void {
     entries.forEach((entry, i) => {
       // Dropped meanwhile, and perhaps there again: the pieces are not of what is there now.
-      if (this.#graph.node(entry.id) === this.#drafted[i]) this.adopt(entry);
+      if (this.#graph.node(entry.id) === this.#drafted[i]) this.#adopt(entry);
     });
     this.#crowded = crowded;
     this.#drafted = [];
@@ -80,11 +87,13 @@ export class StateDrafts {
     return tables.map((table) => {
       const chain = chains?.get(table.id) ?? [];
       const full =
+        !this.#based.has(table) ||
         chain.length === 0 ||
         chain.length > MOST_CHANGES ||
         table.changeBytes > Math.max(table.fullBytes, SMALL_PIECE_BYTES) ||
         chain.some((ref) => this.#crowded.has(ref.file));
       const piece = table.save(full);
+      this.#based.add(table);
       return { id: table.id, pieces: piece === null ? chain : full ? [piece] : [...chain, piece] };
     });
   }

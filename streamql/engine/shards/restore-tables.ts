@@ -1,6 +1,7 @@
 import { StreamError } from '../../../src/lib/errors.ts';
 import type { Spread } from '../../plan/partitioning.ts';
 import type { StateTable } from '../operator.ts';
+import { ViewStore } from '../operators/view-store.ts';
 import type { LoadedCheckpoint, ObjectEntry } from '../runtime/checkpoint-store.ts';
 import type { GraphNode } from '../runtime/graph.ts';
 import type { QueryNode } from '../runtime/query-node.ts';
@@ -129,7 +130,9 @@ export function spreadAnew(
   if (node.store === null) return;
   const { key, columns, state } = node.store;
   const { result } = node.pipeline;
-  takeBy(state, result, key ?? columns.map((_, column) => column), key === null ? 'add' : 'never');
+  // Rows that are arranged by keys are all in the shard of theirs.
+  const meets = key === null && node.store instanceof ViewStore ? 'add' : 'never';
+  takeBy(state, result, key ?? columns.map((_, column) => column), meets);
   const { history } = node;
   if (history === null) return;
   const by = result.to === 'keys' ? result.columns : columns.map((_, column) => column);

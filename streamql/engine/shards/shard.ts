@@ -3,7 +3,14 @@ import { assert } from '../../../src/lib/assert.ts';
 import type { Clock } from '../../../src/lib/clock.ts';
 import { StreamError } from '../../../src/lib/errors.ts';
 import type { Log } from '../../../src/lib/log.ts';
-import type { EngineChange, EngineObject, ObjectStats, ReplayCounts } from '../../../src/ports/engine.ts';
+import type {
+  EngineChange,
+  EngineObject,
+  ObjectStats,
+  ReplayCounts,
+  SinkSpec,
+  ViewSpec,
+} from '../../../src/ports/engine.ts';
 import type { SinkKind } from '../../../src/ports/sink.ts';
 import type { SinkLog } from '../../../src/ports/sink-log.ts';
 import { type Batch, firstRows } from '../../../src/values/batch.ts';
@@ -21,6 +28,7 @@ import { fingerprintOf } from '../runtime/restore.ts';
 import type { EngineSettings } from '../runtime/settings.ts';
 import { StateDrafts } from '../runtime/state-drafts.ts';
 import { objectStats } from '../runtime/stats.ts';
+import type { Part } from '../sharing.ts';
 import type { Peers, Waiting } from './peers.ts';
 import { ownPart } from './restore-tables.ts';
 
@@ -53,6 +61,8 @@ export interface OtherShard {
   commit(id: string): void;
   abort(id: string): void;
   remove(id: string): void;
+  /** As Objects.handOver, where the first shard has tried it. */
+  handOver(part: Part, query: ViewSpec | SinkSpec): void;
   /** As of StreamEngine. */
   alter(id: string, change: ShardChange): void;
   resume(): void;
@@ -130,6 +140,16 @@ export class Shard implements OtherShard {
     assert(prepared !== undefined, `object ${id} was not prepared`);
     this.#prepared.delete(id);
     prepared.commit();
+  }
+
+  canHandOver(part: Part, query: ViewSpec | SinkSpec): boolean {
+    return this.objects.handOver(part, query, true);
+  }
+
+  handOver(part: Part, query: ViewSpec | SinkSpec): void {
+    const isDone = this.objects.handOver(part, query, false);
+    assert(isDone, `${part.spec.id} is in ${query.id} in every shard`);
+    for (const spec of [part.spec, query]) this.#fingerprints.set(spec.id, fingerprintOf(spec));
   }
 
   abort(id: string): void {

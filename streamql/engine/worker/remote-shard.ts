@@ -60,6 +60,10 @@ class RemoteShard implements OtherShard {
     this.#rpc.note('remove', args);
   }
 
+  handOver(...args: Args<'handOver'>): void {
+    this.#rpc.note('handOver', args);
+  }
+
   alter(...args: Args<'alter'>): void {
     this.#rpc.note('alter', args);
   }
@@ -140,6 +144,7 @@ export function serveShard(shard: Shard, peers: PortPeers): RpcHandlers {
     commit: (...args: Args<'commit'>) => shard.commit(...args),
     abort: (...args: Args<'abort'>) => shard.abort(...args),
     remove: (...args: Args<'remove'>) => shard.remove(...args),
+    handOver: (...args: Args<'handOver'>) => shard.handOver(...args),
     alter: (...args: Args<'alter'>) => shard.alter(...args),
     resume: () => void shard.resume(),
     lookup: async (...args: Args<'lookup'>) => transferred([await shard.lookup(...args)], ([batch]) => batch),
