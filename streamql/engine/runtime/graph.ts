@@ -142,3 +142,9 @@ function inOperator({ name, detail }: Operator, error: StreamError): StreamError
     cause: error,
   });
 }
+
+/** Dead letters of a source are always current; a query is once it follows along and its first epoch has ended, or it failed. */
+export function isLive(node: GraphNode): boolean {
+  if (node.kind === 'source' || node.error !== null) return true;
+  return node.wasLive && (node.catchingUp !== null || !node.touched);
+}

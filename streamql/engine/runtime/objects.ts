@@ -13,6 +13,7 @@ import { ownPart, restoreTables } from '../shards/restore-tables.ts';
 import { isShared, type Part, type Relations } from '../sharing.ts';
 import { beginCatchUp, pauseQuery } from './catch-up.ts';
 import type { LoadedCheckpoint, ObjectEntry } from './checkpoint-store.ts';
+import type { DeadLetter } from './dead-letters.ts';
 import type { Graph, GraphNode } from './graph.ts';
 import { handOverOf } from './hand-over.ts';
 import type { LogReader } from './log-reader.ts';
@@ -203,7 +204,8 @@ export class Objects {
       onFailure: (failed, error) => this.#graph.fail(failed, error),
       onLetter: (from, letter) => {
         // Nobody looks for what a shared part refused but with those who read it.
-        if (isShared(from.spec.id)) for (const reader of this.#graph.readersOf(from)) reader.takeLetter(letter);
+        if (isShared(from.spec.id))
+          for (const reader of this.#graph.readersOf(from)) reader.takeLetter(ofPart(from.spec.id, letter));
       },
       onRowRefused: (fields) => this.#logger.warn('row.refused', { name: spec.name, ...fields }),
     });
@@ -259,7 +261,8 @@ export class Objects {
   #begin(node: QueryNode, entry: ObjectEntry | null): void {
     for (const { relation } of entry === null ? node.inputs : []) {
       const owner = this.#graph.ownerOf(relation);
-      if (isShared(owner.spec.id)) for (const letter of owner.errors.kept()) node.takeLetter(letter);
+      if (isShared(owner.spec.id))
+        for (const letter of owner.errors.kept()) node.takeLetter(ofPart(owner.spec.id, letter));
     }
     if (node.catchingUp !== null) {
       beginCatchUp(this.#graph, node, entry?.backfill ?? {});
@@ -358,3 +361,6 @@ export class Objects {
     }, RETRY_MS);
   }
 }
+
+/** Named so that it is taken for no operator of a query that reads the part. */
+const ofPart = (id: string, letter: DeadLetter): DeadLetter => ({ ...letter, operator: `${id}/${letter.operator}` });
