@@ -2,7 +2,15 @@ import { assert } from '../../src/lib/assert.ts';
 import type { Batch } from '../../src/values/batch.ts';
 import { changelogOf } from '../plan/changelog.ts';
 import { timeBoundsOf } from '../plan/event-time.ts';
-import { arrangedAs, partitioningOf, type Spread, sameSpread, spreadOf } from '../plan/partitioning.ts';
+import {
+  arrangedAs,
+  keysBelow,
+  partitioningOf,
+  type Spread,
+  sameSpread,
+  spreadOf,
+  wantedBelowWindow,
+} from '../plan/partitioning.ts';
 import type { Plan, Scan } from '../plan/plan.ts';
 import { planKey } from '../plan/plan-key.ts';
 import { stateGrowth } from '../plan/state-growth.ts';
@@ -60,6 +68,8 @@ interface InputForm {
   /** It is the only one. */
   readonly alone: boolean;
   readonly isLookedUp: boolean;
+  /** Columns of it by which a GROUP BY above wants rows together; a window below may bring them together before it multiplies them. */
+  readonly groupedBy: readonly number[];
 }
 
 class Builder {
@@ -86,7 +96,7 @@ class Builder {
     const { edge: output, spread } = this.#input(
       plan,
       path,
-      { want: result, alone: true, isLookedUp: false },
+      { want: result, alone: true, isLookedUp: false, groupedBy: [] },
       (batch) => this.#output.onOutput(batch),
     );
     const edges = this.#edges;
@@ -160,7 +170,7 @@ class Builder {
   }
 
   /** Builds the node and what is below it; its rows go to `emit`. */
-  #node(plan: Plan, path: string, emit: Emit, isLookedUp: boolean): Built {
+  #node(plan: Plan, path: string, emit: Emit, { isLookedUp, groupedBy }: InputForm): Built {
     if (plan.op === 'scan') {
       const enter: Emit = (batch) => emit(admit(batch, plan));
       const edge = new Edge(null, [], timeBoundsOf(plan).size > 0);
@@ -191,7 +201,9 @@ class Builder {
         : sharedSideOf(plan, stores, { emit: () => undefined, onError });
     const chain = plan.op === 'filter' || plan.op === 'project' ? chainOf(plan) : null;
     const inputs = chain === null ? inputsOf(plan) : [chain.input];
-    const wants = partitioningOf(plan);
+    const wants = plan.op === 'window' ? [wantedBelowWindow(plan, groupedBy)] : partitioningOf(plan);
+    const groupedBelow =
+      plan.op === 'aggregate' ? plan.groupBy : chain === null ? [] : keysBelow(chain.nodes, groupedBy);
     // The operator needs to know its inputs' ids, and they need the operator to push to: the latter comes late.
     const built = inputs.map((input, port) =>
       this.#input(
@@ -202,6 +214,7 @@ class Builder {
           want: shared?.port === port ? { to: 'any' } : wants[port],
           alone: inputs.length === 1,
           isLookedUp: isLookedUp || (plan.op === 'lookup' && port === 1),
+          groupedBy: groupedBelow,
         },
         (batch) => this.#enter(cell.operator!, port, batch),
       ),
@@ -253,7 +266,7 @@ class Builder {
   /** Builds what feeds a node, with an exchange behind it where its rows are not where the node wants them. */
   #input(plan: Plan, path: string, as: InputForm, emit: Emit): Omit<Built, 'targets'> {
     const cell = { enter: emit };
-    const { id, edge, spread: have } = this.#node(plan, path, (batch) => cell.enter(batch), as.isLookedUp);
+    const { id, edge, spread: have } = this.#node(plan, path, (batch) => cell.enter(batch), as);
     const spread = arrangedAs(have, as.want, as.alone);
     const peers = this.#shard?.peers ?? null;
     if (this.#shard === null || peers === null || spread.to === 'any' || sameSpread(have, spread))

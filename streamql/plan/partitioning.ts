@@ -1,5 +1,5 @@
 import { changelogOf } from './changelog.ts';
-import type { Plan } from './plan.ts';
+import type { Filter, Plan, Project, Window } from './plan.ts';
 import { inputsOf } from './walk.ts';
 
 /**
@@ -54,6 +54,28 @@ export function partitioningOf(plan: Plan): readonly Spread[] {
     case 'match':
       return [byKeys(plan.partitionBy)];
   }
+}
+
+/**
+ * How a window that multiplies its rows wants its input where a GROUP BY above wants its output by `keys`: by those of the keys that
+ * the rows have before, so that each row changes shards once and not once per window. Keys that are all booleans name too few shards.
+ */
+export function wantedBelowWindow(plan: Window, keys: readonly number[]): Spread {
+  if (plan.kind === 'tumble' || plan.sizeMicros <= plan.slideMicros) return ANY;
+  const { schema } = plan.input;
+  const before = keys.filter((column) => column < schema.length);
+  return before.every((column) => schema[column].type.kind === 'boolean') ? ANY : byKeys(before);
+}
+
+/** The input columns of filters and projections, in their order from below, that stand unchanged in these output columns. */
+export function keysBelow(nodes: readonly (Filter | Project)[], keys: readonly number[]): readonly number[] {
+  return nodes.reduceRight<readonly number[]>((columns, node) => {
+    if (node.op === 'filter') return columns;
+    return columns.flatMap((column) => {
+      const expr = node.exprs[column];
+      return expr.op === 'column' ? [expr.index] : [];
+    });
+  }, keys);
 }
 
 /** How a view's or a sink's own rows are wanted: each where it is found again to be taken back; a sink has one writer. */

@@ -40,6 +40,8 @@ export interface Manifest {
   readonly epoch: number;
   /** How many shards had the state; 1 where it is not said. */
   readonly shards?: number;
+  /** Its shards had rows elsewhere than this release has them: each takes its own from all, though their number is the same. */
+  readonly isPlacedOtherwise?: true;
   readonly objects: readonly ObjectEntry[];
 }
 
@@ -62,7 +64,7 @@ export interface LoadedCheckpoint {
   readonly files: ReadonlyMap<string, Buffer>;
 }
 
-const FORMAT = 2;
+const FORMAT = 3;
 /** Manifests kept: the newest, and the one before in case the newest is damaged. */
 const KEPT = 2;
 
@@ -222,8 +224,18 @@ function encodeManifest(manifest: Manifest): Buffer {
   return Buffer.concat([Buffer.from(`streamline-checkpoint ${FORMAT} ${crc32c(body).toString(16)}\n`), body]);
 }
 
-/** How the JSON of an earlier format becomes that of the next one. 2: pieces hold texts in a form that releases before do not know. */
-const MIGRATIONS: Readonly<Record<number, (body: unknown) => unknown>> = { 1: (body) => body };
+/**
+ * How the JSON of an earlier format becomes that of the next one. 2: pieces hold texts in a form that releases before do not know. 3: of several
+ * shards, groups of overlapping windows are where their other keys say.
+ */
+const MIGRATIONS: Readonly<Record<number, (body: unknown) => unknown>> = {
+  1: (body) => body,
+  2: (body) => ((body as Manifest).shards === undefined ? body : { ...(body as Manifest), isPlacedOtherwise: true }),
+};
+
+/** Each of `count` shards goes on with the pieces that it saved itself. */
+export const isPlacedFor = ({ shards = 1, isPlacedOtherwise }: Manifest, count: number): boolean =>
+  shards === count && isPlacedOtherwise !== true;
 
 function decodeManifest(content: Buffer, name: string): Manifest {
   const end = content.indexOf(0x0a);

@@ -12,7 +12,7 @@ import { ownerOfPartition } from '../shards/place.ts';
 import { ownPart, restoreTables } from '../shards/restore-tables.ts';
 import { isShared, type Part, type Relations } from '../sharing.ts';
 import { beginCatchUp, pauseQuery } from './catch-up.ts';
-import type { LoadedCheckpoint, ObjectEntry } from './checkpoint-store.ts';
+import { isPlacedFor, type LoadedCheckpoint, type ObjectEntry } from './checkpoint-store.ts';
 import type { DeadLetter } from './dead-letters.ts';
 import type { Graph, GraphNode } from './graph.ts';
 import { handOverOf } from './hand-over.ts';
@@ -292,8 +292,8 @@ export class Objects {
       else node.unfollow();
       return false;
     }
-    const { shards = 1 } = this.#loaded.manifest;
-    if (shards === (this.#peers?.count ?? 1)) this.#drafts.loaded(node, ownPart(entry, this.#peers?.index ?? 0));
+    if (isPlacedFor(this.#loaded.manifest, this.#peers?.count ?? 1))
+      this.#drafts.loaded(node, ownPart(entry, this.#peers?.index ?? 0));
     this.#restored.add(entry.id);
     return true;
   }

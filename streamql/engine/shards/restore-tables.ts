@@ -2,7 +2,7 @@ import { StreamError } from '../../../src/lib/errors.ts';
 import type { Spread } from '../../plan/partitioning.ts';
 import type { StateTable } from '../operator.ts';
 import { ViewStore } from '../operators/view-store.ts';
-import type { LoadedCheckpoint, ObjectEntry } from '../runtime/checkpoint-store.ts';
+import { isPlacedFor, type LoadedCheckpoint, type ObjectEntry } from '../runtime/checkpoint-store.ts';
 import type { GraphNode } from '../runtime/graph.ts';
 import type { QueryNode } from '../runtime/query-node.ts';
 import { fillSides } from './fill-sides.ts';
@@ -15,7 +15,7 @@ export function ownPart(entry: ObjectEntry, shard: number): Pick<ObjectEntry, 'i
 }
 
 /**
- * Loads an object's state into one of `peers.count` shards. Saved by as many, each takes its own. Else every shard looks at what all had and takes the
+ * Loads an object's state into one of `peers.count` shards. Saved by as many that had the same rows, each takes its own. Else every shard looks at what all had and takes the
  * rows that are its own now; STORAGE_FAILED for state that cannot be spread anew, so that the object starts again from the log.
  */
 export function restoreTables(
@@ -39,7 +39,7 @@ function loadTables(node: GraphNode, entry: ObjectEntry, checkpoint: LoadedCheck
   const load = (table: StateTable, shard: number): void => {
     for (const piece of piecesOf(table.id, shard)) table.load(piece);
   };
-  if (before === count) {
+  if (isPlacedFor(checkpoint.manifest, count)) {
     for (const table of node.tables) load(table, index);
     return;
   }

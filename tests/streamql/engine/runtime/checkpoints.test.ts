@@ -3,9 +3,10 @@ import { describe, expect, test } from 'vitest';
 import { StreamError } from '../../../../src/lib/errors.ts';
 import { silentLog } from '../../../../src/lib/log.ts';
 import type { EngineObject, StreamEngine } from '../../../../src/ports/engine.ts';
+import { crc32c } from '../../../../src/protocol/crc32c.ts';
 import { MemoryDisk } from '../../../../src/storage/disk/memory-disk.ts';
 import type { Datum } from '../../../../src/values/types.ts';
-import { CheckpointStore } from '../../../../streamql/engine/runtime/checkpoint-store.ts';
+import { CheckpointStore, isPlacedFor } from '../../../../streamql/engine/runtime/checkpoint-store.ts';
 import { fingerprintOf } from '../../../../streamql/engine/runtime/restore.ts';
 import { FaultDisk } from '../../../support/fault-disk.ts';
 import {
@@ -166,6 +167,24 @@ describe('checkpoints', () => {
     expect(await engine.flush()).toBeGreaterThan(7);
     expect(await rowsIn(engine, 'v', 1)).toEqual([[1], [2], [3]]);
     await engine.close();
+  });
+
+  test.each([
+    [1, true],
+    [2, false],
+  ])('of format 2, of %i shards: whether each goes on with its own pieces is %s', async (shards, own) => {
+    const disk = new MemoryDisk();
+    const store = new CheckpointStore(disk, 'engine', silentLog);
+    await store.load();
+    const { manifest } = await store.write(7, [], shards);
+    const body = JSON.stringify({ format: 2, ...manifest });
+    const old = Buffer.from(`streamline-checkpoint 2 ${crc32c(Buffer.from(body)).toString(16)}\n${body}`);
+    const loaded = async () => (await new CheckpointStore(disk, 'engine', silentLog).load())!.manifest;
+    expect(isPlacedFor(await loaded(), shards)).toBe(true);
+    for (const name of await disk.list('engine')) await disk.replaceFile(`engine/${name}`, old);
+    expect((await loaded()).epoch).toBe(7);
+    expect(isPlacedFor(await loaded(), shards)).toBe(own);
+    expect(isPlacedFor(await loaded(), shards + 1)).toBe(false);
   });
 
   test('objects that are not added again lose their state and their files', async () => {
