@@ -3,7 +3,7 @@ import type { ColumnSchema } from '../../src/values/batch.ts';
 import { type SqlType, typeName } from '../../src/values/types.ts';
 
 /** Iceberg's primitive type of a SQL type (spec, "Primitive Types"); what it has no counterpart for is written as text. SQL_UNSUPPORTED for rows and maps. */
-export function icebergType(type: SqlType): string {
+function icebergType(type: SqlType): string {
   switch (type.kind) {
     case 'boolean':
     case 'date':

@@ -339,7 +339,7 @@ export class IcebergTable {
   }
 }
 
-export const fileUri = (path: string): string => `file://${path}`;
+const fileUri = (path: string): string => `file://${path}`;
 export const pathOf = (uri: string): string => uri.replace(/^file:(\/\/)?/, '');
 
 export function currentSchema(metadata: TableMetadata): IcebergSchema {

@@ -29,7 +29,7 @@ export function duckdbType(type: SqlType): string {
 export const castTo = (text: string, type: SqlType): string => `CAST(${text} AS ${duckdbType(type)})`;
 
 /** Text as a DuckDB literal; U+0000, which its lexer does not take, as chr(0). */
-export function quoteText(text: string): string {
+function quoteText(text: string): string {
   const quoted = text.split('\0').map((part) => `'${part.replaceAll("'", "''")}'`);
   return quoted.length === 1 ? quoted[0] : `(${quoted.join(' || chr(0) || ')})`;
 }

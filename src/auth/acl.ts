@@ -35,7 +35,7 @@ export const WILDCARD = '*';
 export const EVERYBODY = 'User:*';
 
 /** What may be asked of a resource of each type, beside `all`; which is also what the bit fields of authorized operations show. */
-export const OPERATIONS_OF: Readonly<Record<number, readonly number[]>> = {
+const OPERATIONS_OF: Readonly<Record<number, readonly number[]>> = {
   [RESOURCE.topic]: [
     OPERATION.read,
     OPERATION.write,

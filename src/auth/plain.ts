@@ -23,12 +23,7 @@ async function check(users: CredentialSource, secret: Buffer, token: Buffer): Pr
 }
 
 /** Takes as long for an unknown user as for a known one. */
-export async function isPassword(
-  users: CredentialSource,
-  secret: Buffer,
-  user: string,
-  password: string,
-): Promise<boolean> {
+async function isPassword(users: CredentialSource, secret: Buffer, user: string, password: string): Promise<boolean> {
   const mechanism = SCRAM_NAMES.find((name) => users.credential(user, name) !== undefined) ?? SCRAM_NAMES[0]!;
   const known = users.credential(user, mechanism);
   const { salt, iterations, storedKey } = known ?? decoy(mechanism, secret, user);

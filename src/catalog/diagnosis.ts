@@ -233,7 +233,7 @@ const bytes = (n: number): string =>
   n >= 1 << 20 ? `${Math.round(n / (1 << 20))} MiB` : `${Math.round(n / 1024)} KiB`;
 
 /** Everything that the named object reads, through other views too. */
-export function readsOf(
+function readsOf(
   stats: readonly ObjectStats[],
   catalog: { byId(id: string): CatalogObject | undefined },
   id: string,

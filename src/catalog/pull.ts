@@ -3,7 +3,7 @@ import { compileFilterProject } from '../../streamql/engine/compile-expr.ts';
 import type { Expr, Filter, Plan, Project, Scan } from '../../streamql/plan/plan.ts';
 import { inputsOf, withInputs } from '../../streamql/plan/walk.ts';
 import { StreamError } from '../lib/errors.ts';
-import { type Batch, gatherBatch } from '../values/batch.ts';
+import type { Batch } from '../values/batch.ts';
 import type { Datum } from '../values/types.ts';
 import type { QueryOptions, ScanData, SqlContext } from './context.ts';
 import { isStored } from './objects.ts';
@@ -170,7 +170,7 @@ async function runPointLookup(context: SqlContext, point: PointLookup, options: 
   return { batches: [rows], epoch, scanned: new Map([[point.scan, batch.length]]) };
 }
 
-export function tooManyRows(maxRows: number): StreamError {
+function tooManyRows(maxRows: number): StreamError {
   return new StreamError('TOO_LARGE', `the answer has more than ${maxRows} rows`, {
     hint: 'add a LIMIT, or raise maxRows',
   });
@@ -251,16 +251,4 @@ export function scansOf(plan: Plan): Scan[] {
     default:
       return scansOf(plan.input);
   }
-}
-
-/** Weights written out: a row of weight 3 three times; for a batch of a view's content, where none is negative. */
-export function expandWeights(batch: Batch): Batch {
-  const { weights } = batch;
-  if (weights === null) return batch;
-  let total = 0;
-  for (let i = 0; i < batch.length; i++) total += weights[i];
-  const rows = new Int32Array(total);
-  let out = 0;
-  for (let i = 0; i < batch.length; i++) for (let copy = 0; copy < weights[i]; copy++) rows[out++] = i;
-  return { ...gatherBatch({ ...batch, weights: null }, rows, total), weights: null };
 }

@@ -187,7 +187,7 @@ function isReleased(group: ConsumerGroup, member: ConsumerMember): boolean {
 }
 
 /** INCONSISTENT_GROUP_PROTOCOL */
-export function subscriptionOf(metadata: Buffer) {
+function subscriptionOf(metadata: Buffer) {
   try {
     return decodeConsumerSubscription(metadata);
   } catch {

@@ -45,7 +45,7 @@ export function apiType(api: DuckDb, type: SqlType): Api.DuckDBType {
   }
 }
 
-export function toApiValue(api: DuckDb, datum: Datum, type: SqlType): Api.DuckDBValue {
+function toApiValue(api: DuckDb, datum: Datum, type: SqlType): Api.DuckDBValue {
   if (datum === null) return null;
   switch (type.kind) {
     case 'bigint':
@@ -73,7 +73,7 @@ export function toApiValue(api: DuckDb, datum: Datum, type: SqlType): Api.DuckDB
   }
 }
 
-export function fromApiValue(value: Api.DuckDBValue, type: SqlType): Datum {
+function fromApiValue(value: Api.DuckDBValue, type: SqlType): Datum {
   if (value === null || value === undefined) return null;
   switch (type.kind) {
     case 'bigint':

@@ -54,7 +54,7 @@ export function readVector(bindings: Bindings, vector: Vector, type: SqlType, co
 const aligned = (bytes: Uint8Array): ArrayBuffer => Uint8Array.from(bytes).buffer;
 
 /** 1 where the row is NULL; null when none is. */
-export function readNulls(bindings: Bindings, vector: Vector, count: number): Uint8Array | null {
+function readNulls(bindings: Bindings, vector: Vector, count: number): Uint8Array | null {
   const valid = bindings.vector_get_validity(vector, Math.ceil(count / 64) * 8) as Uint8Array | null;
   if (valid === null || valid === undefined) return null;
   const nulls = new Uint8Array(count);

@@ -8,7 +8,7 @@ import {
   type Value,
   ZERO_UUID,
 } from './schema.ts';
-import { WireReader } from './wire-reader.ts';
+import type { WireReader } from './wire-reader.ts';
 import { WireWriter } from './wire-writer.ts';
 
 /**
@@ -37,17 +37,6 @@ export function codecOf<F extends Fields>(schema: MessageSchema<F>, version: num
     versions[version] = codec;
   }
   return codec;
-}
-
-export function encodeMessage<F extends Fields>(schema: MessageSchema<F>, version: number, value: Input<F>): Buffer {
-  const writer = new WireWriter();
-  codecOf(schema, version).write(writer, value);
-  return Buffer.concat(writer.finish());
-}
-
-/** ProtocolError when the bytes are not that message. */
-export function decodeMessage<F extends Fields>(schema: MessageSchema<F>, version: number, bytes: Buffer): Value<F> {
-  return codecOf(schema, version).read(new WireReader(bytes));
 }
 
 const FIXED_SIZES: Readonly<Record<string, number>> = {

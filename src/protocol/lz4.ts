@@ -81,7 +81,7 @@ const tooLarge = (mostBytes: number): ProtocolError =>
   new ProtocolError(`a compressed batch holds more than ${mostBytes} bytes`);
 
 /** Inflates `input[from..to)` into `out` at `start`, never beyond `limit`; returns where the output ends. */
-export function lz4BlockDecode(
+function lz4BlockDecode(
   input: Uint8Array,
   from: number,
   to: number,
@@ -166,7 +166,7 @@ const LAST_MATCH_START = 12;
 const LAST_LITERALS = 5;
 
 /** Deflates `input[from..to)` to `out` at `start`; −1 when that would pass `limit`. `table` is scratch of 2^HASH_BITS. */
-export function lz4BlockEncode(
+function lz4BlockEncode(
   input: Uint8Array,
   from: number,
   to: number,

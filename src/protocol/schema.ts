@@ -12,9 +12,9 @@ export interface VersionRange {
   readonly to: number;
 }
 
-export const MAX_VERSION = 32767;
+const MAX_VERSION = 32767;
 /** A range that holds no version. */
-export const NO_VERSIONS: VersionRange = { from: 1, to: 0 };
+const NO_VERSIONS: VersionRange = { from: 1, to: 0 };
 
 /** '3+', '0-12', '4' or 'none'. */
 export function versionRange(text: string): VersionRange {

@@ -9,7 +9,7 @@ import {
 } from '../protocol/record-batch.ts';
 
 /** An attribute of a batch that Kafka does not use: its records are encrypted. No client sees it. */
-export const ATTRIBUTE_ENCRYPTED = 0x4000;
+const ATTRIBUTE_ENCRYPTED = 0x4000;
 const ATTRIBUTES_AT = 21;
 const CRC_AT = 17;
 const KEY_BYTES = 32;

@@ -10,7 +10,7 @@ import { decodeSegmentHeader, linkOf, SEGMENT_HEADER_BYTES, type SegmentHeader }
 import { decodeSidecar, type SegmentIndex, type SegmentSummary } from './segment-index.ts';
 import { TransactionIndex } from './transaction-index.ts';
 
-export const PRODUCERS_SUFFIX = '.producers';
+const PRODUCERS_SUFFIX = '.producers';
 const LOG_START_FILE = 'log-start';
 
 export interface LogIdentity {

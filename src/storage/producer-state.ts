@@ -4,7 +4,7 @@ import { decodeChecked, encodeChecked } from './checked-file.ts';
 const REMEMBERED_BATCHES = 5;
 const LARGEST_SEQUENCE = 0x7fffffff;
 /** producer.id.expiration.ms of Kafka: one day without a batch. */
-export const PRODUCER_EXPIRY_MS = 86_400_000;
+const PRODUCER_EXPIRY_MS = 86_400_000;
 
 export interface ProducerBatch {
   readonly firstSequence: number;
@@ -182,6 +182,6 @@ export class ProducerState {
 }
 
 /** Sequences run from 0 to 2^31−1 and then begin again at 0. */
-export function sequenceAfter(sequence: number, steps: number): number {
+function sequenceAfter(sequence: number, steps: number): number {
   return sequence > LARGEST_SEQUENCE - steps ? steps - (LARGEST_SEQUENCE - sequence) - 1 : sequence + steps;
 }

@@ -384,7 +384,7 @@ function lastOffset(data: Buffer, at: number): number {
  * Where the batches of `data` end that begin with the one at `start`, are whole, end at or before `end` and hold offsets
  * below `maxOffset`. The first is always taken.
  */
-export function wholeBatchesEnd(data: Buffer, start: number, end: number, maxOffset: number, gaps: boolean): number {
+function wholeBatchesEnd(data: Buffer, start: number, end: number, maxOffset: number, gaps: boolean): number {
   let at = start + batchSizeAt(data, start);
   let next = lastOffset(data, start) + 1;
   const last = Math.min(end, data.length);

@@ -513,7 +513,7 @@ function noTopic(name: string): StreamError {
 }
 
 /** Kafka's rule: 1–249 of ASCII letters, digits, dot, underscore and hyphen; not "." or "..". REQUEST_INVALID. */
-export function checkName(name: string): void {
+function checkName(name: string): void {
   if (/^[a-zA-Z0-9._-]{1,249}$/.test(name) && name !== '.' && name !== '..') return;
   throw new StreamError(
     'REQUEST_INVALID',

@@ -60,7 +60,7 @@ function gatherValues(values: ColumnValues, rows: Int32Array, count: number): Co
   return out;
 }
 
-export function gatherNulls(nulls: Uint8Array | null, rows: Int32Array, count: number): Uint8Array | null {
+function gatherNulls(nulls: Uint8Array | null, rows: Int32Array, count: number): Uint8Array | null {
   if (nulls === null) return null;
   const out = new Uint8Array(count);
   let any = 0;

@@ -57,7 +57,7 @@ export function remainderExact(a: Exact, b: Exact): Exact {
 }
 
 /** a / b rounded half away from zero; `b` is not 0. */
-export function divideRounding(a: bigint, b: bigint): bigint {
+function divideRounding(a: bigint, b: bigint): bigint {
   const quotient = a / b;
   const remainder = a % b;
   const twice = remainder < 0n ? -2n * remainder : 2n * remainder;

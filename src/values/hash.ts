@@ -11,7 +11,7 @@ export function mix(hash: number): number {
   return h ^ (h >>> 16);
 }
 
-export const combineHashes = (a: number, b: number): number => (Math.imul(a, 31) + b) | 0;
+const combineHashes = (a: number, b: number): number => (Math.imul(a, 31) + b) | 0;
 
 const doubles = new Float64Array(1);
 const words = new Int32Array(doubles.buffer);
@@ -23,7 +23,7 @@ export function hashNumber(value: number): number {
   return mix(words[0] ^ Math.imul(words[1], 0x9e3779b1));
 }
 
-export function hashBigInt(value: bigint): number {
+function hashBigInt(value: bigint): number {
   const low = Number(BigInt.asIntN(32, value));
   return mix(low ^ Math.imul(Number(BigInt.asIntN(32, value >> 32n)), 0x9e3779b1));
 }

@@ -182,7 +182,7 @@ export function addInterval(timestamp: Exact, interval: Interval): Exact {
   return checkTimestamp(sum);
 }
 
-export function addMonths(days: number, months: number): number {
+function addMonths(days: number, months: number): number {
   const { year, month, day } = civilFromDays(days);
   const index = year * 12 + (month - 1) + months;
   const newYear = Math.floor(index / 12);

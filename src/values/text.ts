@@ -199,7 +199,7 @@ export function toReal(value: number): number {
   throw new StreamError('VALUE_OVERFLOW', `${doubleText(value)} is out of range for real`);
 }
 
-export function parseDouble(text: string): number | undefined {
+function parseDouble(text: string): number | undefined {
   const trimmed = text.trim();
   if (/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(trimmed)) {
     const value = Number(trimmed);

@@ -2,7 +2,7 @@ import { StreamError } from '../../src/lib/errors.ts';
 import type { ColumnSchema } from '../../src/values/batch.ts';
 import { HIDDEN_COLUMNS } from '../../src/values/hidden-columns.ts';
 import { typeName } from '../../src/values/types.ts';
-import type { ColumnDef, Option, WatermarkDef } from '../parser/ast.ts';
+import type { ColumnDef, WatermarkDef } from '../parser/ast.ts';
 import { BindContext } from './context.ts';
 import { suggestion } from './scope.ts';
 import { intervalMicros } from './windows.ts';
@@ -64,14 +64,4 @@ export function bindWatermark(
     at,
     hint: `write WATERMARK FOR ${column.text} AS ${column.text} - INTERVAL '5 seconds'`,
   });
-}
-
-/** WITH (…) as a record; OPTION_INVALID when a name comes twice. Which names there are is for the caller to check. */
-export function bindOptions(options: readonly Option[]): Record<string, string> {
-  const values = new Map<string, string>();
-  for (const { name, value, at } of options) {
-    if (values.has(name)) throw new StreamError('OPTION_INVALID', `option ${name} is given twice`, { at });
-    values.set(name, value);
-  }
-  return Object.fromEntries(values);
 }

@@ -37,7 +37,7 @@ export const hasOuter = (expr: Expr): boolean => {
 export const isCorrelated = (plan: Plan): boolean => exprsOf(plan).some(hasOuter) || inputsOf(plan).some(isCorrelated);
 
 /** Every outer reference of level 1, once. */
-export function outersOf(plan: Plan, into: Map<number, Outer> = new Map()): Map<number, Outer> {
+function outersOf(plan: Plan, into: Map<number, Outer> = new Map()): Map<number, Outer> {
   for (const expr of exprsOf(plan)) {
     rewrite(expr, (part) => {
       if (part.op === 'outer' && part.level === 1) into.set(part.index, part);
@@ -259,7 +259,7 @@ export function reordered(plan: Plan, order: readonly number[]): Plan {
  * columns that it refers to. `outers` says which outer column is which column of `domain`. Output: the subquery's columns, then the
  * domain's.
  */
-export function pushDown(plan: Plan, domain: Plan, outers: readonly number[]): Plan {
+function pushDown(plan: Plan, domain: Plan, outers: readonly number[]): Plan {
   const down = (input: Plan): Plan => pushDown(input, domain, outers);
   const count = domain.schema.length;
   const resolve = (expr: Expr, at: number): Expr =>

@@ -254,7 +254,7 @@ function visibleOf(plan: Plan, visible: number): Plan {
 }
 
 /** The plan's first columns as the given types; the plan itself when they are. */
-export function withTypes(plan: Plan, types: readonly SqlType[], at: Position): Plan {
+function withTypes(plan: Plan, types: readonly SqlType[], at: Position): Plan {
   if (types.length === plan.schema.length && types.every((type, i) => sameType(type, plan.schema[i].type))) return plan;
   const exprs = types.map((type, i) => {
     const column = plan.schema[i];

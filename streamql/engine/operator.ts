@@ -3,7 +3,7 @@ import type { Batch } from '../../src/values/batch.ts';
 import type { Column } from '../../src/values/column.ts';
 import type { Datum } from '../../src/values/types.ts';
 import type { Spread } from '../plan/partitioning.ts';
-import type { ChangelogKind, Join, Plan } from '../plan/plan.ts';
+import type { ChangelogKind, Join } from '../plan/plan.ts';
 import type { StateGrowth } from '../plan/state-growth.ts';
 import type { JoinOperator } from './operators/join.ts';
 import type { Waiting } from './shards/peers.ts';
@@ -197,5 +197,3 @@ export interface Pipeline {
   /** It failed in this epoch: the other shards are not to wait for it. */
   giveUp(error: StreamError): void;
 }
-
-export type BuildPipeline = (plan: Plan, output: PipelineOutput) => Pipeline;

@@ -102,7 +102,7 @@ const LIMITS: Readonly<Partial<Record<TypeKind, number>>> = { smallint: 32768, i
 const BIGINT_LIMIT = 2n ** 63n;
 
 /** The integer itself when it fits the kind, else VALUE_OVERFLOW. */
-export function checkInteger(value: Exact, kind: TypeKind): Exact {
+function checkInteger(value: Exact, kind: TypeKind): Exact {
   const limit = LIMITS[kind];
   if (limit !== undefined) {
     if (typeof value === 'number' && value < limit && value >= -limit) return value;

@@ -52,7 +52,7 @@ const rotate = (x: bigint, n: bigint): bigint => ((x << n) | (x >> (64n - n))) &
 const round = (acc: bigint, lane: bigint): bigint => (rotate((acc + lane * P2) & M64, 31n) * P1) & M64;
 
 /** XXH64 with seed 0, as the unsigned 64 bits. */
-export function xxhash64(bytes: Uint8Array): bigint {
+function xxhash64(bytes: Uint8Array): bigint {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   let at = 0;
   let h: bigint;

@@ -92,7 +92,7 @@ const place = (text: string, match: RegexMatch | undefined): number =>
   match === undefined ? 0 : Array.from(text.slice(0, match.start)).length + 1;
 
 /** A pattern of SIMILAR TO as a regular expression: % and _ as in LIKE, | * + ? {} () [] as in regular expressions, \ escapes. */
-export function fromSimilar(pattern: string): string {
+function fromSimilar(pattern: string): string {
   let out = '';
   let inClass = false;
   for (let i = 0; i < pattern.length; i++) {

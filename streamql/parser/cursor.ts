@@ -8,7 +8,7 @@ import { closest } from './suggest.ts';
 const MAX_DEPTH = 100;
 
 /** How long a chain of one kind may be where each link nests the syntax tree: a + b + c …, joins, UNIONs. AND and OR are free. */
-export const MAX_CHAIN = 500;
+const MAX_CHAIN = 500;
 
 /** A place in the token list, with what every part of the grammar needs: looking, taking, nesting, failing well. */
 export class Cursor {

@@ -1,7 +1,7 @@
 import { type Position, StreamError } from '../../src/lib/errors.ts';
 
 /** Bounds on what is parsed at all; SQL_LIMIT beyond. */
-export const MAX_SQL_CHARS = 64 * 1024;
+const MAX_SQL_CHARS = 64 * 1024;
 
 export type TokenKind = 'word' | 'quoted' | 'number' | 'string' | 'parameter' | 'operator' | 'end';
 

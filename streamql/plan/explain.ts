@@ -204,7 +204,7 @@ function orderText(keys: readonly SortKey[], input: Plan): string {
 }
 
 /** An expression in the manner of SQL, its columns by name. */
-export function exprText(expr: Expr, input: { readonly schema: readonly { readonly name: string }[] }): string {
+function exprText(expr: Expr, input: { readonly schema: readonly { readonly name: string }[] }): string {
   const text = (part: Expr): string => exprText(part, input);
   const operand = (part: Expr): string => (isAtom(part) ? text(part) : `(${text(part)})`);
   switch (expr.op) {

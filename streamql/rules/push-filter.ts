@@ -104,7 +104,7 @@ function pushLeft(plan: Filter, join: Join | AsofJoin | LookupJoin): Plan | unde
 }
 
 /** A join's keys and residual as terms over left ++ right. */
-export function joinTerms(join: Join): Expr[] {
+function joinTerms(join: Join): Expr[] {
   const schema = [...join.left.schema, ...join.right.schema];
   const width = join.left.schema.length;
   const keys = join.keys.map(

@@ -194,7 +194,7 @@ function skip(input: BinaryInput, wire: number, number: number): void {
 }
 
 /** The datum of a field: lists and maps built, defaults where there was nothing. */
-export function fieldDatum(field: FieldPlan, value: Datum | undefined): Datum {
+function fieldDatum(field: FieldPlan, value: Datum | undefined): Datum {
   if (value === undefined) return field.absent;
   return field.many === 'map' ? packMap(value as unknown as Entry[], field.type as MapType) : value;
 }

@@ -35,8 +35,6 @@ const SCALARS: Readonly<Record<ProtoScalar, SqlType>> = {
   bytes: BYTEA,
 };
 
-export const scalarType = (scalar: ProtoScalar): SqlType => SCALARS[scalar];
-
 /** Messages of google.protobuf whose meaning is a value. */
 export const WRAPPERS: Readonly<Record<string, ProtoScalar>> = {
   'google.protobuf.DoubleValue': 'double',

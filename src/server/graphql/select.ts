@@ -24,7 +24,7 @@ export interface FieldColumn {
   readonly position: number;
 }
 
-export const MAX_FIRST = 10_000;
+const MAX_FIRST = 10_000;
 const DEFAULT_FIRST = 100;
 
 export interface Selection {

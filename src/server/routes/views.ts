@@ -95,7 +95,7 @@ async function byKey(
 }
 
 /** A JSON array gives several key values; anything else is the first one, as JSON or as plain text. */
-export function parseKey(key: string, columns: readonly ColumnSchema[]): Datum[] {
+function parseKey(key: string, columns: readonly ColumnSchema[]): Datum[] {
   let values: unknown[] = [key];
   if (key.startsWith('[')) {
     try {

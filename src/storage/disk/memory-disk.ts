@@ -134,7 +134,7 @@ class MemoryFile implements DiskFile {
 }
 
 /** Growing bytes as a list of chunks: appending never moves what is there. */
-export class ChunkedBytes {
+class ChunkedBytes {
   readonly #chunks: Buffer[] = [];
   /** Position of each chunk's first byte. */
   readonly #starts: number[] = [];

@@ -115,12 +115,7 @@ function finishDouble(sum: DoubleSum, slot: number, count: number, type: SqlType
 const LIMITS: { readonly [kind: string]: bigint } = { smallint: 1n << 15n, integer: 1n << 31n, bigint: 1n << 63n };
 
 /** `unscaled × 10^−scale / divisor` as a value of `type`; decimals round half away from zero, as Postgres's numeric. */
-export function convertExact(
-  unscaled: number | bigint,
-  scale: number,
-  divisor: number,
-  type: SqlType,
-): number | bigint {
+function convertExact(unscaled: number | bigint, scale: number, divisor: number, type: SqlType): number | bigint {
   if (type.kind === 'double' || type.kind === 'real') {
     const value = scale === 0 ? Number(unscaled) / divisor : Number(unscaled) / 10 ** scale / divisor;
     return type.kind === 'real' ? Math.fround(value) : value;

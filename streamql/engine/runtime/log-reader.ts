@@ -22,7 +22,7 @@ export interface LogReader {
   close(): void;
 }
 
-export function topicState(log: TopicLog, topic: string): TopicState | undefined {
+function topicState(log: TopicLog, topic: string): TopicState | undefined {
   const info = log.describeTopic(topic);
   if (info === undefined) return undefined;
   const partitions = [];

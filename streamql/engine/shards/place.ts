@@ -5,7 +5,7 @@ import type { Spread } from '../../plan/partitioning.ts';
 import { placingHashes } from '../state/row-hash.ts';
 
 /** Which of `count` shards has a row: the upper bits of the hash decide, since hash tables go by the lower ones. */
-export const shardOfHash = (hash: number, count: number): number => ((hash >>> 16) * count) >>> 16;
+const shardOfHash = (hash: number, count: number): number => ((hash >>> 16) * count) >>> 16;
 
 /** Topics begin with different shards, so that those of one partition do not all meet in the first. */
 export const ownerOfPartition = (topic: string, partition: number, count: number): number =>

@@ -15,7 +15,7 @@ export interface SharedCheckpoint {
   readonly files: ReadonlyMap<string, SharedArrayBuffer>;
 }
 
-export function shareCheckpoint({ manifest, firstEpoch, files }: LoadedCheckpoint): SharedCheckpoint {
+function shareCheckpoint({ manifest, firstEpoch, files }: LoadedCheckpoint): SharedCheckpoint {
   const shared = [...files].map(([name, content]): [string, SharedArrayBuffer] => {
     const buffer = new SharedArrayBuffer(content.byteLength);
     new Uint8Array(buffer).set(content);

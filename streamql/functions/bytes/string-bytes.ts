@@ -6,7 +6,7 @@ import type { BytesForm, TextScratch } from './bytes-form.ts';
 
 const isContinuation = (byte: number): boolean => (byte & 0xc0) === 0x80;
 
-export function countPoints(b: Uint8Array, start: number, end: number): number {
+function countPoints(b: Uint8Array, start: number, end: number): number {
   let seen = 0;
   for (let p = start; p < end; p++) seen |= b[p];
   // All of it is ASCII.
@@ -275,7 +275,7 @@ type ToText = (datum: any, type: SqlType) => string;
 const INTEGERS = ['smallint', 'integer', 'bigint'];
 
 /** Appends a datum's text. */
-export function writeDatum(scratch: TextScratch, datum: Exclude<Datum, null>, type: SqlType, toText: ToText): number {
+function writeDatum(scratch: TextScratch, datum: Exclude<Datum, null>, type: SqlType, toText: ToText): number {
   return typeof datum === 'number' && INTEGERS.includes(type.kind)
     ? writeInteger(scratch, datum)
     : scratch.write(toText(datum, type));

@@ -19,7 +19,7 @@ const PREFIX = 'user:';
 /** What a call in a plan says in place of the id of a row of FUNCTIONS, AGGREGATES or TABLE_FUNCTIONS: equal for equal definitions. */
 export const userFunctionId = (fn: UserFunction): string => PREFIX + JSON.stringify(fn);
 
-export function userFunctionOf(id: string): UserFunction | undefined {
+function userFunctionOf(id: string): UserFunction | undefined {
   return id.startsWith(`${PREFIX}{`) ? (JSON.parse(id.slice(PREFIX.length)) as UserFunction) : undefined;
 }
 
