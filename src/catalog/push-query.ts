@@ -9,6 +9,7 @@ import { StreamError } from '../lib/errors.ts';
 import type { Subscription, ViewChange } from '../ports/engine.ts';
 import type { Batch, ColumnSchema } from '../values/batch.ts';
 import type { SqlContext } from './context.ts';
+import { type Shape, shapeOf } from './envelope.ts';
 import { followSubscription, isSubscription } from './subscriptions.ts';
 
 export interface PushOptions {
@@ -22,6 +23,8 @@ export type OnChange = (change: ViewChange) => void | Promise<void>;
 
 export interface PushQuery {
   readonly columns: readonly ColumnSchema[];
+  /** Rows say by themselves what came and went: their weights mean nothing. */
+  readonly isMessages?: boolean;
   readonly close: () => Promise<void>;
 }
 
@@ -53,9 +56,20 @@ export async function startPushQuery(
   const upTo = statement.kind === 'subscribe' ? statement.upTo : null;
   const everyMs = statement.periodic === null ? null : periodMs(context, statement);
   const snapshot = given['snapshot'] ?? options.snapshot ?? true;
-  const shaped = new ShapedChanges(onChange, { upTo, everyMs, snapshot });
+  const envelope = statement.kind === 'subscribe' ? statement.envelope : null;
+  const wrapped = envelope === null ? null : new Wrapped(onChange);
+  const shaped = new ShapedChanges(wrapped?.take ?? onChange, { upTo, everyMs, snapshot });
   const { columns, isKept, close } = await open(context, statement, { ...options, snapshot }, shaped.take);
   shaped.columns = columns;
+  let shape: Shape | null = null;
+  try {
+    shape = envelope === null ? null : shapeOf(envelope, columns);
+  } catch (thrown) {
+    shaped.close();
+    await close();
+    throw thrown;
+  }
+  if (shape !== null) wrapped?.begin(shape);
   if (given['progress'] && isKept) {
     await close();
     throw new StreamError(
@@ -77,7 +91,8 @@ export async function startPushQuery(
           );
         }, PROGRESS_MS).unref();
   return {
-    columns,
+    columns: shape?.columns ?? columns,
+    isMessages: shape?.isMessages ?? false,
     close: async () => {
       clearInterval(timer);
       shaped.close();
@@ -134,8 +149,11 @@ async function open(
   }
   const named = name === null ? undefined : catalog.relation(name.text);
   if (named !== undefined && named.kind !== 'source') {
-    const subscription = await engine.subscribe(named.id, { snapshot }, onChange);
     const columns = named.columns.filter((column) => !column.hidden);
+    // A table's rows have their hidden columns behind the others.
+    const shown = ({ batch, ...change }: ViewChange): void | Promise<void> =>
+      onChange({ ...change, batch: { ...batch, columns: batch.columns.slice(0, columns.length) } });
+    const subscription = await engine.subscribe(named.id, { snapshot }, shown);
     return { columns, isKept: false, close: async () => subscription.close() };
   }
   const asOf = statement.kind === 'query' ? statement.asOf : undefined;
@@ -165,6 +183,34 @@ async function open(
       await engine.remove(id);
     },
   };
+}
+
+/** Puts changes into their envelope; what comes before that is known waits for it. */
+class Wrapped {
+  readonly #onChange: OnChange;
+  #shape: Shape | null = null;
+  #early: ViewChange[] = [];
+
+  constructor(onChange: OnChange) {
+    this.#onChange = onChange;
+  }
+
+  readonly take = (change: ViewChange): void | Promise<void> => {
+    if (this.#shape === null) {
+      this.#early.push(change);
+      return undefined;
+    }
+    const batch = change.batch.length === 0 ? change.batch : this.#shape.shaped(change.batch);
+    // Rows that came and went within the epoch leave nothing to say.
+    if (change.batch.length > 0 && batch.length === 0 && !change.snapshot) return undefined;
+    return this.#onChange({ ...change, batch });
+  };
+
+  begin(shape: Shape): void {
+    this.#shape = shape;
+    for (const change of this.#early) void this.take(change);
+    this.#early = [];
+  }
 }
 
 /** Changes on their way to who asked: ended by UP TO, gathered by EMIT PERIODIC. Nothing comes after the end, an error or `close`. */

@@ -258,7 +258,15 @@ export interface Subscribe extends Located {
   /** UP TO an epoch, which is not wanted any more. */
   readonly upTo: number | null;
   readonly periodic: AstExpr | null;
+  readonly envelope: Envelope | null;
 }
+
+/** How SUBSCRIBE shows the changes of an epoch: ENVELOPE UPSERT | DEBEZIUM (KEY (…)), WITHIN TIMESTAMP ORDER BY …. */
+export type Envelope = Located &
+  (
+    | { readonly kind: 'upsert' | 'debezium'; readonly key: readonly Name[] }
+    | { readonly kind: 'order'; readonly orderBy: readonly OrderItem[] }
+  );
 
 export interface Insert extends Located {
   readonly kind: 'insert';

@@ -23,7 +23,7 @@ export const FORMS: Readonly<Record<string, string>> = {
   explain: 'EXPLAIN [ANALYZE | STATE] SELECT …',
   flush: 'FLUSH',
   subscribe:
-    'SUBSCRIBE [TO] view, or SUBSCRIBE (SELECT …) [WITH (SNAPSHOT = false, PROGRESS = true)] [AS OF epoch] [UP TO epoch] [EMIT PERIODIC interval]',
+    'SUBSCRIBE [TO] view, or SUBSCRIBE (SELECT …) [ENVELOPE UPSERT | DEBEZIUM (KEY (column, …))] [WITH (SNAPSHOT = false, PROGRESS = true)] [AS OF epoch] [UP TO epoch] [EMIT PERIODIC interval]',
   insert: 'INSERT INTO table [(column, …)] VALUES (1, …), (2, …)',
   update: 'UPDATE table SET column = value, … [WHERE …]',
   delete: 'DELETE FROM table [WHERE …]',

@@ -1,14 +1,15 @@
 import { type Position, StreamError } from '../../src/lib/errors.ts';
-import type { AstExpr, EmitOnClose, Name, ObjectKind, Query, QueryStatement, Statement } from './ast.ts';
+import type { EmitOnClose, Name, ObjectKind, Query, QueryStatement, Statement } from './ast.ts';
 import { parseCreate } from './create.ts';
 import type { Cursor } from './cursor.ts';
 import { parseExpr } from './expressions.ts';
 import { startsAsOf } from './from.ts';
 import { parseDropFunction } from './functions.ts';
 import { STATEMENT_WORDS } from './keywords.ts';
-import { parseOptionList, parseOptions } from './options.ts';
+import { parseOptionList } from './options.ts';
 import { parsePrimary } from './primaries.ts';
 import { parseNames, parseQuery } from './queries.ts';
+import { parsePeriodic, parseSubscribe } from './subscribe.ts';
 
 type Head = (cursor: Cursor, at: Position) => Statement;
 
@@ -118,9 +119,6 @@ function parsePush(cursor: Cursor): Pick<QueryStatement, 'emitChanges' | 'period
   const periodic = parsePeriodic(cursor);
   return { emitChanges: periodic !== null || cursor.takeWord('emit', 'changes'), periodic };
 }
-
-const parsePeriodic = (cursor: Cursor): AstExpr | null =>
-  cursor.takeWord('emit', 'periodic') ? parsePrimary(cursor) : null;
 
 export function refuseEmit(cursor: Cursor): void {
   if (!cursor.isWord('emit') || cursor.isWord('emit', 'changes')) return;
@@ -302,34 +300,6 @@ function parseReplay(cursor: Cursor, at: Position): Statement {
   cursor.next();
   cursor.expectWord('from');
   return { kind: 'replay', from: cursor.name('the dead letters of a view, sink or source, as v$errors'), at };
-}
-
-/** SUBSCRIBE [TO] name | (query) [WITH (…)]. */
-function parseSubscribe(cursor: Cursor, at: Position): Statement {
-  cursor.next();
-  cursor.takeWord('to');
-  let name: Name | null = null;
-  let parsed: { query: Query; queryText: string };
-  if (cursor.isSign('(')) parsed = cursor.parenthesized(() => parseQueryWithText(cursor));
-  else if (cursor.isWord('select') || cursor.isWord('with')) parsed = parseQueryWithText(cursor);
-  else {
-    name = cursor.objectName('a view, table or source, or a query in parentheses');
-    parsed = queryOfName(name);
-  }
-  const options = parseOptions(cursor);
-  const asOf = cursor.takeWord('as', 'of') ? parseEpoch(cursor) : null;
-  const upTo = cursor.takeWord('up', 'to') ? parseEpoch(cursor) : null;
-  if (cursor.isWord('envelope') || cursor.isWord('within'))
-    throw cursor.unsupported(cursor.token.text.toUpperCase(), 'leave it out');
-  const periodic = parsePeriodic(cursor);
-  return { kind: 'subscribe', name, ...parsed, options, asOf, upTo, periodic, at };
-}
-
-function parseEpoch(cursor: Cursor): number {
-  const { kind, text } = cursor.token;
-  if (kind !== 'number' || !/^\d{1,15}$/.test(text)) throw cursor.expected('the number of an epoch');
-  cursor.next();
-  return Number(text);
 }
 
 function parseInsert(cursor: Cursor, at: Position): Statement {

@@ -22,14 +22,14 @@ const rowsOf = ({ batch }: ViewChange): string[] =>
 
 async function follow(sql: string) {
   const changes: ViewChange[] = [];
-  const { close } = await rig.db.executor.subscribe(sql, {}, (change) => {
+  const { close, columns } = await rig.db.executor.subscribe(sql, {}, (change) => {
     changes.push(change);
   });
   const until = async (done: () => boolean): Promise<void> => {
     for (let wait = 0; wait < 2000 && !done(); wait++) await new Promise((go) => setTimeout(go, 5));
     expect(done()).toBe(true);
   };
-  return { changes, until, close };
+  return { changes, until, close, columns };
 }
 
 test('PROGRESS tells that all changes up to an epoch have come', async () => {
@@ -73,6 +73,73 @@ test('EMIT PERIODIC gathers and nets', async () => {
   await close();
 });
 
+/** The messages of an envelope, in order, without what was there before. */
+async function messages(sql: string, statements: readonly string[]): Promise<{ columns: string[]; rows: string[][] }> {
+  const { changes, until, close, columns } = await follow(sql);
+  await until(() => changes.length === 1);
+  for (const statement of statements) {
+    const count = changes.length;
+    await rig.run(`${statement}; FLUSH`);
+    await until(() => changes.length > count);
+  }
+  await close();
+  return {
+    columns: columns.map(({ name }) => name),
+    rows: changes
+      .slice(1)
+      .map(({ batch }) => Array.from({ length: batch.length }, (_, i) => rowAt(batch, i).join(' '))),
+  };
+}
+
+test('ENVELOPE UPSERT says by key what came and went', async () => {
+  const sql = 'SUBSCRIBE (SELECT v % 10 AS g, id, v FROM t WHERE id >= 300) ENVELOPE UPSERT (KEY (id))';
+  const steps = [
+    'INSERT INTO t VALUES (300, 1), (301, 1)',
+    'INSERT INTO t VALUES (300, 12)',
+    'DELETE FROM t WHERE id = 301',
+  ];
+  expect(await messages(sql, steps)).toEqual({
+    columns: ['state', 'id', 'g', 'v'],
+    rows: [['upsert 300 1 1', 'upsert 301 1 1'], ['upsert 300 2 12'], ['delete 301  ']],
+  });
+  await rig.run('DELETE FROM t WHERE id >= 300; FLUSH');
+});
+
+test('ENVELOPE DEBEZIUM has the row before and after, and tells a key that is none', async () => {
+  const sql = 'SUBSCRIBE (SELECT v, id FROM t WHERE id >= 400) ENVELOPE DEBEZIUM (KEY (v)) WITH (SNAPSHOT = true)';
+  const steps = [
+    'INSERT INTO t VALUES (400, 1)',
+    'INSERT INTO t VALUES (400, NULL), (401, 1)',
+    'INSERT INTO t VALUES (402, 5), (403, 5)',
+    'DELETE FROM t WHERE id = 401',
+  ];
+  expect(await messages(sql, steps)).toEqual({
+    columns: ['state', 'v', 'before_id', 'after_id'],
+    rows: [
+      ['insert 1  400'],
+      expect.arrayContaining(['upsert 1 400 401', 'insert   400']),
+      ['key_violation 5  '],
+      ['delete 1 401 '],
+    ],
+  });
+  await rig.run('DELETE FROM t WHERE id >= 400; FLUSH');
+});
+
+test('WITHIN TIMESTAMP ORDER BY orders the changes of an epoch', async () => {
+  const sql = 'SUBSCRIBE (SELECT id, v FROM t WHERE id >= 500) WITHIN TIMESTAMP ORDER BY v DESC NULLS LAST, diff, id';
+  const { changes, until, close } = await follow(sql);
+  await until(() => changes.length === 1);
+  await rig.run('INSERT INTO t VALUES (500, 1), (501, NULL), (502, 7), (503, 7); FLUSH');
+  await until(() => changes.length === 2);
+  await rig.run('INSERT INTO t VALUES (500, 7), (502, 1); FLUSH');
+  await until(() => changes.length === 3);
+  expect(changes.slice(1).map(rowsOf)).toEqual([
+    ['1 502 7', '1 503 7', '1 500 1', '1 501 '],
+    ['-1 502 7', '1 500 7', '-1 500 1', '1 502 1'],
+  ]);
+  await close();
+});
+
 /** What is left of all changes. */
 function sumOf(changes: readonly ViewChange[]): string {
   const counts = new Map<string, number>();
@@ -91,7 +158,12 @@ test.each([
   ['SUBSCRIBE w UP TO yesterday', 'SQL_SYNTAX'],
   ["SUBSCRIBE w EMIT PERIODIC INTERVAL '1 month'", 'SQL_UNSUPPORTED'],
   ["SUBSCRIBE w EMIT PERIODIC INTERVAL '0 seconds'", 'SQL_TYPE'],
-  ['SUBSCRIBE w ENVELOPE UPSERT (KEY (id))', 'SQL_UNSUPPORTED'],
+  ['SUBSCRIBE w ENVELOPE UPSERT (KEY (nope))', 'SQL_BIND'],
+  ['SUBSCRIBE w ENVELOPE UPSERT (KEY (id, id))', 'SQL_BIND'],
+  ['SUBSCRIBE w ENVELOPE MAXWELL (KEY (id))', 'SQL_SYNTAX'],
+  ['SUBSCRIBE w ENVELOPE UPSERT', 'SQL_SYNTAX'],
+  ['SUBSCRIBE w WITHIN TIMESTAMP ORDER BY v + 1', 'SQL_UNSUPPORTED'],
+  ['SUBSCRIBE w WITHIN TIMESTAMP', 'SQL_SYNTAX'],
 ])('%s', async (sql, code) => {
   await expect(follow(sql)).rejects.toMatchObject({ code, at: { line: 1 } });
   if (sql.includes('month'))

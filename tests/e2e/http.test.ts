@@ -139,6 +139,25 @@ describe('HTTP', () => {
     abort.abort();
   });
 
+  test('subscribe with an envelope sends messages without diffs', async () => {
+    await server.sql(
+      'CREATE TABLE enveloped (id INT PRIMARY KEY, name VARCHAR); INSERT INTO enveloped VALUES (1, NULL); FLUSH',
+    );
+    const abort = new AbortController();
+    const sql = 'SUBSCRIBE enveloped ENVELOPE UPSERT (KEY (id))';
+    const url = `http://${server.http}/api/v1/subscribe?sql=${encodeURIComponent(sql)}`;
+    const response = await fetch(url, { signal: abort.signal });
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+    let text = '';
+    while (!text.includes('event: snapshot') || !text.endsWith('\n\n')) {
+      text += Buffer.from((await reader.read()).value as Uint8Array).toString();
+    }
+    abort.abort();
+    const [columns, snapshot] = [...text.matchAll(/^data: (.*)$/gm)].map(([, data]) => JSON.parse(data));
+    expect(columns.map(({ name }: { name: string }) => name)).toEqual(['state', 'id', 'name']);
+    expect(snapshot).toEqual({ epoch: expect.any(Number), rows: [['upsert', 1, null]] });
+  });
+
   test('a second process on the same data directory is refused', async () => {
     await expect(ServerProcess.start(directory.path)).rejects.toThrow('DATA_DIR_LOCKED');
   });

@@ -1,6 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { PushQuery } from '../../catalog/push-query.ts';
 import { asStreamError, StreamError } from '../../lib/errors.ts';
 import type { ViewChange } from '../../ports/engine.ts';
+import { weightAt } from '../../values/batch.ts';
 import { problemOf } from '../problem.ts';
 import { object, type Route, text } from '../route.ts';
 import { columnsJson, rowJson } from '../rows.ts';
@@ -15,7 +17,7 @@ export const subscribeRoutes: readonly Route[] = [
     url: '/api/v1/subscribe',
     summary:
       'Server-sent events of a SUBSCRIBE or SELECT: event `columns`, then `snapshot` (all rows as of an epoch), then one `change` per epoch; ' +
-      'data is {"epoch", "rows": [[…]], "diffs": [±n …]}; `id:` is the epoch, and a reconnect with Last-Event-ID gets a new snapshot; of a SUBSCRIPTION it is a cursor, and a reconnect goes on right after it. With PROGRESS = true an event `progress` with {"epoch"} says that all changes up to it have come; UP TO closes with an event `end`.',
+      'data is {"epoch", "rows": [[…]], "diffs": [±n …]}; `id:` is the epoch, and a reconnect with Last-Event-ID gets a new snapshot; of a SUBSCRIPTION it is a cursor, and a reconnect goes on right after it. With PROGRESS = true an event `progress` with {"epoch"} says that all changes up to it have come; UP TO closes with an event `end`. Of ENVELOPE UPSERT and DEBEZIUM the rows are messages, whose first column `state` says what they are, and there are no diffs.',
     query: object(
       {
         sql: text('SUBSCRIBE v, SUBSCRIBE (SELECT …), or SELECT … [EMIT CHANGES].'),
@@ -100,7 +102,7 @@ async function stream(request: FastifyRequest, reply: FastifyReply, subscribe: S
       raw.write(`event: error\ndata: ${JSON.stringify(problemOf(asStreamError(slow)))}\n\n`);
       close();
     } else {
-      raw.write(eventOf(subscription.columns, change));
+      raw.write(eventOf(subscription, change));
       // What is kept is read no faster than the client takes it.
       if (change.cursor !== undefined && raw.writableNeedDrain) {
         return new Promise((resolve) => {
@@ -116,14 +118,15 @@ async function stream(request: FastifyRequest, reply: FastifyReply, subscribe: S
   if (raw.destroyed || request.raw.socket.destroyed) close();
 }
 
-function eventOf(columns: Parameters<typeof columnsJson>[0], change: ViewChange): string {
+function eventOf({ columns, isMessages }: PushQuery, change: ViewChange): string {
   const { batch, epoch } = change;
   if (change.progress) return `event: progress\nid: ${epoch}\ndata: ${JSON.stringify({ epoch })}\n\n`;
   const rows: unknown[][] = [];
   const diffs: number[] = [];
   for (let i = 0; i < batch.length; i++) {
     rows.push(rowJson(columns, batch, i));
-    diffs.push(batch.weights === null ? 1 : batch.weights[i]);
+    diffs.push(weightAt(batch, i));
   }
-  return `event: ${change.snapshot ? 'snapshot' : 'change'}\nid: ${change.cursor === undefined ? epoch : `c${change.cursor}`}\ndata: ${JSON.stringify({ epoch, rows, diffs })}\n\n`;
+  const data = isMessages ? { epoch, rows } : { epoch, rows, diffs };
+  return `event: ${change.snapshot ? 'snapshot' : 'change'}\nid: ${change.cursor === undefined ? epoch : `c${change.cursor}`}\ndata: ${JSON.stringify(data)}\n\n`;
 }
