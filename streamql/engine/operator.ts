@@ -77,7 +77,12 @@ export interface StateTable {
   readonly changeBytes: number;
   /** Opaque bytes of everything (`full`), or of what changed since the last save, null if nothing did. */
   save(full: boolean): Uint8Array | null;
-  /** Applies one saved piece: a full one first, then the changes in their order. */
+  /**
+   * As `save(false)`, and about `bytes` of rows that did not change with it, from slot `from` on; `next` is where to go on another time, null after
+   * the last. What was saved from slot 0 on until then is all there is. Absent where that is small, or saved whole at once.
+   */
+  renew?(from: number, bytes: number): { readonly piece: Uint8Array | null; readonly next: number | null };
+  /** Applies one saved piece, in the order of saving. */
   load(piece: Uint8Array): void;
   /**
    * What the table's rows are about, so that they can move to other shards; absent where they cannot, and then the query starts again

@@ -31,7 +31,7 @@ export interface ObjectEntry {
   readonly sink?: SinkState;
   /** Sinks that stopped for good. */
   readonly failed?: { readonly code: string; readonly detail: string };
-  /** Full piece first, then the changes in their order; one per shard that has some, of shard 0 where none is named. */
+  /** Pieces in the order of saving; one list per shard that has some, of shard 0 where none is named. */
   readonly tables: readonly { readonly id: string; readonly shard?: number; readonly pieces: readonly PieceRef[] }[];
 }
 
@@ -165,12 +165,17 @@ export class CheckpointStore {
     return { manifest, bytes: at + bytes.length };
   }
 
-  /** The oldest files when pieces are spread over too many; whoever has a piece there saves it whole next time, so that the file can go. */
+  /** The oldest files when pieces are spread over too many; whoever has a piece there saves all it has anew, so that the file can go. */
   crowdedFiles(manifest: Manifest): ReadonlySet<string> {
     const files = new Set<string>();
-    for (const ref of refsOf(manifest)) files.add(ref.file);
+    let bytes = 0;
+    for (const ref of refsOf(manifest)) {
+      files.add(ref.file);
+      bytes += ref.bytes;
+    }
+    const most = MOST_FILES + bytes / BYTES_PER_FILE;
     const oldestFirst = [...files].sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10));
-    return new Set(oldestFirst.slice(0, Math.max(0, files.size - MOST_FILES)));
+    return new Set(oldestFirst.slice(0, Math.max(0, files.size - most)));
   }
 
   async #read(name: string): Promise<Omit<LoadedCheckpoint, 'firstEpoch'>> {
@@ -206,8 +211,9 @@ export class CheckpointStore {
   }
 }
 
-/** Files that one manifest's pieces may be spread over. */
+/** Files that one manifest's pieces may be spread over, and one more for each so many bytes: a large table is saved anew in as many parts. */
 const MOST_FILES = 64;
+const BYTES_PER_FILE = 4 << 20;
 
 const numberOf = (name: string): number => Number(/^(\d+)\.(manifest|mirror)$/.exec(name)?.[1] ?? -1);
 

@@ -5,29 +5,44 @@ import type { DraftEntry, ObjectEntry, PieceRef } from './checkpoint-store.ts';
 import type { Graph, GraphNode } from './graph.ts';
 import type { QueryNode } from './query-node.ts';
 
-/** Changes are saved on top of a full piece until they are as large as it, or this many. */
+/**
+ * Changes are saved on top of what is saved until they are as large as it, or this many and one more for each so many bytes of it. Then all is
+ * saved again, a part with each checkpoint, for the engine stands still while it copies: so that takes in proportion to what changed, whatever the size of the state.
+ */
 const MOST_CHANGES = 64;
+const BYTES_PER_CHANGE = 4 << 20;
 /** Below this, change pieces are never worth merging by size. */
 const SMALL_PIECE_BYTES = 64 << 10;
+/** A part, beside as many bytes as changed. */
+const RENEWED_BYTES = 8 << 20;
 
-/** What a shard has to store at an epoch boundary: for each object its changed state, or all of it. */
+/** A table that is being saved again: the slot to go on from, and how many of its pieces are from before and can go in the end. */
+interface Renewal {
+  readonly next: number;
+  readonly stale: number;
+}
+
+/** What a shard has to store at an epoch boundary: for each object its changed state. */
 export class StateDrafts {
   readonly #graph: Graph;
   readonly #fingerprint: (node: GraphNode) => string;
   /** Without a store nothing is saved. */
   readonly #isStored: boolean;
+  readonly #renewedBytes: number;
   /** Durable pieces by object and table; a table without is saved whole. */
   readonly #chains = new Map<string, Map<string, readonly PieceRef[]>>();
   /** Tables that were saved or loaded: a new one of the same name, after a pause or a hand-over, has nothing to do with the pieces of the one before. */
   readonly #based = new WeakSet<StateTable>();
+  readonly #renewals = new WeakMap<StateTable, Renewal>();
   /** What the last draft was of. */
   #drafted: readonly GraphNode[] = [];
   #crowded: ReadonlySet<string> = new Set();
 
-  constructor(graph: Graph, isStored: boolean, fingerprint: (node: GraphNode) => string) {
+  constructor(graph: Graph, isStored: boolean, fingerprint: (node: GraphNode) => string, renewedBytes = RENEWED_BYTES) {
     this.#graph = graph;
     this.#isStored = isStored;
     this.#fingerprint = fingerprint;
+    this.#renewedBytes = renewedBytes;
   }
 
   /** The node's state was loaded from this entry: its pieces can be built upon. */
@@ -84,18 +99,42 @@ export class StateDrafts {
   #saveAll(objectId: string, tables: readonly StateTable[]): DraftEntry['tables'] {
     const chains = this.#chains.get(objectId);
     if (!this.#isStored) return [];
-    return tables.map((table) => {
-      const chain = chains?.get(table.id) ?? [];
-      const full =
-        !this.#based.has(table) ||
-        chain.length === 0 ||
-        chain.length > MOST_CHANGES ||
-        table.changeBytes > Math.max(table.fullBytes, SMALL_PIECE_BYTES) ||
-        chain.some((ref) => this.#crowded.has(ref.file));
-      const piece = table.save(full);
-      this.#based.add(table);
-      return { id: table.id, pieces: piece === null ? chain : full ? [piece] : [...chain, piece] };
-    });
+    return tables.map((table) => ({ id: table.id, pieces: this.#save(table, chains?.get(table.id) ?? []) }));
+  }
+
+  #save(table: StateTable, chain: readonly PieceRef[]): readonly (PieceRef | Uint8Array)[] {
+    if (!this.#based.has(table) || chain.length === 0) return this.#saveWhole(table);
+    let renewal = this.#renewals.get(table);
+    if (renewal === undefined && this.#isDue(table, chain)) renewal = { next: 0, stale: chain.length };
+    if (renewal === undefined) {
+      const piece = table.save(false);
+      return piece === null ? chain : [...chain, piece];
+    }
+    if (table.renew === undefined) return this.#saveWhole(table);
+    const { piece, next } = table.renew(renewal.next, this.#renewedBytes);
+    const pieces = piece === null ? chain : [...chain, piece];
+    if (next !== null) {
+      this.#renewals.set(table, { ...renewal, next });
+      return pieces;
+    }
+    this.#renewals.delete(table);
+    // Of an empty table there may be none.
+    return pieces.length > renewal.stale ? pieces.slice(renewal.stale) : this.#saveWhole(table);
+  }
+
+  #isDue(table: StateTable, chain: readonly PieceRef[]): boolean {
+    return (
+      chain.length > MOST_CHANGES + table.fullBytes / BYTES_PER_CHANGE ||
+      table.changeBytes > Math.max(table.fullBytes, SMALL_PIECE_BYTES) ||
+      chain.some((ref) => this.#crowded.has(ref.file))
+    );
+  }
+
+  #saveWhole(table: StateTable): readonly Uint8Array[] {
+    this.#based.add(table);
+    this.#renewals.delete(table);
+    const piece = table.save(true);
+    return piece === null ? [] : [piece];
   }
 }
 

@@ -31,6 +31,8 @@ export class RowTable implements StateTable {
   #dirty: Uint8Array;
   #dirtySlots = new Int32Array(64);
   #dirtyCount = 0;
+  /** Bytes saved since the renewal at work began: of rows that did not change, and of those that did. */
+  #renewed = { rows: 0, changes: 0 };
   #stale = false;
 
   /**
@@ -129,19 +131,8 @@ export class RowTable implements StateTable {
   save(full: boolean): Uint8Array | null {
     this.ready();
     if (!full && this.#dirtyCount === 0) return null;
-    const slots = full ? this.keys.aliveSlots() : this.#dirtySlots.slice(0, this.#dirtyCount).sort();
-    const alive = new Uint8Array(slots.length);
-    const living = new Int32Array(slots.length);
-    let count = 0;
-    for (let i = 0; i < slots.length; i++) {
-      if (!this.keys.alive(slots[i])) continue;
-      alive[i] = 1;
-      living[count++] = slots[i];
-    }
-    const columns = this.columns.map((column) => column.gather(living, count));
-    const bytes = encodePiece({ full, slots, alive, columns });
-    for (let i = 0; i < this.#dirtyCount; i++) this.#dirty[this.#dirtySlots[i]] = 0;
-    this.#dirtyCount = 0;
+    const bytes = this.#encode(full, full ? this.keys.aliveSlots() : this.#changed());
+    this.#clean();
     if (full) {
       this.fullBytes = bytes.byteLength;
       this.changeBytes = 0;
@@ -152,15 +143,58 @@ export class RowTable implements StateTable {
     return bytes;
   }
 
+  /** O(rows that changed + rows renewed + slots passed). */
+  renew(from: number, bytes: number): { piece: Uint8Array | null; next: number | null } {
+    this.ready();
+    if (from === 0) this.#renewed = { rows: 0, changes: 0 };
+    const changed = this.#changed();
+    const slots = changed.length;
+    const room = Math.max(slots, Math.ceil((bytes * this.keys.count) / Math.max(1, this.usedBytes)), 1);
+    const all = new Int32Array(slots + Math.min(room, this.keys.count));
+    all.set(changed);
+    let count = slots;
+    let slot = from;
+    for (; slot < this.keys.end && count < all.length; slot++)
+      if (this.#dirty[slot] === 0 && this.keys.alive(slot)) all[count++] = slot;
+    const piece = count === 0 ? null : this.#encode(false, all.subarray(0, count));
+    this.#clean();
+    const changeBytes = piece === null ? 0 : (piece.byteLength * slots) / count;
+    this.#renewed.changes += changeBytes;
+    this.#renewed.rows += (piece?.byteLength ?? 0) - changeBytes;
+    this.changeBytes += piece?.byteLength ?? 0;
+    if (slot < this.keys.end) return { piece, next: slot };
+    this.fullBytes = this.#renewed.rows;
+    this.changeBytes = this.#renewed.changes;
+    return { piece, next: null };
+  }
+
+  #changed(): Int32Array {
+    return this.#dirtySlots.slice(0, this.#dirtyCount).sort();
+  }
+
+  #clean(): void {
+    for (let i = 0; i < this.#dirtyCount; i++) this.#dirty[this.#dirtySlots[i]] = 0;
+    this.#dirtyCount = 0;
+  }
+
+  #encode(full: boolean, slots: Int32Array): Uint8Array {
+    const alive = new Uint8Array(slots.length);
+    const living = new Int32Array(slots.length);
+    let count = 0;
+    for (let i = 0; i < slots.length; i++) {
+      if (!this.keys.alive(slots[i])) continue;
+      alive[i] = 1;
+      living[count++] = slots[i];
+    }
+    const columns = this.columns.map((column) => column.gather(living, count));
+    return encodePiece({ full, slots, alive, columns });
+  }
+
   load(bytes: Uint8Array): void {
     const piece = decodePiece(bytes, this.#types);
-    if (piece.full) {
-      assert(this.keys.end === 0, `${this.id}: full state loaded over other state`);
-      this.fullBytes = bytes.byteLength;
-      this.changeBytes = 0;
-    } else {
-      this.changeBytes += bytes.byteLength;
-    }
+    assert(!piece.full || this.keys.end === 0, `${this.id}: full state loaded over other state`);
+    if (this.keys.end === 0) this.fullBytes = bytes.byteLength;
+    else this.changeBytes += bytes.byteLength;
     const living = new Int32Array(piece.slots.length);
     const rows = new Int32Array(piece.slots.length);
     let count = 0;
