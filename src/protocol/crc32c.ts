@@ -13,16 +13,25 @@ export const crc32c = (bytes: Uint8Array, start = 0, end = bytes.length): number
 
 const NATIVE_LEAST = 200;
 
-const native: ((bytes: Uint8Array) => number) | null = loadNative();
+const native: ((bytes: Uint8Array, before?: number) => number) | null = loadNative();
+
+/** Of the bytes of all of them, one after the other. */
+export function crc32cOfParts(parts: readonly Uint8Array[]): number {
+  let crc = 0;
+  for (const part of parts) crc = native === null ? crc32cByTable(part, 0, part.length, crc) : native(part, crc) >>> 0;
+  return crc;
+}
 
 /** For the startup line: which one is at work. */
 export const crc32cImplementation: 'native' | 'table' = native === null ? 'table' : 'native';
 
-function loadNative(): ((bytes: Uint8Array) => number) | null {
+function loadNative(): ((bytes: Uint8Array, before?: number) => number) | null {
   try {
-    const { crc32c } = createRequire(import.meta.url)('@node-rs/crc32') as { crc32c(bytes: Uint8Array): number };
+    const { crc32c } = createRequire(import.meta.url)('@node-rs/crc32') as {
+      crc32c(bytes: Uint8Array, before?: number): number;
+    };
     // "123456789" has a known check value; a module that disagrees is not used.
-    return crc32c(Buffer.from('123456789')) === 0xe3069283 ? (bytes) => crc32c(bytes) : null;
+    return crc32c(Buffer.from('123456789')) === 0xe3069283 ? (bytes, before) => crc32c(bytes, before) : null;
   } catch {
     return null;
   }
@@ -46,9 +55,10 @@ function makeTables(): Int32Array {
   return tables;
 }
 
-export function crc32cByTable(bytes: Uint8Array, start = 0, end = bytes.length): number {
+/** `before` is the checksum of the bytes that come before these. */
+export function crc32cByTable(bytes: Uint8Array, start = 0, end = bytes.length, before = 0): number {
   const t = TABLES;
-  let crc = -1;
+  let crc = ~before;
   let i = start;
   for (const last = end - 7; i < last; i += 8) {
     crc ^= bytes[i] | (bytes[i + 1] << 8) | (bytes[i + 2] << 16) | (bytes[i + 3] << 24);

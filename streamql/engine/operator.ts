@@ -7,6 +7,7 @@ import type { ChangelogKind, Join } from '../plan/plan.ts';
 import type { StateGrowth } from '../plan/state-growth.ts';
 import type { JoinOperator } from './operators/join.ts';
 import type { Waiting } from './shards/peers.ts';
+import type { Parts } from './state/piece.ts';
 import type { StateColumn } from './state/state-column.ts';
 
 /**
@@ -76,12 +77,12 @@ export interface StateTable {
   readonly fullBytes: number;
   readonly changeBytes: number;
   /** Opaque bytes of everything (`full`), or of what changed since the last save, null if nothing did. */
-  save(full: boolean): Uint8Array | null;
+  save(full: boolean): Parts | null;
   /**
    * As `save(false)`, and about `bytes` of rows that did not change with it, from slot `from` on; `next` is where to go on another time, null after
    * the last. What was saved from slot 0 on until then is all there is. Absent where that is small, or saved whole at once.
    */
-  renew?(from: number, bytes: number): { readonly piece: Uint8Array | null; readonly next: number | null };
+  renew?(from: number, bytes: number): { readonly piece: Parts | null; readonly next: number | null };
   /** Applies one saved piece, in the order of saving. */
   load(piece: Uint8Array): void;
   /**

@@ -12,6 +12,7 @@ import { parseStatements } from '../../streamql/parser/parser.ts';
 import { resultPartitioning } from '../../streamql/plan/partitioning.ts';
 import type { Plan } from '../../streamql/plan/plan.ts';
 import { optimize } from '../../streamql/rules/optimize.ts';
+import { savedBytes } from '../support/saved-bytes.ts';
 import { generateQuery, randomFrom } from './query-generator.ts';
 import { catalog, changesOf, idOf, schemaOf, shown } from './random-changes.ts';
 
@@ -38,7 +39,7 @@ class Spread {
   /** Goes on with another number of shards, from what these have saved; what came out before counts for all together. */
   move(count: number): void {
     const saved = this.pipelines.map(
-      (pipeline) => new Map(pipeline.state.map((table) => [table.id, table.save(true) as Uint8Array])),
+      (pipeline) => new Map(pipeline.state.map((table) => [table.id, savedBytes(table, true) as Uint8Array])),
     );
     const all: Rows = new Map();
     for (const [id, { row, count: some }] of this.rows.flatMap((rows) => [...rows])) {

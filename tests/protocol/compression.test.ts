@@ -5,7 +5,7 @@ import { compressFrameSync, decompressFrameSync } from 'lz4-napi';
 import * as snappyjs from 'snappyjs';
 import { expect, test } from 'vitest';
 import { CODECS, type CodecName, compress, decompress } from '../../src/protocol/compression.ts';
-import { crc32c, crc32cByTable, crc32cImplementation } from '../../src/protocol/crc32c.ts';
+import { crc32c, crc32cByTable, crc32cImplementation, crc32cOfParts } from '../../src/protocol/crc32c.ts';
 import { ProtocolError } from '../../src/protocol/protocol-error.ts';
 import { xxhash32 } from '../../src/protocol/xxhash32.ts';
 
@@ -105,6 +105,9 @@ test('checksums have their published check values and agree with each other', ()
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 1000 }), (bytes) => {
       expect(crc32c(bytes)).toBe(crc32cByTable(bytes));
+      const half = bytes.length >> 1;
+      expect(crc32cOfParts([bytes.subarray(0, half), bytes.subarray(half)])).toBe(crc32c(bytes));
+      expect(crc32cByTable(bytes, half, bytes.length, crc32c(bytes, 0, half))).toBe(crc32c(bytes));
     }),
     { numRuns: 100 },
   );

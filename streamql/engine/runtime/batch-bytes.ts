@@ -1,15 +1,15 @@
 import type { Batch, ColumnSchema } from '../../../src/values/batch.ts';
 import { PlainColumn } from '../../../src/values/column.ts';
 import { INTEGER } from '../../../src/values/types.ts';
-import { decodePiece, encodePiece } from '../state/piece.ts';
+import { bytesOfParts, decodePiece, encodePiece, type Parts } from '../state/piece.ts';
 
 /** Of what is held in memory, roughly: 16 bytes per value, since texts are not measured. */
 export const batchBytes = (batches: readonly Batch[]): number =>
   batches.reduce((sum, batch) => sum + batch.length * (4 + 16 * batch.columns.length), 0);
 
 /** Batches as bytes of a checkpoint. */
-export function encodeBatches(batches: readonly Batch[], columns: readonly ColumnSchema[]): Uint8Array {
-  const pieces = batches.map((batch) => {
+export function encodeBatches(batches: readonly Batch[], columns: readonly ColumnSchema[]): Parts {
+  return batches.flatMap((batch) => {
     const weights = batch.weights ?? new Int32Array(batch.length).fill(1);
     const slots = Int32Array.from({ length: batch.length }, (_, i) => i);
     const alive = new Uint8Array(batch.length).fill(1);
@@ -18,12 +18,11 @@ export function encodeBatches(batches: readonly Batch[], columns: readonly Colum
     const plain = all.map(
       (column, c) => new PlainColumn(columns[c]?.type ?? INTEGER, column.length, column.values, column.nulls),
     );
-    const bytes = encodePiece({ full: true, slots, alive, columns: plain });
+    const piece = encodePiece({ full: true, slots, alive, columns: plain });
     const head = Buffer.alloc(4);
-    head.writeUInt32LE(bytes.length);
-    return [head, bytes];
+    head.writeUInt32LE(bytesOfParts(piece));
+    return [head, ...piece];
   });
-  return Buffer.concat(pieces.flat());
 }
 
 export function decodeBatches(bytes: Uint8Array, columns: readonly ColumnSchema[]): Batch[] {

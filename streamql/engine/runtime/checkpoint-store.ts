@@ -1,7 +1,8 @@
 import { asStreamError, StreamError } from '../../../src/lib/errors.ts';
 import type { Log } from '../../../src/lib/log.ts';
 import type { Disk } from '../../../src/ports/disk.ts';
-import { crc32c } from '../../../src/protocol/crc32c.ts';
+import { crc32c, crc32cOfParts } from '../../../src/protocol/crc32c.ts';
+import { bytesOfParts, type Parts } from '../state/piece.ts';
 import type { SinkState } from './sink-writer.ts';
 import type { CursorState } from './source-cursor.ts';
 
@@ -50,7 +51,7 @@ export interface DraftEntry extends Omit<ObjectEntry, 'tables'> {
   readonly tables: readonly {
     readonly id: string;
     readonly shard?: number;
-    readonly pieces: readonly (PieceRef | Uint8Array)[];
+    readonly pieces: readonly (PieceRef | Parts)[];
   }[];
 }
 
@@ -136,10 +137,10 @@ export class CheckpointStore {
         id,
         ...(shard === undefined || shard === 0 ? {} : { shard }),
         pieces: pieces.map((piece) => {
-          if (!(piece instanceof Uint8Array)) return piece;
-          const ref = { file, at, bytes: piece.byteLength, crc: crc32c(piece) };
-          buffers.push(piece);
-          at += piece.byteLength;
+          if (isRef(piece)) return piece;
+          const ref = { file, at, bytes: bytesOfParts(piece), crc: crc32cOfParts(piece) };
+          buffers.push(...piece);
+          at += ref.bytes;
           return ref;
         }),
       })),
@@ -216,6 +217,8 @@ const MOST_FILES = 64;
 const BYTES_PER_FILE = 4 << 20;
 
 const numberOf = (name: string): number => Number(/^(\d+)\.(manifest|mirror)$/.exec(name)?.[1] ?? -1);
+
+export const isRef = (piece: PieceRef | Parts): piece is PieceRef => !Array.isArray(piece);
 
 function* refsOf(manifest: Manifest): Iterable<PieceRef> {
   for (const object of manifest.objects) for (const table of object.tables) yield* table.pieces;

@@ -1,6 +1,7 @@
 import { type Batch, type ColumnSchema, copied } from '../../../src/values/batch.ts';
 import type { SqlType } from '../../../src/values/types.ts';
 import type { StateTable } from '../operator.ts';
+import { bytesOfParts, type Parts } from '../state/piece.ts';
 import { batchBytes, decodeBatches, encodeBatches } from './batch-bytes.ts';
 import { compactBatch } from './compact-batch.ts';
 import { consolidate } from './consolidate.ts';
@@ -49,7 +50,7 @@ export class HeldChanges implements StateTable {
     return this.#batches.map((batch) => (batch.weights?.some((weight) => weight < 0) ? batch : copied(batch)));
   }
 
-  save(full: boolean): Uint8Array | null {
+  save(full: boolean): Parts | null {
     if (full) {
       this.#unsaved = this.#batches.length;
       this.#consolidate();
@@ -57,12 +58,13 @@ export class HeldChanges implements StateTable {
     const batches = full ? this.#batches : this.#batches.slice(this.#batches.length - this.#unsaved);
     if (!full && batches.length === 0) return null;
     this.#unsaved = 0;
-    const bytes = encodeBatches(batches, this.#columns);
+    const parts = encodeBatches(batches, this.#columns);
+    const bytes = bytesOfParts(parts);
     if (full) {
-      this.fullBytes = bytes.length;
+      this.fullBytes = bytes;
       this.changeBytes = 0;
-    } else this.changeBytes += bytes.length;
-    return bytes;
+    } else this.changeBytes += bytes;
+    return parts;
   }
 
   load(piece: Uint8Array): void {

@@ -224,7 +224,7 @@ export class Objects {
     const moved = handOverOf(owner, { part, node, next }, this.relations, this.#peers === null);
     if (moved === null || isTrial) return moved !== null;
     const rows = moved.rows();
-    for (const [to, from] of moved.tables) to.load(from.save(true)!);
+    for (const [to, from] of moved.tables) to.load(Buffer.concat(from.save(true)!));
     if (rows.length > 0) node.store!.apply(rows);
     node.store!.endEpoch();
     for (const letter of owner.errors.kept())

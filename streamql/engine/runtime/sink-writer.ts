@@ -1,6 +1,7 @@
 import { asStreamError, ERRORS, StreamError } from '../../../src/lib/errors.ts';
 import type { Sink, SinkToken } from '../../../src/ports/sink.ts';
 import type { Batch, ColumnSchema } from '../../../src/values/batch.ts';
+import type { Parts } from '../state/piece.ts';
 import { decodeBatches, encodeBatches } from './batch-bytes.ts';
 import { compactBatch } from './compact-batch.ts';
 
@@ -161,7 +162,7 @@ export class SinkWriter {
 
 export interface PreparedSink {
   readonly state: SinkState;
-  readonly unsent: Uint8Array | null;
+  readonly unsent: Parts | null;
   /** To be called once the manifest with `state` is durable, and before `commit`. */
   durable(): void;
 }

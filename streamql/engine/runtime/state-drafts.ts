@@ -1,6 +1,7 @@
 import type { StreamError } from '../../../src/lib/errors.ts';
 import type { StateTable } from '../operator.ts';
 import { isShared } from '../sharing.ts';
+import type { Parts } from '../state/piece.ts';
 import type { DraftEntry, ObjectEntry, PieceRef } from './checkpoint-store.ts';
 import type { Graph, GraphNode } from './graph.ts';
 import type { QueryNode } from './query-node.ts';
@@ -102,7 +103,7 @@ export class StateDrafts {
     return tables.map((table) => ({ id: table.id, pieces: this.#save(table, chains?.get(table.id) ?? []) }));
   }
 
-  #save(table: StateTable, chain: readonly PieceRef[]): readonly (PieceRef | Uint8Array)[] {
+  #save(table: StateTable, chain: readonly PieceRef[]): readonly (PieceRef | Parts)[] {
     if (!this.#based.has(table) || chain.length === 0) return this.#saveWhole(table);
     let renewal = this.#renewals.get(table);
     if (renewal === undefined && this.#isDue(table, chain)) renewal = { next: 0, stale: chain.length };
@@ -130,7 +131,7 @@ export class StateDrafts {
     );
   }
 
-  #saveWhole(table: StateTable): readonly Uint8Array[] {
+  #saveWhole(table: StateTable): readonly Parts[] {
     this.#based.add(table);
     this.#renewals.delete(table);
     const piece = table.save(true);

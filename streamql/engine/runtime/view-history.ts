@@ -3,6 +3,7 @@ import { type Batch, type ColumnSchema, gatherBatch } from '../../../src/values/
 import type { SqlType } from '../../../src/values/types.ts';
 import { type AsOf, asOfText } from '../../plan/as-of.ts';
 import type { StateTable } from '../operator.ts';
+import { bytesOfParts, type Parts } from '../state/piece.ts';
 import { batchBytes, decodeBatches, encodeBatches } from './batch-bytes.ts';
 import { compactBatch } from './compact-batch.ts';
 import { consolidate } from './consolidate.ts';
@@ -134,7 +135,7 @@ export class ViewHistory implements StateTable {
     );
   }
 
-  save(full: boolean): Uint8Array | null {
+  save(full: boolean): Parts | null {
     const steps = full ? this.#steps : this.#steps.slice(this.#steps.length - this.#unsaved);
     if (!full && steps.length === 0 && (this.#isHeadSaved || this.#since === null)) return null;
     const since = this.#since ?? { epoch: Number.NaN, ms: Number.NaN };
@@ -147,14 +148,15 @@ export class ViewHistory implements StateTable {
       steps.map(({ batch }) => batch),
       this.#columns,
     );
-    const bytes = Buffer.concat([Buffer.from(head.buffer), batches]);
+    const parts = [Buffer.from(head.buffer), ...batches];
+    const bytes = bytesOfParts(parts);
     this.#unsaved = 0;
     this.#isHeadSaved = this.#since !== null;
     if (full) {
-      this.fullBytes = bytes.length;
+      this.fullBytes = bytes;
       this.changeBytes = 0;
-    } else this.changeBytes += bytes.length;
-    return bytes;
+    } else this.changeBytes += bytes;
+    return parts;
   }
 
   load(piece: Uint8Array): void {

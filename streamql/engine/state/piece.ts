@@ -21,7 +21,12 @@ export interface Piece {
   readonly columns: readonly Column[];
 }
 
-export function encodePiece(piece: Piece): Uint8Array {
+/** Bytes in several arrays, which stay as they are: large columns are not copied together only to be written. */
+export type Parts = readonly Uint8Array[];
+
+export const bytesOfParts = (parts: Parts): number => parts.reduce((sum, part) => sum + part.byteLength, 0);
+
+export function encodePiece(piece: Piece): Parts {
   const writer = new Writer();
   writer.u32(MAGIC);
   writer.u8(VERSION);
@@ -174,7 +179,7 @@ function readColumn(reader: Reader, type: SqlType, length: number): Column {
 
 const TAG = { null: 0, false: 1, true: 2, number: 3, bigint: 4, text: 5, bytes: 6, interval: 7, array: 8 } as const;
 
-/** Arrays of at least this many bytes are copied once, at the end. */
+/** Arrays of at least this many bytes are not copied. */
 const LARGE = 4096;
 
 class Writer {
@@ -199,7 +204,7 @@ class Writer {
     this.#at = this.#buffer.writeDoubleLE(value, this.#at);
   }
 
-  /** The array must stay as it is until `finish`. */
+  /** The array must stay as it is. */
   raw(array: Uint8Array | Int32Array | Float64Array): void {
     const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
     if (bytes.length >= LARGE) {
@@ -249,9 +254,9 @@ class Writer {
     }
   }
 
-  finish(): Uint8Array {
+  finish(): Parts {
     this.#cut();
-    return Buffer.concat(this.#parts);
+    return this.#parts;
   }
 
   #cut(): void {

@@ -4,7 +4,7 @@ import type { Datum, SqlType } from '../../../src/values/types.ts';
 import type { StateTable, TablePick, TableRows } from '../operator.ts';
 import { ABSENT, KeyTable } from './key-table.ts';
 import { makeColumn } from './make-column.ts';
-import { decodePiece, encodePiece } from './piece.ts';
+import { bytesOfParts, decodePiece, encodePiece, type Parts } from './piece.ts';
 import { grown, identity, type StateColumn } from './state-column.ts';
 
 const NO_COLUMNS: readonly Column[] = [];
@@ -128,23 +128,24 @@ export class RowTable implements StateTable {
     this.#dirtySlots[this.#dirtyCount++] = slot;
   }
 
-  save(full: boolean): Uint8Array | null {
+  save(full: boolean): Parts | null {
     this.ready();
     if (!full && this.#dirtyCount === 0) return null;
-    const bytes = this.#encode(full, full ? this.keys.aliveSlots() : this.#changed());
+    const piece = this.#encode(full, full ? this.keys.aliveSlots() : this.#changed());
+    const bytes = bytesOfParts(piece);
     this.#clean();
     if (full) {
-      this.fullBytes = bytes.byteLength;
+      this.fullBytes = bytes;
       this.changeBytes = 0;
       this.#dirtySlots = new Int32Array(64);
     } else {
-      this.changeBytes += bytes.byteLength;
+      this.changeBytes += bytes;
     }
-    return bytes;
+    return piece;
   }
 
   /** O(rows that changed + rows renewed + slots passed). */
-  renew(from: number, bytes: number): { piece: Uint8Array | null; next: number | null } {
+  renew(from: number, bytes: number): { piece: Parts | null; next: number | null } {
     this.ready();
     if (from === 0) this.#renewed = { rows: 0, changes: 0 };
     const changed = this.#changed();
@@ -158,10 +159,11 @@ export class RowTable implements StateTable {
       if (this.#dirty[slot] === 0 && this.keys.alive(slot)) all[count++] = slot;
     const piece = count === 0 ? null : this.#encode(false, all.subarray(0, count));
     this.#clean();
-    const changeBytes = piece === null ? 0 : (piece.byteLength * slots) / count;
+    const saved = piece === null ? 0 : bytesOfParts(piece);
+    const changeBytes = count === 0 ? 0 : (saved * slots) / count;
     this.#renewed.changes += changeBytes;
-    this.#renewed.rows += (piece?.byteLength ?? 0) - changeBytes;
-    this.changeBytes += piece?.byteLength ?? 0;
+    this.#renewed.rows += saved - changeBytes;
+    this.changeBytes += saved;
     if (slot < this.keys.end) return { piece, next: slot };
     this.fullBytes = this.#renewed.rows;
     this.changeBytes = this.#renewed.changes;
@@ -177,7 +179,7 @@ export class RowTable implements StateTable {
     this.#dirtyCount = 0;
   }
 
-  #encode(full: boolean, slots: Int32Array): Uint8Array {
+  #encode(full: boolean, slots: Int32Array): Parts {
     const alive = new Uint8Array(slots.length);
     const living = new Int32Array(slots.length);
     let count = 0;

@@ -1,9 +1,10 @@
 import type { ObjectStats, ReplayCounts } from '../../../src/ports/engine.ts';
 import type { Batch } from '../../../src/values/batch.ts';
-import type { DraftEntry, LoadedCheckpoint, Manifest } from '../runtime/checkpoint-store.ts';
+import { type DraftEntry, isRef, type LoadedCheckpoint, type Manifest } from '../runtime/checkpoint-store.ts';
 import type { EpochReport } from '../runtime/epoch.ts';
 import type { Waiting } from '../shards/peers.ts';
 import type { Crew, OtherShard, Shard } from '../shards/shard.ts';
+import { bytesOfParts, type Parts } from '../state/piece.ts';
 import { packed, unpacked } from './engine-service.ts';
 import type { PortPeers } from './port-peers.ts';
 import { Rpc, type RpcHandlers, type RpcPort, Transferred } from './rpc.ts';
@@ -132,6 +133,29 @@ export async function remoteCrew(
   };
 }
 
+/** Pieces in an array each, which crosses without a copy; what they consist of may be memory of the state. */
+function joined(drafts: readonly DraftEntry[]): Transferred {
+  const buffers: ArrayBuffer[] = [];
+  const piece = (parts: Parts): Parts => {
+    const whole = new Uint8Array(bytesOfParts(parts));
+    let at = 0;
+    for (const part of parts) {
+      whole.set(part, at);
+      at += part.byteLength;
+    }
+    buffers.push(whole.buffer);
+    return [whole];
+  };
+  const entries = drafts.map((draft) => ({
+    ...draft,
+    tables: draft.tables.map((table) => ({
+      ...table,
+      pieces: table.pieces.map((one) => (isRef(one) ? one : piece(one))),
+    })),
+  }));
+  return new Transferred(entries, buffers);
+}
+
 /** In another shard's thread: what its RemoteShard calls. */
 export function serveShard(shard: Shard, peers: PortPeers): RpcHandlers {
   const transferred = (batches: readonly Batch[], of: (plain: unknown[]) => unknown): Transferred => {
@@ -151,7 +175,7 @@ export function serveShard(shard: Shard, peers: PortPeers): RpcHandlers {
     scan: async (...args: Args<'scan'>) => transferred(await shard.scan(...args), (batches) => batches),
     epochAt: (...args: Args<'epochAt'>) => shard.epochAt(...args),
     watch: (...args: Args<'watch'>) => shard.watch(...args),
-    draft: () => shard.draft(),
+    draft: async () => joined(await shard.draft()),
     drafted: (...args: Args<'drafted'>) => shard.drafted(...args),
     stats: () => shard.stats(),
     replay: (...args: Args<'replay'>) => shard.replay(...args),

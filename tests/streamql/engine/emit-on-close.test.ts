@@ -9,6 +9,7 @@ import { parseStatements } from '../../../streamql/parser/parser.ts';
 import type { Close, Plan } from '../../../streamql/plan/plan.ts';
 import { inputsOf, withInputs } from '../../../streamql/plan/walk.ts';
 import { optimize } from '../../../streamql/rules/optimize.ts';
+import { savedBytes } from '../../support/saved-bytes.ts';
 import { catalogOf } from '../catalog.ts';
 import { bag, type Row, rowKey, runPlan } from '../reference.ts';
 
@@ -119,7 +120,7 @@ class Fed {
   }
 
   restart(): void {
-    const pieces = this.#pipeline.state.map((table) => table.save(true) as Uint8Array);
+    const pieces = this.#pipeline.state.map((table) => savedBytes(table, true) as Uint8Array);
     this.#pipeline = this.#make();
     this.#pipeline.state.forEach((table, t) => {
       table.load(pieces[t]);

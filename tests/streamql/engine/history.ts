@@ -9,6 +9,7 @@ import type { Operator } from '../../../streamql/engine/operator.ts';
 import type { OperatorContext } from '../../../streamql/engine/operators/base.ts';
 import { spill } from '../../../streamql/engine/state/spill.ts';
 import { SpillFile } from '../../../streamql/engine/state/spill-file.ts';
+import { savedBytes } from '../../support/saved-bytes.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'histories-'));
 const spilled = new SpillFile(directory);
@@ -147,13 +148,13 @@ export function checkHistory(test: Case, history: History, batchSize: number, sa
     },
   };
   let operator = test.make(context);
-  let pieces: (Uint8Array | null)[][] = operator.state.map((table) => [table.save(true)]);
+  let pieces: (Uint8Array | null)[][] = operator.state.map((table) => [savedBytes(table, true)]);
   history.forEach((changes, epoch) => {
     pushEpoch(operator, test, changes, batchSize);
     for (const { port, row, weight } of changes) inputs[port].add(row, weight);
     expect(output.sorted()).toEqual(Bag.of(test.evaluate(inputs.map((bag) => bag.list()))).sorted());
     operator.state.forEach((table, t) => {
-      const piece = table.save(epoch % 5 === 4);
+      const piece = savedBytes(table, epoch % 5 === 4);
       if (epoch % 5 === 4) pieces[t] = [piece];
       else if (piece !== null) pieces[t].push(piece);
     });
@@ -166,7 +167,7 @@ export function checkHistory(test: Case, history: History, batchSize: number, sa
         for (const piece of pieces[t]) if (piece !== null) table.load(piece);
       });
       expect(operator.state.map((table) => table.rows)).toEqual(rows);
-      pieces = operator.state.map((table) => [table.save(true)]);
+      pieces = operator.state.map((table) => [savedBytes(table, true)]);
     }
   });
 }

@@ -11,6 +11,7 @@ import { parseStatements } from '../../../streamql/parser/parser.ts';
 import { keyOf } from '../../../streamql/plan/keys.ts';
 import type { Plan } from '../../../streamql/plan/plan.ts';
 import { optimize } from '../../../streamql/rules/optimize.ts';
+import { savedBytes } from '../../support/saved-bytes.ts';
 import { catalogOf, NEXMARK_DDL, nexmarkFile, nexmarkRows } from '../catalog.ts';
 import { overRelation } from '../random-overs.ts';
 import { subqueryTerm } from '../random-subqueries.ts';
@@ -128,7 +129,7 @@ class Fed {
   }
 
   saved(): Uint8Array[] {
-    return [...this.pipeline.state, this.view.state].map((table) => table.save(true)!);
+    return [...this.pipeline.state, this.view.state].map((table) => savedBytes(table, true)!);
   }
 
   load(pieces: readonly Uint8Array[]): void {

@@ -4,6 +4,7 @@ import { batchOfRows } from '../../../../src/values/batch.ts';
 import { BIGINT } from '../../../../src/values/types.ts';
 import { ExpireOperator } from '../../../../streamql/engine/operators/expire.ts';
 import type { Expire, Plan } from '../../../../streamql/plan/plan.ts';
+import { savedBytes } from '../../../support/saved-bytes.ts';
 import { Bag, info, rowKey } from '../history.ts';
 
 const AFTER = 10;
@@ -39,7 +40,7 @@ class Rig {
   }
 
   restart(): void {
-    const pieces = this.operator.state.map((table) => table.save(true)!);
+    const pieces = this.operator.state.map((table) => savedBytes(table, true)!);
     this.operator = this.#make();
     this.operator.state.forEach((table, i) => {
       table.load(pieces[i]);

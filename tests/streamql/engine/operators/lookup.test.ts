@@ -5,6 +5,7 @@ import { BIGINT, type SqlType, VARCHAR } from '../../../../src/values/types.ts';
 import type { OperatorContext } from '../../../../streamql/engine/operators/base.ts';
 import { LookupOperator } from '../../../../streamql/engine/operators/lookup.ts';
 import type { LookupJoin } from '../../../../streamql/plan/plan.ts';
+import { savedBytes } from '../../../support/saved-bytes.ts';
 import { Bag, type Case, type History, histories, info, pushEpoch, type Row, rowKey } from '../history.ts';
 
 const LEFT: readonly SqlType[] = [BIGINT, VARCHAR];
@@ -81,7 +82,7 @@ test.each([
         pushEpoch(operator, types, changes, size);
         model.epoch(changes);
         expect(output.sorted()).toEqual(model.shown());
-        const pieces = operator.state.map((table) => table.save(true));
+        const pieces = operator.state.map((table) => savedBytes(table, true));
         operator = new LookupOperator(info('0.lookup'), context, plan, appends, null);
         operator.state.forEach((table, t) => {
           table.load(pieces[t]!);

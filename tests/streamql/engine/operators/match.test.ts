@@ -9,6 +9,7 @@ import type { Query } from '../../../../streamql/parser/ast.ts';
 import { parseStatements } from '../../../../streamql/parser/parser.ts';
 import { evaluate } from '../../../../streamql/plan/evaluate.ts';
 import type { Match, Plan } from '../../../../streamql/plan/plan.ts';
+import { savedBytes } from '../../../support/saved-bytes.ts';
 import { catalogOf } from '../../catalog.ts';
 import { runMatch, TooHard } from '../../match-reference.ts';
 import { matchQueries } from '../../random-matches.ts';
@@ -100,7 +101,7 @@ describe('rows that a watermark has passed', () => {
     const make = (): MatchOperator =>
       new MatchOperator(info('0.match'), { emit: (batch) => output.addBatch(batch), onError: () => undefined }, match);
     let operator = make();
-    let pieces = operator.state.map((table): Uint8Array[] => [table.save(true)!]);
+    let pieces = operator.state.map((table): Uint8Array[] => [savedBytes(table, true)!]);
     const all: Row[] = [];
     let seed = 7;
     const random = (n: number): number => {
@@ -125,7 +126,7 @@ describe('rows that a watermark has passed', () => {
       operator.advance(0, epoch * 150 * 200_000 - JITTER);
       operator.endEpoch();
       operator.state.forEach((table, t) => {
-        const piece = table.save(false);
+        const piece = savedBytes(table, false);
         if (piece !== null) pieces[t].push(piece);
       });
       most = Math.max(most, operator.state[0].rows);
@@ -134,7 +135,7 @@ describe('rows that a watermark has passed', () => {
       operator.state.forEach((table, t) => {
         for (const piece of pieces[t]) table.load(piece);
       });
-      pieces = operator.state.map((table) => [table.save(true)!]);
+      pieces = operator.state.map((table) => [savedBytes(table, true)!]);
     }
     expect(output.sorted()).toEqual(Bag.of(runMatch(match, all)).sorted());
     expect(most).toBeLessThan(all.length / 2);

@@ -18,6 +18,7 @@ import { UnionOperator } from '../../../../streamql/engine/operators/union.ts';
 import { ValuesOperator } from '../../../../streamql/engine/operators/values.ts';
 import { WindowOperator } from '../../../../streamql/engine/operators/window.ts';
 import type { TopN } from '../../../../streamql/plan/plan.ts';
+import { savedBytes } from '../../../support/saved-bytes.ts';
 import { Bag, type Case, checkOperator, info, type Row, rowKey } from '../history.ts';
 
 const TYPES: readonly SqlType[] = [BIGINT, VARCHAR, DOUBLE, BOOLEAN];
@@ -177,10 +178,10 @@ test('constants come once, also after a restart', () => {
   const make = () =>
     new ValuesOperator(info('0.values'), { emit: (batch) => output.addBatch(batch), onError: () => {} }, plan);
   const first = make();
-  const empty = first.state[0].save(true)!;
+  const empty = savedBytes(first.state[0], true)!;
   first.endEpoch();
   first.endEpoch();
-  const change = first.state[0].save(false)!;
+  const change = savedBytes(first.state[0], false)!;
   const second = make();
   second.state[0].load(empty);
   second.state[0].load(change);

@@ -5,6 +5,7 @@ import { type Datum, TIMESTAMP, VARCHAR } from '../../../../src/values/types.ts'
 import { SessionOperator } from '../../../../streamql/engine/operators/session.ts';
 import { WindowOperator } from '../../../../streamql/engine/operators/window.ts';
 import type { Session, Window } from '../../../../streamql/plan/plan.ts';
+import { savedBytes } from '../../../support/saved-bytes.ts';
 import { runPlan } from '../../reference.ts';
 import { Bag, type Case, checkOperator, info, type Row } from '../history.ts';
 
@@ -94,7 +95,7 @@ test('where no late row can come, ended sessions leave the state and what they s
   // A row at the very end of a session is in it.
   all.push(['a', 18, 'y']);
   expect(epoch(all.slice(3), 18)).toBe(3);
-  const saved = operator.state[0].save(true);
+  const saved = savedBytes(operator.state[0], true);
   operator = make();
   operator.state[0].load(saved as Uint8Array);
   expect(epoch([], 28)).toBe(3);

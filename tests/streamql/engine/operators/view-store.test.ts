@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { type Batch, batchOfRows, type ColumnSchema, rowAt } from '../../../../src/values/batch.ts';
 import { BIGINT, BOOLEAN, type SqlType, VARCHAR } from '../../../../src/values/types.ts';
 import { ViewStore } from '../../../../streamql/engine/operators/view-store.ts';
+import { savedBytes } from '../../../support/saved-bytes.ts';
 import { Bag, histories, type Row, rowKey } from '../history.ts';
 
 const TYPES: readonly SqlType[] = [VARCHAR, BIGINT, BOOLEAN, BIGINT];
@@ -27,7 +28,7 @@ test('without a key a view is the sum of its changes', () => {
   fc.assert(
     fc.property(histories([row], [false]), fc.integer({ min: 1, max: 4 }), (history, restartEvery) => {
       let store = new ViewStore('v', COLUMNS, null);
-      let pieces = [store.state.save(true)!];
+      let pieces = [savedBytes(store.state, true)!];
       const expected = new Bag();
       history.forEach((changes, epoch) => {
         for (const change of changes) expected.add(change.row, change.weight);
@@ -35,12 +36,12 @@ test('without a key a view is the sum of its changes', () => {
         store.endEpoch();
         expect(Bag.of(listOf(store.scan(ALL))).sorted()).toEqual(expected.sorted());
         expect(store.rows).toBe(expected.list().length);
-        const piece = store.state.save(false);
+        const piece = savedBytes(store.state, false);
         if (piece !== null) pieces.push(piece);
         if (epoch % restartEvery === 0) {
           store = new ViewStore('v', COLUMNS, null);
           for (const saved of pieces) store.state.load(saved);
-          pieces = [store.state.save(true)!];
+          pieces = [savedBytes(store.state, true)!];
         }
       });
     }),
@@ -66,7 +67,7 @@ describe.each([{ key: [1, 0] }, { key: [2] }, { key: [] }, { key: ALL }])('with 
     fc.assert(
       fc.property(keyedHistories, fc.integer({ min: 1, max: 4 }), (history, restartEvery) => {
         let store = new ViewStore('v', COLUMNS, key);
-        let pieces = [store.state.save(true)!];
+        let pieces = [savedBytes(store.state, true)!];
         const expected = new Map<string, Row>();
         history.forEach(({ puts, deletes, shuffle, size }, epoch) => {
           const changes: { row: Row; weight: number }[] = [];
@@ -97,12 +98,12 @@ describe.each([{ key: [1, 0] }, { key: [2] }, { key: [] }, { key: ALL }])('with 
           expect(Bag.of(listOf(store.scan(ALL))).sorted()).toEqual(Bag.of([...expected.values()]).sorted());
           expect(store.rows).toBe(expected.size);
           checkLookups(store, [...expected.values()]);
-          const piece = store.state.save(false);
+          const piece = savedBytes(store.state, false);
           if (piece !== null) pieces.push(piece);
           if (epoch % restartEvery === 0) {
             store = new ViewStore('v', COLUMNS, key);
             for (const saved of pieces) store.state.load(saved);
-            pieces = [store.state.save(true)!];
+            pieces = [savedBytes(store.state, true)!];
           }
         });
       }),
@@ -159,7 +160,7 @@ test('lookups by NULL, booleans and beyond 2^53; chunks cover everything once', 
 
 test('a view that is only appended to is the same with its index and without', () => {
   let store = new ViewStore('v', COLUMNS, null, true);
-  const pieces = [store.state.save(true)!];
+  const pieces = [savedBytes(store.state, true)!];
   const expected = new Bag();
   const rowOf = (i: number): Row => [`text ${i}`, i % 50 === 0 ? 0 : i, i % 2 === 0, i % 50 === 0 ? null : 5];
   for (let epoch = 0; epoch < 8; epoch++) {
@@ -168,7 +169,7 @@ test('a view that is only appended to is the same with its index and without', (
     for (const one of rows) expected.add(one, 1);
     store.apply(batchOfRows(TYPES, rows));
     store.endEpoch();
-    pieces.push(store.state.save(false)!);
+    pieces.push(savedBytes(store.state, false)!);
     if (epoch === 5) {
       store = new ViewStore('v', COLUMNS, null, true);
       for (const piece of pieces) store.state.load(piece);

@@ -159,7 +159,7 @@ describe('checkpoints', () => {
       {
         id: 'v',
         fingerprint: fingerprintOf(objects[1]),
-        tables: [{ id: 'view', pieces: [Buffer.from('from another age')] }],
+        tables: [{ id: 'view', pieces: [[Buffer.from('from another age')]] }],
       },
     ]);
     await log.produce('orders', 0, [1, 2, 3].map(order));

@@ -53,10 +53,11 @@ class Saved {
     }
     let bytes = 0;
     this.pieces = draft.tables[0].pieces.map((piece) => {
-      if (!(piece instanceof Uint8Array)) return piece;
-      this.files.set(file, piece);
-      bytes += piece.byteLength;
-      return { file, at: 0, bytes: piece.byteLength, crc: 0 };
+      if ('crc' in piece) return piece;
+      const whole = Buffer.concat(piece);
+      this.files.set(file, whole);
+      bytes += whole.length;
+      return { file, at: 0, bytes: whole.length, crc: 0 };
     });
     const used = [...new Set(this.pieces.map((piece) => piece.file))];
     const crowded = new Set(used.slice(0, Math.max(0, used.length - mostFiles)));

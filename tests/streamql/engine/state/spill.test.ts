@@ -10,6 +10,7 @@ import { RowTable } from '../../../../streamql/engine/state/row-table.ts';
 import { spill } from '../../../../streamql/engine/state/spill.ts';
 import { SpillFile } from '../../../../streamql/engine/state/spill-file.ts';
 import { identity } from '../../../../streamql/engine/state/state-column.ts';
+import { savedBytes } from '../../../support/saved-bytes.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'spill-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -80,7 +81,7 @@ test('a table with texts out of memory is the same table', () => {
           const expected = rows.get(`k${key}`);
           expect(slot < 0 ? undefined : table.values.map((column) => column.get(slot))).toEqual(expected);
         } else {
-          const piece = table.save(true)!;
+          const piece = savedBytes(table, true)!;
           table = make();
           table.load(piece);
         }

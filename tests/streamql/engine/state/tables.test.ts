@@ -19,6 +19,7 @@ import {
 import { ABSENT, KeyTable } from '../../../../streamql/engine/state/key-table.ts';
 import { EMPTY, OrderedSets } from '../../../../streamql/engine/state/ordered-set.ts';
 import { RowTable } from '../../../../streamql/engine/state/row-table.ts';
+import { savedBytes } from '../../../support/saved-bytes.ts';
 import { type Row, rowKey } from '../history.ts';
 
 const samples: readonly (readonly [SqlType, fc.Arbitrary<Datum>])[] = [
@@ -124,7 +125,7 @@ describe('saved state', () => {
       fc.property(fc.array(fc.array(row, { minLength: 1, maxLength: 5 }), { maxLength: 6 }), (epochs) => {
         const make = () => new RowTable('t', types, types);
         const table = make();
-        const pieces = [table.save(true)!];
+        const pieces = [savedBytes(table, true)!];
         const live = new Set<number>();
         epochs.forEach((rows, epoch) => {
           const batch = batchOfRows(types, rows);
@@ -142,8 +143,8 @@ describe('saved state', () => {
             table.release(first);
             live.delete(first);
           }
-          pieces.push(table.save(false)!);
-          expect(table.save(false)).toBeNull();
+          pieces.push(savedBytes(table, false)!);
+          expect(savedBytes(table, false)).toBeNull();
           const copy = make();
           for (const piece of pieces) copy.load(piece);
           expect([...copy.aliveSlots()]).toEqual([...table.aliveSlots()]);
@@ -164,7 +165,7 @@ describe('saved state', () => {
     const rows = batchOfRows([BIGINT], [[1], [2]]);
     table.upsert(rows.columns, 2, slots);
     for (const slot of slots) table.touch(slot);
-    const piece = table.save(true)!;
+    const piece = savedBytes(table, true)!;
     const load = (bytes: Uint8Array, types: readonly SqlType[] = [VARCHAR]) =>
       new RowTable('t', [BIGINT], types).load(bytes);
     const failing = expect.objectContaining({ code: 'STORAGE_FAILED' });

@@ -96,7 +96,7 @@ test('a column of texts holds what was put into it, in memory or out of it', () 
           });
           column = new TextStateColumn(VARCHAR);
           column.ensure(SLOTS);
-          column.scatter(decodePiece(saved, [VARCHAR]).columns[0], all, all, SLOTS);
+          column.scatter(decodePiece(Buffer.concat(saved), [VARCHAR]).columns[0], all, all, SLOTS);
         }
         // What is asked for: one by one, as columns, whether it is the same, and the order.
         for (const slot of slots) {
