@@ -90,6 +90,8 @@ export interface StateTable {
    * from the log when the number of workers changes.
    */
   holds?: TableRows | undefined;
+  /** Where this table stands in for others that builds before this one kept, and a checkpoint has those. */
+  readonly formerly?: FormerTables | undefined;
   /** Takes over, into an empty or a growing table, what another shard's pieces hold of the rows that `pick` chooses. */
   takeOver?(pieces: readonly Uint8Array[], pick: TablePick): Int32Array;
 }
@@ -102,6 +104,12 @@ export type TableRows =
   | { readonly port: number; readonly columns: readonly number[] }
   | { readonly greatest: true }
   | { readonly slotsOf: StateTable };
+
+/** Empty tables for the former pieces; once these are loaded `takeIn` moves over what they hold. */
+export interface FormerTables {
+  tables(): readonly StateTable[];
+  takeIn(loaded: readonly StateTable[]): void;
+}
 
 /** Of a table whose key is the whole input row. */
 export const wholeRows = (port: number, width: number): TableRows => ({

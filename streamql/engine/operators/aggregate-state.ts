@@ -21,12 +21,14 @@ import {
   rowsResult,
   steppedResult,
 } from './aggregate-results.ts';
+import type { DistinctEntries } from './distinct-entries.ts';
 import { DistinctValues } from './distinct-values.ts';
 import { DoubleSum } from './double-sum.ts';
 import { AppendExtreme, OrderedValues, RetractableExtreme } from './extremes.ts';
 import { FirstRow } from './first-row.ts';
 import { MomentSums } from './moment-sums.ts';
 import { OrderedRows, type RowShape } from './ordered-rows.ts';
+import { MOST_FILTERS, SharedDistinct } from './shared-distinct.ts';
 import { SteppedState } from './stepped-state.ts';
 
 /** Accumulators that take the same rows: those where `present` is not NULL, by one argument, one FILTER, DISTINCT or not. */
@@ -35,6 +37,8 @@ interface Feed {
   readonly present: readonly number[];
   readonly filter: number | null;
   readonly distinct: DistinctValues | null;
+  /** Fed by a table of distinct values that it has in common with others. */
+  readonly isShared: boolean;
   readonly accumulators: Accumulator[];
   /** Whether any accumulator looks at the values. */
   needsValues: boolean;
@@ -49,6 +53,8 @@ export class AggregateState {
   readonly accumulators: readonly Accumulator[];
   readonly #feeds = new Map<string, Feed>();
   readonly #parts = new Map<string, Accumulator>();
+  /** Distinct values of one argument under several filters, and what each of these feeds. */
+  readonly #shares: readonly { readonly distinct: SharedDistinct; readonly feeds: readonly Feed[] }[];
   readonly #id: string;
   readonly #input: readonly ColumnSchema[];
   readonly #appendOnly: boolean;
@@ -62,28 +68,43 @@ export class AggregateState {
     this.#input = plan.input.schema;
     this.#appendOnly = appendOnly;
     this.#rowCount = rowCount;
+    const shares = sharesOf(plan.aggregates);
+    for (const call of shares.flat()) this.#addFeed(call, true);
+    this.#shares = shares.map((calls) => this.#share(calls));
     this.results = plan.aggregates.map((call) => this.#result(call));
     this.accumulators = [...this.#parts.values()];
   }
 
   get tables(): StateTable[] {
-    const distinct = [...this.#feeds.values()].flatMap((feed) => (feed.distinct === null ? [] : [feed.distinct.table]));
-    return [...distinct, ...this.accumulators.flatMap((part) => part.tables)];
+    return [...this.#distinct().map(({ table }) => table), ...this.accumulators.flatMap((part) => part.tables)];
   }
 
   /** Lets go of all that a group holds beside its row. */
   drop(slot: number): void {
     for (const part of this.accumulators) part.drop?.(slot);
-    for (const feed of this.#feeds.values()) feed.distinct?.drop(slot);
+    for (const entries of this.#distinct()) entries.drop(slot);
   }
 
   update(batch: Batch, slots: Int32Array): void {
     for (const feed of this.#feeds.values()) {
+      if (feed.isShared) continue;
       const from = contribution(feed, batch, slots);
       if (from.count === 0) continue;
       const reduced = feed.distinct === null ? from : feed.distinct.reduce(from);
       for (const part of feed.accumulators) part.update(reduced);
     }
+    for (const { distinct, feeds } of this.#shares) {
+      distinct.update(batch, slots, (n, rows, weights, count) => {
+        const { columns } = batch;
+        const values = feeds[n].needsValues ? columns[feeds[n].arg!].values : NO_VALUES;
+        for (const part of feeds[n].accumulators) part.update({ columns, values, slots, weights, rows, count });
+      });
+    }
+  }
+
+  #distinct(): DistinctEntries[] {
+    const alone = [...this.#feeds.values()].flatMap(({ distinct }) => (distinct === null ? [] : [distinct.entries]));
+    return [...alone, ...this.#shares.map(({ distinct }) => distinct.entries)];
   }
 
   #result(call: AggregateCall): AggregateResult {
@@ -170,24 +191,39 @@ export class AggregateState {
   }
 
   #feed(call: AggregateCall): Feed {
-    const key = feedKey(call);
-    let feed = this.#feeds.get(key);
-    if (feed === undefined) {
-      const distinct =
-        call.distinct && call.arg !== null && AGGREGATES.get(call.fn)?.finish === undefined
-          ? new DistinctValues(`${this.#id}.distinct.${key}`, this.#input[call.arg].type, this.#appendOnly, this.#drops)
-          : null;
-      feed = {
-        arg: call.arg,
-        present: presentOf(call),
-        filter: call.filter,
-        distinct,
-        accumulators: [],
-        needsValues: distinct !== null,
-      };
-      this.#feeds.set(key, feed);
-    }
+    return this.#feeds.get(feedKey(call)) ?? this.#addFeed(call, false);
+  }
+
+  #addFeed(call: AggregateCall, isShared: boolean): Feed {
+    const { arg, filter } = call;
+    const id = this.#distinctId(call);
+    const distinct =
+      !isShared && keepsDistinct(call)
+        ? new DistinctValues(id, arg!, this.#input[arg!].type, this.#appendOnly, this.#drops)
+        : null;
+    const feed = { arg, present: presentOf(call), filter, distinct, isShared, accumulators: [], needsValues: false };
+    this.#feeds.set(feedKey(call), feed);
     return feed;
+  }
+
+  #share(calls: readonly AggregateCall[]) {
+    const arg = calls[0].arg!;
+    const { type } = this.#input[arg];
+    const id = `${this.#id}.distinct.${calls.map(feedKey).join('+')}`;
+    const shape = {
+      arg,
+      type,
+      filters: calls.map(({ filter }) => filter),
+      apart: calls.map((call) => this.#distinctId(call)),
+    };
+    return {
+      distinct: new SharedDistinct(id, shape, this.#appendOnly, this.#drops),
+      feeds: calls.map((call) => this.#feed(call)),
+    };
+  }
+
+  #distinctId(call: AggregateCall): string {
+    return `${this.#id}.distinct.${feedKey(call)}`;
   }
 
   #part<T extends Accumulator>(kind: string, feed: Feed, call: AggregateCall, make: (id: string) => T): T {
@@ -200,6 +236,24 @@ export class AggregateState {
     }
     return part as T;
   }
+}
+
+/** min and max of distinct values are those of all, and rows kept in order count their own repetitions. */
+const keepsDistinct = ({ fn, arg, distinct }: AggregateCall): boolean =>
+  distinct && arg !== null && fn !== 'min' && fn !== 'max' && AGGREGATES.get(fn)?.finish === undefined;
+
+/** One call of each feed with distinct values of one argument, where several filters ask for these. */
+function sharesOf(calls: readonly AggregateCall[]): AggregateCall[][] {
+  const byFeed = new Map(
+    calls.filter((call) => keepsDistinct(call) && call.arg2 === undefined).map((call) => [feedKey(call), call]),
+  );
+  const byArg = new Map<number, AggregateCall[]>();
+  for (const call of byFeed.values()) byArg.set(call.arg!, [...(byArg.get(call.arg!) ?? []), call]);
+  return [...byArg.values()].flatMap((all) => chunksOf(all, MOST_FILTERS)).filter((some) => some.length > 1);
+}
+
+function chunksOf<T>(all: readonly T[], most: number): T[][] {
+  return Array.from({ length: Math.ceil(all.length / most) }, (_, n) => all.slice(n * most, (n + 1) * most));
 }
 
 /** The arguments whose NULLs leave a row out. */

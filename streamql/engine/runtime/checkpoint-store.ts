@@ -65,7 +65,7 @@ export interface LoadedCheckpoint {
   readonly files: ReadonlyMap<string, Buffer>;
 }
 
-const FORMAT = 3;
+const FORMAT = 4;
 /** Manifests kept: the newest, and the one before in case the newest is damaged. */
 const KEPT = 2;
 
@@ -235,11 +235,12 @@ function encodeManifest(manifest: Manifest): Buffer {
 
 /**
  * How the JSON of an earlier format becomes that of the next one. 2: pieces hold texts in a form that releases before do not know. 3: of several
- * shards, groups of overlapping windows are where their other keys say.
+ * shards, groups of overlapping windows are where their other keys say. 4: distinct values of several filters are in one table (`StateTable.formerly`).
  */
 const MIGRATIONS: Readonly<Record<number, (body: unknown) => unknown>> = {
   1: (body) => body,
   2: (body) => ((body as Manifest).shards === undefined ? body : { ...(body as Manifest), isPlacedOtherwise: true }),
+  3: (body) => body,
 };
 
 /** Each of `count` shards goes on with the pieces that it saved itself. */

@@ -40,7 +40,12 @@ function loadTables(node: GraphNode, entry: ObjectEntry, checkpoint: LoadedCheck
     for (const piece of piecesOf(table.id, shard)) table.load(piece);
   };
   if (isPlacedFor(checkpoint.manifest, count)) {
-    for (const table of node.tables) load(table, index);
+    for (const table of node.tables)
+      loadInto(
+        table,
+        (id) => piecesOf(id, index).length > 0,
+        (one) => load(one, index),
+      );
     return;
   }
   const shards = Array.from({ length: before }, (_, shard) => shard);
@@ -58,6 +63,18 @@ function loadTables(node: GraphNode, entry: ObjectEntry, checkpoint: LoadedCheck
   spreadAnew(node, (table, shard) => piecesOf(table.id, shard), shards, { index, count });
 }
 
+/** Loads a table, or where there are pieces only of those that it stands in for, these. */
+function loadInto(table: StateTable, has: (id: string) => boolean, load: (table: StateTable) => void): void {
+  const { formerly } = table;
+  const former = formerly === undefined || has(table.id) ? [] : formerly.tables();
+  if (!former.some(({ id }) => has(id))) {
+    load(table);
+    return;
+  }
+  for (const one of former) load(one);
+  formerly!.takeIn(former);
+}
+
 interface Place {
   readonly index: number;
   readonly count: number;
@@ -66,7 +83,7 @@ interface Place {
 /** Loads what is this shard's of the state that all `shards` saved. */
 export function spreadAnew(
   node: Pick<QueryNode, 'pipeline' | 'held' | 'store' | 'history'>,
-  piecesOf: (table: StateTable, shard: number) => readonly Uint8Array[],
+  piecesOf: (table: Pick<StateTable, 'id'>, shard: number) => readonly Uint8Array[],
   shards: readonly number[],
   { index, count }: Place,
 ): void {
@@ -118,8 +135,14 @@ export function spreadAnew(
   for (const { table, base } of following) {
     const slots = moved.get(base);
     if (slots === undefined || table.takeOver === undefined) throw cannotSpread(table);
-    for (const shard of shards)
-      table.takeOver(piecesOf(table, shard), { mine: null, slots: slots[shard], meets: 'never' });
+    loadInto(
+      table,
+      (id) => shards.some((shard) => piecesOf({ id }, shard).length > 0),
+      (one) => {
+        for (const shard of shards)
+          one.takeOver!(piecesOf(one, shard), { mine: null, slots: slots[shard], meets: 'never' });
+      },
+    );
   }
   // Changes that wait are spread by the exchanges when they are let go.
   if (index === 0) {

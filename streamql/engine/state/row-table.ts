@@ -1,7 +1,7 @@
 import { assert } from '../../../src/lib/assert.ts';
 import { type Column, PlainColumn } from '../../../src/values/column.ts';
 import type { Datum, SqlType } from '../../../src/values/types.ts';
-import type { StateTable, TablePick, TableRows } from '../operator.ts';
+import type { FormerTables, StateTable, TablePick, TableRows } from '../operator.ts';
 import { ABSENT, KeyTable } from './key-table.ts';
 import { makeColumn } from './make-column.ts';
 import { bytesOfParts, decodePiece, encodePiece, type Parts } from './piece.ts';
@@ -28,6 +28,8 @@ export class RowTable implements StateTable {
   readonly #derivedBytes: () => number;
   /** Set by whoever makes the table, if its rows can move between shards. */
   holds: TableRows | undefined;
+  /** Set where this table stands in for others of before. */
+  formerly: FormerTables | undefined;
   #dirty: Uint8Array;
   #dirtySlots = new Int32Array(64);
   #dirtyCount = 0;

@@ -54,6 +54,8 @@ const CALLS: readonly AggregateCall[] = [
   call('count', null, BIGINT, { filter: 4 }),
   call('count', 1, BIGINT, { distinct: true }),
   call('count', 3, BIGINT, { distinct: true, filter: 4 }),
+  call('count', 1, BIGINT, { distinct: true, filter: 4 }),
+  call('sum', 2, decimal(38, 0), { distinct: true, filter: 4 }),
   call('sum', 2, decimal(38, 0)),
   call('sum', 2, decimal(38, 0), { distinct: true }),
   call('avg', 2, decimal(38, 6)),

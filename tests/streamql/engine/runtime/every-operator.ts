@@ -14,6 +14,10 @@ const QUERIES: Readonly<Record<string, string>> = {
   groups: 'SELECT grp, count(*) AS c, sum(n) AS s, min(n) AS lo, max(n) AS hi, avg(n) AS a FROM orders GROUP BY grp',
   values_of:
     "SELECT grp, count(DISTINCT n) AS d, string_agg(CAST(n AS VARCHAR), ',' ORDER BY id) AS t FROM orders GROUP BY grp",
+  filtered_values:
+    'SELECT grp, count(DISTINCT n) AS d, count(DISTINCT n) FILTER (WHERE id % 2 = 0) AS e, sum(DISTINCT n) FILTER (WHERE id % 3 = 0) AS s FROM orders GROUP BY grp',
+  filtered_values_of_table:
+    'SELECT grp, count(DISTINCT n) AS d, count(DISTINCT n) FILTER (WHERE id % 2 = 0) AS e, sum(DISTINCT n) FILTER (WHERE id % 3 = 0) AS s FROM product GROUP BY grp',
   spread: 'SELECT grp, stddev(n) AS d, percentile_cont(0.5) WITHIN GROUP (ORDER BY n) AS m FROM product GROUP BY grp',
   extremes: 'SELECT grp, min(n) AS lo, max(n) AS hi FROM product GROUP BY grp',
   joined: 'SELECT o.id, p.grp FROM orders o LEFT JOIN product p ON p.id = o.n',
