@@ -3,6 +3,7 @@ import type { UserFunction } from '../../streamql/functions/user/user-function.t
 import { type Position, StreamError } from '../lib/errors.ts';
 import type { Disk } from '../ports/disk.ts';
 import type { Relation, RelationCatalog } from '../ports/relations.ts';
+import { SOURCE_HIDDEN_COLUMNS } from '../values/hidden-columns.ts';
 import { type CatalogObject, deadLetterRelation, historyRelation, relationOf } from './objects.ts';
 
 const FILE = 'catalog.json';
@@ -19,6 +20,13 @@ interface State {
   functions: readonly UserFunction[];
   version: number;
   readonly listeners: Set<() => void>;
+}
+
+/** A source of a release that had fewer hidden columns; new ones stand at the end. */
+function withHiddenColumns(object: CatalogObject): CatalogObject {
+  if (object.kind !== 'source') return object;
+  const missing = SOURCE_HIDDEN_COLUMNS.filter(({ name }) => !object.columns.some((column) => column.name === name));
+  return missing.length === 0 ? object : { ...object, columns: [...object.columns, ...missing] };
 }
 
 /**
@@ -59,7 +67,7 @@ export class Catalog implements RelationCatalog {
       if (parsed.format !== FORMAT) {
         throw new StreamError('STORAGE_FAILED', `${FILE} has format ${parsed.format}; this release reads ${FORMAT}`);
       }
-      for (const object of parsed.objects) state.objects.set(object.name, object);
+      for (const object of parsed.objects) state.objects.set(object.name, withHiddenColumns(object));
       for (const schema of parsed.schemas ?? []) state.schemas.add(schema);
       state.functions = parsed.functions ?? [];
       await prepareUserCode(state.functions);

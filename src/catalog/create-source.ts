@@ -7,7 +7,7 @@ import { StreamError } from '../lib/errors.ts';
 import type { SourceSpec } from '../ports/engine.ts';
 import { RecordCursor } from '../protocol/records.ts';
 import type { ColumnSchema } from '../values/batch.ts';
-import { HIDDEN_COLUMNS } from '../values/hidden-columns.ts';
+import { HIDDEN_COLUMNS, SOURCE_HIDDEN_COLUMNS } from '../values/hidden-columns.ts';
 import { ok, type SqlContext, type SqlResult } from './context.ts';
 import { existing, install } from './ddl.ts';
 import { formatsOf, maxDriftOf } from './engine-object.ts';
@@ -59,7 +59,7 @@ export async function createSource(
     kind: isTable ? 'table' : 'source',
     sql,
     query: null,
-    columns: [...declared, ...HIDDEN_COLUMNS],
+    columns: [...declared, ...(key === null ? SOURCE_HIDDEN_COLUMNS : HIDDEN_COLUMNS)],
     key,
     changelog: key === null ? 'append' : 'upsert',
     reads: [],
@@ -78,7 +78,7 @@ export async function createSource(
 
 /** Columns that a schema gives may be named as it likes, but for hidden columns. */
 function bindGiven(given: readonly ColumnSchema[], owner: Name): ColumnSchema[] {
-  const taken = given.find(({ name }) => HIDDEN_COLUMNS.some((column) => column.name === name));
+  const taken = given.find(({ name }) => SOURCE_HIDDEN_COLUMNS.some((column) => column.name === name));
   if (taken === undefined) return [...given];
   throw new StreamError('SQL_BIND', `field "${taken.name}" of "${owner.text}" has the name of a hidden column`, {
     at: owner.at,

@@ -20,7 +20,7 @@ const MAX_WRITTEN_ROWS = 1_000_000;
  */
 export async function insert(context: SqlContext, statement: Insert, options: StatementOptions): Promise<SqlResult> {
   const object = writable(context, statement.table, ['table', 'source']);
-  const columns = declaredColumns(object);
+  const columns = insertedColumns(object, statement);
   const plan = bindInsert(statement, columns, context.catalog, pullBinding(context, options));
   const rows = await rowsOf(context, optimize(plan), options);
   await append(context, object, columns, rows, (row, column) => insertedAt(statement, columns, row, column));
@@ -87,6 +87,14 @@ function writable(context: SqlContext, name: Insert['table'], kinds: readonly st
 
 const declaredColumns = (object: CatalogObject): ColumnSchema[] => object.columns.filter((column) => !column.hidden);
 
+const RECORD_TIME = '_timestamp';
+
+/** The declared ones; the time of the records too where the statement names it. */
+function insertedColumns(object: CatalogObject, { columns }: Insert): ColumnSchema[] {
+  const isTimed = columns.some(({ text }) => text === RECORD_TIME);
+  return object.columns.filter((column) => !column.hidden || (isTimed && column.name === RECORD_TIME));
+}
+
 async function rowsOf(
   context: SqlContext,
   plan: Parameters<typeof runPull>[1],
@@ -130,12 +138,15 @@ async function append(
       }
     });
   });
+  const declared = columns.filter((column) => !column.hidden);
+  const timeAt = columns.findIndex((column) => column.name === RECORD_TIME && column.hidden);
   await appendRecords(
     context,
     object,
     rows.map((row) => ({
       key: object.key === null ? null : keyOf(object, columns, row),
-      value: encodeJsonRow(columns, row),
+      value: encodeJsonRow(declared, row),
+      ...(timeAt < 0 ? {} : { timestampMs: Math.floor(Number(row[timeAt]) / 1000) }),
     })),
   );
 }

@@ -104,7 +104,7 @@ export interface SourceSpec {
   readonly formatOptions?: Readonly<Record<string, string>>;
   /** Of a table's record keys; absent: json, or bare text. */
   readonly keyFormat?: { readonly name: string; readonly options: Readonly<Record<string, string>> };
-  /** Declared columns, then HIDDEN_COLUMNS. */
+  /** Declared columns, then HIDDEN_COLUMNS, of a source SOURCE_HIDDEN_COLUMNS. */
   readonly columns: readonly ColumnSchema[];
   readonly paused?: boolean;
   readonly indexes?: readonly (readonly number[])[];

@@ -14,6 +14,11 @@ export const HIDDEN_COLUMNS: readonly ColumnSchema[] = [
   { name: '_headers', type: JSONB, nullable: false, hidden: true },
 ];
 
+/** Of sources alone, after those: the greatest `_timestamp` of the partition's records up to and with this one. */
+export const STREAM_TIME: ColumnSchema = { name: '_stream_time', type: TIMESTAMP, nullable: false, hidden: true };
+
+export const SOURCE_HIDDEN_COLUMNS: readonly ColumnSchema[] = [...HIDDEN_COLUMNS, STREAM_TIME];
+
 /** After the columns of a table in `<table>$history`, which has a row for each version of each of the table's rows. */
 export const HISTORY_COLUMNS: readonly ColumnSchema[] = [
   /** From when on it counts. */

@@ -1,6 +1,6 @@
 import { StreamError } from '../../src/lib/errors.ts';
 import type { ColumnSchema } from '../../src/values/batch.ts';
-import { HIDDEN_COLUMNS } from '../../src/values/hidden-columns.ts';
+import { SOURCE_HIDDEN_COLUMNS } from '../../src/values/hidden-columns.ts';
 import { typeName } from '../../src/values/types.ts';
 import type { ColumnDef, WatermarkDef } from '../parser/ast.ts';
 import { BindContext } from './context.ts';
@@ -16,7 +16,7 @@ export function bindColumns(defs: readonly ColumnDef[]): ColumnSchema[] {
         at,
         hint: 'give one of them another name',
       });
-    if (HIDDEN_COLUMNS.some((column) => column.name === name.text)) {
+    if (SOURCE_HIDDEN_COLUMNS.some((column) => column.name === name.text)) {
       throw new StreamError('SQL_BIND', `"${name.text}" is the name of a hidden column`, {
         at,
         hint: 'take a name without the leading _',

@@ -3,7 +3,6 @@ import { createDecoder } from '../../../src/formats/formats.ts';
 import type { SourceSpec } from '../../../src/ports/engine.ts';
 import { type Batch, gatherBatch } from '../../../src/values/batch.ts';
 import type { Column } from '../../../src/values/column.ts';
-import { HIDDEN_COLUMNS } from '../../../src/values/hidden-columns.ts';
 import { DEAD_LETTER_VALUE_BYTES, type DeadLetter } from './dead-letters.ts';
 import { type LogRecord, RecordMeta, valueText } from './record-meta.ts';
 
@@ -14,6 +13,8 @@ export interface PartitionPosition {
   next: number;
   /** Greatest value of the watermark column so far, in microseconds; −Infinity before the first. */
   maxTime: number;
+  /** Greatest timestamp of its records so far, in milliseconds; −Infinity before the first. */
+  streamMs: number;
 }
 
 /** Where a decoder's results go. Called while records are being read. */
@@ -32,7 +33,7 @@ export interface RecordDecoder {
   finish(position: PartitionPosition): void;
 }
 
-export const declaredCount = (spec: SourceSpec): number => spec.columns.length - HIDDEN_COLUMNS.length;
+export const declaredCount = (spec: SourceSpec): number => spec.columns.filter(({ hidden }) => !hidden).length;
 
 /** What a source's own letters name as their operator. */
 export const DECODE = 'decode';
@@ -132,19 +133,20 @@ export class AppendDecoder implements RecordDecoder {
     if (length === 0) return;
     const decoded = this.#decoder.finish();
     const columns = this.#plan.map((place) =>
-      typeof place === 'number' ? decoded[place] : this.#meta.column(place, position.partition),
+      typeof place === 'number' ? decoded[place] : this.#meta.column(place, position),
     );
     let batch: Batch = { length, columns, weights: null, origin: this.#meta.origin(position.partition) };
     const { watermark, late: policy } = this.#spec;
     if (watermark !== null) {
       const late = new Uint8Array(length);
-      const times = this.#timeAt < 0 ? this.#meta.column(TIMESTAMP_COLUMN, position.partition) : decoded[this.#timeAt];
+      const times = this.#timeAt < 0 ? this.#meta.column(TIMESTAMP_COLUMN, position) : decoded[this.#timeAt];
       const count = markLate(times, length, watermark.delayMicros, position, late);
       if (count > 0) {
         this.#output.onLate(count, policy === 'dead_letter' ? this.#lateLetters(late, position.partition) : []);
         batch = policy === 'update' ? { ...batch, late } : without(batch, late);
       }
     }
+    position.streamMs = this.#meta.streamMs(position.streamMs);
     if (batch.length > 0) this.#output.onBatch(batch);
     this.#meta.clear();
     this.#texts.length = 0;

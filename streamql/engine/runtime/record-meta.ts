@@ -1,9 +1,10 @@
 import type { RecordCursor } from '../../../src/protocol/records.ts';
 import type { BatchOrigin } from '../../../src/values/batch.ts';
 import { type Column, ColumnBuilder, PlainColumn } from '../../../src/values/column.ts';
-import { HIDDEN_COLUMNS } from '../../../src/values/hidden-columns.ts';
+import { SOURCE_HIDDEN_COLUMNS } from '../../../src/values/hidden-columns.ts';
 import { type Datum, VARCHAR } from '../../../src/values/types.ts';
 import { microsOf } from './dead-letters.ts';
+import type { PartitionPosition } from './record-decoder.ts';
 
 /** The record under a RecordCursor; an end of −1 means null. */
 export type LogRecord = Pick<
@@ -11,7 +12,7 @@ export type LogRecord = Pick<
   'buffer' | 'offset' | 'timestampMs' | 'keyStart' | 'keyEnd' | 'valueStart' | 'valueEnd' | 'headerCount' | 'headers'
 >;
 
-type Hidden = '_topic' | '_partition' | '_offset' | '_timestamp' | '_key' | '_headers';
+type Hidden = '_topic' | '_partition' | '_offset' | '_timestamp' | '_key' | '_headers' | '_stream_time';
 
 /** What is remembered of each record of a batch beside its decoded value; only the hidden columns asked for are made. */
 export class RecordMeta {
@@ -57,9 +58,17 @@ export class RecordMeta {
     if (this.#headers !== null) this.#headers.length = 0;
   }
 
-  column(name: string, partition: number): Column {
+  /** The greatest timestamp, these records taken in. */
+  streamMs(before: number): number {
+    let most = before;
+    for (let i = 0; i < this.length; i++) if (this.#timestamps[i] > most) most = this.#timestamps[i];
+    return most;
+  }
+
+  /** `position`: of the partition before these records. */
+  column(name: string, { partition, streamMs }: Pick<PartitionPosition, 'partition' | 'streamMs'>): Column {
     const { length } = this;
-    const { type } = HIDDEN_COLUMNS.find((column) => column.name === name)!;
+    const { type } = SOURCE_HIDDEN_COLUMNS.find((column) => column.name === name)!;
     switch (name as Hidden) {
       case '_topic':
         return new PlainColumn(VARCHAR, length, new Array<string>(length).fill(this.#topic), null);
@@ -70,6 +79,15 @@ export class RecordMeta {
       case '_timestamp': {
         const builder = new ColumnBuilder(type, length);
         for (let i = 0; i < length; i++) builder.push(microsOf(this.#timestamps[i]));
+        return builder.finish();
+      }
+      case '_stream_time': {
+        const builder = new ColumnBuilder(type, length);
+        let most = streamMs;
+        for (let i = 0; i < length; i++) {
+          if (this.#timestamps[i] > most) most = this.#timestamps[i];
+          builder.push(microsOf(most));
+        }
         return builder.finish();
       }
       case '_key':

@@ -159,7 +159,9 @@ function feed(
     // A copy: what is read again does not move time on.
     if (partition < 0) return;
     // Another shard may read the partition: then what of it is late was settled there.
-    decoder.finish({ ...(position ?? { partition, next: 0, maxTime: Number.NEGATIVE_INFINITY }) });
+    decoder.finish({
+      ...(position ?? { partition, next: 0, maxTime: Number.NEGATIVE_INFINITY, streamMs: Number.NEGATIVE_INFINITY }),
+    });
   };
   let taken = 0;
   for (const { place, record } of fetched) {

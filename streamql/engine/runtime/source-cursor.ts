@@ -16,6 +16,8 @@ export interface CursorState {
     readonly partition: number;
     readonly next: number;
     readonly maxTime: number | null;
+    /** Null or absent before the first record. */
+    readonly streamMs?: number | null;
   }[];
 }
 
@@ -57,7 +59,7 @@ export class SourceCursor {
   readonly #output: Pick<DecodedOutput, 'onMalformed'>;
   decoder: RecordDecoder;
   #topicId: string | null;
-  readonly #restored = new Map<number, { next: number; maxTime: number | null }>();
+  readonly #restored = new Map<number, { next: number; maxTime: number | null; streamMs: number | null }>();
   #partitions: Partition[] = [];
   readonly #byNumber = new Map<number, Partition>();
   /** Of the topic, with those that others read. */
@@ -78,8 +80,8 @@ export class SourceCursor {
     this.#output = output;
     this.decoder = decoder;
     this.#topicId = from?.topicId ?? null;
-    for (const { partition, next, maxTime } of from?.partitions ?? []) {
-      if (parts.owns(partition)) this.#restored.set(partition, { next, maxTime });
+    for (const { partition, next, maxTime, streamMs = null } of from?.partitions ?? []) {
+      if (parts.owns(partition)) this.#restored.set(partition, { next, maxTime, streamMs });
     }
   }
 
@@ -146,6 +148,7 @@ export class SourceCursor {
           partition,
           next,
           maxTime: from?.maxTime ?? Number.NEGATIVE_INFINITY,
+          streamMs: from?.streamMs ?? Number.NEGATIVE_INFINITY,
           logStart,
           highWatermark,
           feed: this.#feed(partition, next, state.partitions.length),
@@ -195,11 +198,10 @@ export class SourceCursor {
   }
 
   state(): CursorState {
-    const partitions = new Map(
-      [...this.#restored].map(([partition, { next, maxTime }]) => [partition, { partition, next, maxTime }]),
-    );
-    for (const { partition, next, maxTime } of this.#partitions) {
-      partitions.set(partition, { partition, next, maxTime: Number.isFinite(maxTime) ? maxTime : null });
+    const partitions = new Map([...this.#restored].map(([partition, at]) => [partition, { partition, ...at }]));
+    const known = (time: number): number | null => (Number.isFinite(time) ? time : null);
+    for (const { partition, next, maxTime, streamMs } of this.#partitions) {
+      partitions.set(partition, { partition, next, maxTime: known(maxTime), streamMs: known(streamMs) });
     }
     return { topicId: this.#topicId, partitions: [...partitions.values()] };
   }

@@ -114,7 +114,7 @@ export class TableDecoder implements RecordDecoder {
     const columns = this.#spec.columns.map((column, c) => {
       const k = this.#key.indexOf(c);
       if (k >= 0) return named[k].gather(rows, count);
-      if (c >= this.#declared) return this.#meta.column(column.name, position.partition).gather(rows, count);
+      if (c >= this.#declared) return this.#meta.column(column.name, position).gather(rows, count);
       return spread(valueColumns[c], valueRows, rows, count);
     });
     const keptDeletes = new Uint8Array(count);
