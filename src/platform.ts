@@ -78,6 +78,10 @@ export async function startPlatform(settings: Settings, version: string, log: Lo
       listeners,
       settings,
       ...usersFile(settings),
+    }).catch(async (thrown: unknown) => {
+      // The engine's thread would keep the process alive.
+      await starting.then((engine) => engine.close()).catch(() => undefined);
+      throw thrown;
     });
     brokerStarted = broker;
     closers.push(() => broker.close());

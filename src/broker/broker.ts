@@ -15,6 +15,7 @@ import type { GroupSettings } from '../consumer/group-settings.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { HostPort } from '../lib/config-table.ts';
 import { StreamError } from '../lib/errors.ts';
+import { cannotListen } from '../lib/listen-error.ts';
 import type { Log } from '../lib/log.ts';
 import type { SinkLog } from '../ports/sink-log.ts';
 import type { Chunk } from '../ports/stored-bytes.ts';
@@ -236,11 +237,8 @@ export class Broker {
       shutDown();
       await Promise.all(listeners.map((listener) => listener.close(0, clock)));
       if (thrown instanceof StreamError) throw thrown;
-      const { host, port } = options.listeners[listeners.length]!.listen;
-      const reason = thrown instanceof Error ? thrown.message : String(thrown);
-      throw new StreamError('OPTION_INVALID', `cannot listen for Kafka clients on ${host}:${port}: ${reason}`, {
-        cause: thrown,
-      });
+      const { listen } = options.listeners[listeners.length]!;
+      throw cannotListen('Kafka clients', 'kafka-listen', listen, thrown);
     }
     return new Broker(context, listeners, addresses, requests, shutDown);
   }

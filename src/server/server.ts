@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import type { HostPort } from '../lib/config-table.ts';
 import { StreamError } from '../lib/errors.ts';
+import { cannotListen } from '../lib/listen-error.ts';
 import { openApi } from './openapi.ts';
 import { checkOrigin } from './origin.ts';
 import { sendProblem } from './problem.ts';
@@ -68,7 +69,10 @@ export async function startServer(services: Services, listen: HostPort): Promise
     });
   }
   await mountGraphql(app, services);
-  await app.listen({ host: listen.host, port: listen.port });
+  await app.listen({ host: listen.host, port: listen.port }).catch(async (thrown: unknown) => {
+    await app.close();
+    throw cannotListen('HTTP', 'http-listen', listen, thrown);
+  });
   const { address, port, family } = app.server.address() as AddressInfo;
   return { address: family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`, close: () => app.close() };
 }

@@ -1,5 +1,6 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import type { HostPort } from '../../lib/config-table.ts';
+import { cannotListen } from '../../lib/listen-error.ts';
 import type { Services } from '../route.ts';
 import type { RunningServer } from '../server.ts';
 import { CancelRegistry } from './cancel.ts';
@@ -18,7 +19,7 @@ export function startPgServer(services: Services, listen: HostPort): Promise<Run
   });
   server.maxConnections = MAX_CONNECTIONS;
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', (error) => reject(cannotListen('Postgres clients', 'pg-listen', listen, error)));
     server.listen(listen.port, listen.host, () => {
       const { address, port, family } = server.address() as AddressInfo;
       resolve({
