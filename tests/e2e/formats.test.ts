@@ -166,6 +166,8 @@ test('debezium: a keyed source that follows inserts, updates, deletes and a snap
     [null, plain('d', null, null)],
     [key(7), plain('c', null, person(8, 'x'))],
     [null, '{"id":1}'],
+    // Refused as a whole: the row that `before` names stays.
+    [key(2), plain('u', person(2, 'rob'), person(9, 'x'))],
   );
   await server.sql('FLUSH');
   expect(await server.rows('SELECT id, name, born FROM people ORDER BY id')).toEqual([
@@ -184,6 +186,7 @@ test('debezium: a keyed source that follows inserts, updates, deletes and a snap
     [13, 'a delete has neither a record key nor "before"'],
     [14, 'id differs between key and value'],
     [15, expect.stringMatching(/no event of Debezium/)],
+    [16, 'id differs between key and value'],
   ]);
   const byKey = await server.request('GET', '/api/v1/views/people/rows?key=5');
   expect(byKey.json.rows).toEqual([{ id: 5, name: 'eve', born: null }]);

@@ -107,6 +107,10 @@ export class TableDecoder implements RecordDecoder {
       return builder.finish();
     });
     this.#markLate(valueColumns, valueRows, refused, position);
+    // A record counts as a whole: what it deletes beside the row that it puts stays when that is refused.
+    for (let i = length - 1; i > 0; i--) {
+      if (refused[i] === 1 && this.#meta.offset(i) === this.#meta.offset(i - 1)) refused[i - 1] = 1;
+    }
 
     const rows = new Int32Array(length);
     let count = 0;
