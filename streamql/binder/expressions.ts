@@ -28,7 +28,7 @@ import { bindUserCall } from './user-calls.ts';
 
 type Of<K extends AstExpr['kind']> = Extract<AstExpr, { kind: K }>;
 
-export type SubqueryAst = Of<'exists' | 'inQuery' | 'scalarQuery'>;
+export type SubqueryAst = Of<'exists' | 'inQuery' | 'anyQuery' | 'scalarQuery'>;
 
 /** Where an expression stands: what it may name and which calls it may hold. */
 export interface ExprScope {
@@ -114,6 +114,7 @@ export function bindExpr(ast: AstExpr, scope: ExprScope): Expr {
       throw new StreamError('SQL_SYNTAX', '* is not a value', { at: ast.at, hint: 'only count(*) takes it' });
     case 'exists':
     case 'inQuery':
+    case 'anyQuery':
     case 'scalarQuery':
       if (scope.subquery === undefined) {
         throw unsupported(`a subquery in ${scope.clause}`, 'join the subquery in FROM', ast.at);

@@ -30,7 +30,16 @@ export type BindInner = (query: Query, outer: ExprScope) => Plan;
 
 type Pending =
   | { readonly kind: 'exists' | 'scalar'; readonly inner: Plan }
-  | { readonly kind: 'in'; readonly inner: Plan; readonly arg: Expr; readonly at: Position };
+  | { readonly kind: 'in'; readonly inner: Plan; readonly arg: Expr; readonly at: Position }
+  | {
+      readonly kind: 'any';
+      readonly inner: Plan;
+      readonly arg: Expr;
+      readonly cmp: AnyComparison;
+      readonly at: Position;
+    };
+
+type AnyComparison = Extract<SubqueryAst, { kind: 'anyQuery' }>['cmp'];
 
 /**
  * Subqueries in expressions: EXISTS, IN and those used as values, correlated or not. Each becomes a join that adds a column to the plan
@@ -64,13 +73,14 @@ export class Subqueries {
 
   #bind(ast: SubqueryAst, scope: ExprScope): Pending {
     const inner = this.#bindInner(ast.query, scope);
-    const what = ast.kind === 'inQuery' ? 'of IN' : 'used as a value';
+    const what = ast.kind === 'inQuery' ? 'of IN' : ast.kind === 'anyQuery' ? 'of ANY or ALL' : 'used as a value';
     if (ast.kind !== 'exists' && inner.schema.length !== 1) {
       throw new StreamError('SQL_BIND', `the subquery ${what} has ${inner.schema.length} columns, one is needed`, {
         at: ast.query.at,
       });
     }
     if (ast.kind === 'inQuery') return { kind: 'in', inner, arg: bindExpr(ast.arg, scope), at: ast.at };
+    if (ast.kind === 'anyQuery') return { kind: 'any', inner, arg: bindExpr(ast.arg, scope), cmp: ast.cmp, at: ast.at };
     return { kind: ast.kind === 'exists' ? 'exists' : 'scalar', inner };
   }
 
@@ -95,7 +105,7 @@ export class Subqueries {
     const { subquery, negated } = stripNot(ast);
     if (subquery === null) return null;
     const pending = this.#bind(subquery, scope);
-    if (pending.kind === 'scalar') return null;
+    if (pending.kind === 'scalar' || pending.kind === 'any') return null;
     const isIn = pending.kind === 'in';
     if (isIn && negated && (isNullable(pending.arg, plan.schema) || pending.inner.schema[0].nullable)) return null;
     const kind = negated ? 'anti' : 'semi';
@@ -121,6 +131,8 @@ export class Subqueries {
         return this.#marked(plan, pending.inner, lift, []);
       case 'in':
         return this.#in(plan, pending, lift);
+      case 'any':
+        return this.#any(plan, pending, lift);
     }
   }
 
@@ -211,16 +223,9 @@ export class Subqueries {
   #in(plan: Plan, pending: Extract<Pending, { kind: 'in' }>, lift: Lift): { plan: Plan; expr: Expr } {
     const { inner, at } = pending;
     const arg = lift(pending.arg);
-    // Both sides take one type.
-    const compared = bindCompare('=', arg, { op: 'column', index: SUBQUERY_BASE, type: inner.schema[0].type }, at);
-    if (compared.op !== 'compare') return { plan, expr: literal(null, BOOLEAN) };
-    const [outer, value] = readsBase(compared.left) ? [compared.right, compared.left] : [compared.left, compared.right];
-    const typed: Project = {
-      op: 'project',
-      input: inner,
-      exprs: [remap(value, () => 0)],
-      schema: [{ ...inner.schema[0], type: value.type }],
-    };
+    const same = sameType('=', arg, inner, at);
+    if (same === null) return { plan, expr: literal(null, BOOLEAN) };
+    const { outer, typed } = same;
     const match = this.#marked(plan, typed, lift, [[outer, 0]]);
     if (!isNullable(arg, plan.schema) && !inner.schema[0].nullable) return match;
     const counts: Aggregate = {
@@ -257,6 +262,52 @@ export class Subqueries {
     return { plan: total.plan, expr };
   }
 
+  /**
+   * `arg > ANY (…)` is `arg > min`: true, else false when the subquery is empty for this row, else NULL when one of its values or the
+   * argument is NULL, else false. `<> ANY` looks at both ends.
+   */
+  #any(
+    plan: Plan,
+    { inner, arg: given, cmp, at }: Extract<Pending, { kind: 'any' }>,
+    lift: Lift,
+  ): { plan: Plan; expr: Expr } {
+    const same = sameType(cmp, lift(given), inner, at);
+    if (same === null) return { plan, expr: literal(null, BOOLEAN) };
+    const { outer, typed } = same;
+    const { type } = typed.schema[0];
+    const ends = cmp === '<>' ? ['min', 'max'] : cmp === '>' || cmp === '>=' ? ['min'] : ['max'];
+    const schema = [
+      ...ends.map((name) => ({ name, type, nullable: true })),
+      ...['rows', 'values'].map((name) => ({ name, type: BIGINT, nullable: false })),
+    ];
+    const call = (fn: string, arg: number | null, of: Expr['type']): AggregateCall => ({
+      fn,
+      arg,
+      distinct: false,
+      filter: null,
+      type: of,
+    });
+    const aggregates = [...ends.map((fn) => call(fn, 0, type)), call('count', null, BIGINT), call('count', 0, BIGINT)];
+    const total = this.#countsOf(plan, plan, { op: 'aggregate', input: typed, groupBy: [], aggregates, schema }, lift);
+    const bounds = total.exprs.slice(0, ends.length);
+    const [rows, values] = total.exprs
+      .slice(ends.length)
+      .map((expr): Expr => ({ op: 'coalesce', args: [expr, literal(0, BIGINT)], type: BIGINT }));
+    const found = bounds.map((bound) => bindCompare(cmp, outer, bound, at));
+    const matched: Expr = found.length === 1 ? found[0] : { op: 'or', args: found, type: BOOLEAN };
+    const expr: Expr = {
+      op: 'case',
+      branches: [
+        { when: bindCompare('=', rows, literal(0, BIGINT), at), then: literal(false, BOOLEAN) },
+        { when: matched, then: TRUE },
+        { when: bindCompare('<', values, rows, at), then: literal(null, BOOLEAN) },
+      ],
+      otherwise: matched,
+      type: BOOLEAN,
+    };
+    return { plan: total.plan, expr };
+  }
+
   /** The columns of an aggregate without groups, joined to `plan`, which has the columns of `source` first. */
   #countsOf(source: Plan, plan: Plan, aggregate: Aggregate, lift: Lift): { plan: Plan; exprs: Expr[] } {
     const total = overGlobalAggregate(aggregate);
@@ -282,6 +333,20 @@ export class Subqueries {
       terms.map((term) => overBoth(term, width, lift)),
     );
   }
+}
+
+/** Both sides in one type; null when the comparison is NULL whatever the rows are. */
+function sameType(
+  cmp: '=' | AnyComparison,
+  arg: Expr,
+  inner: Plan,
+  at: Position,
+): { outer: Expr; typed: Project } | null {
+  const compared = bindCompare(cmp, arg, { op: 'column', index: SUBQUERY_BASE, type: inner.schema[0].type }, at);
+  if (compared.op !== 'compare') return null;
+  const [outer, value] = readsBase(compared.left) ? [compared.right, compared.left] : [compared.left, compared.right];
+  const schema = [{ ...inner.schema[0], type: value.type }];
+  return { outer, typed: { op: 'project', input: inner, exprs: [remap(value, () => 0)], schema } };
 }
 
 function stripNot(ast: AstExpr): { subquery: SubqueryAst | null; negated: boolean } {

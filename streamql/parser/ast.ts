@@ -508,6 +508,13 @@ export type AstExpr =
       readonly negated: boolean;
     } & Located)
   | ({ readonly kind: 'inQuery'; readonly arg: AstExpr; readonly query: Query; readonly negated: boolean } & Located)
+  /** `arg < ANY (query)`, and its like. `= ANY` is inQuery; ALL is what is not so with the opposite comparison and ANY. */
+  | ({
+      readonly kind: 'anyQuery';
+      readonly arg: AstExpr;
+      readonly cmp: '<>' | '<' | '<=' | '>' | '>=';
+      readonly query: Query;
+    } & Located)
   | ({ readonly kind: 'exists'; readonly query: Query } & Located)
   | ({ readonly kind: 'scalarQuery'; readonly query: Query } & Located)
   | ({

@@ -18,7 +18,7 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   database: 'there is one database',
   type: 'use JSONB for nested values',
   connection: 'give the options in WITH (…)',
-  stream: 'use CREATE SOURCE',
+  stream: "SET dialect = 'ksql' before it takes ksqlDB's statements; otherwise use CREATE SOURCE",
 };
 
 export function parseCreate(cursor: Cursor, at: Position): Statement {
@@ -60,6 +60,9 @@ function parseCreateIndex(cursor: Cursor, at: Position): Statement {
   return { kind: 'createIndex', name, ifNotExists, on, columns, at };
 }
 
+const COMPUTE =
+  'leave it out, and compute it in a view; TIMESTAMP columns read texts and whole milliseconds since 1970, and _timestamp, _key and _headers are there without being declared';
+
 interface Columns {
   readonly columns: ColumnDef[];
   primaryKey: Name[];
@@ -93,6 +96,7 @@ function parseColumnItem(cursor: Cursor, found: Columns): void {
     if (cursor.isWord(word)) throw cursor.unsupported(`${word.toUpperCase()} in a column list`, 'leave it out');
   }
   const name = cursor.name('a column name');
+  if (cursor.isWord('as')) throw cursor.unsupported('a computed column', COMPUTE);
   const type = parseType(cursor, true);
   found.columns.push({ name, type, notNull: parseConstraints(cursor, found, name), at });
 }
@@ -113,7 +117,7 @@ function parseConstraints(cursor: Cursor, found: Columns, name: Name): boolean {
     token.kind === 'word' &&
     /^(?:default|check|unique|references|generated|as|metadata|collate|constraint)$/.test(token.text)
   ) {
-    throw cursor.unsupported(`${token.text.toUpperCase()} on a column`, 'leave it out; compute columns in a view');
+    throw cursor.unsupported(`${token.text.toUpperCase()} on a column`, COMPUTE);
   }
   return notNull;
 }

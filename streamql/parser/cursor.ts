@@ -88,7 +88,15 @@ export class Cursor {
   }
 
   expectWord(...words: readonly string[]): void {
-    for (const word of words) if (!this.takeWord(word)) throw this.expected(word.toUpperCase(), [word]);
+    for (const word of words)
+      if (!this.takeWord(word)) throw this.expected(word.toUpperCase(), [word], this.#pairOf(word));
+  }
+
+  /** What to write where a keyword lacks the word that goes with it: GROUP BY. */
+  #pairOf(word: string): string | undefined {
+    const before = this.tokens[this.pos - 1];
+    if (word !== 'by' || before?.kind !== 'word') return undefined;
+    return `write ${before.text.toUpperCase()} BY`;
   }
 
   expectSign(sign: string, what = `"${sign}"`): void {
@@ -172,8 +180,9 @@ export class Cursor {
     return this.text.slice(this.tokens[firstToken].start, this.tokens[this.pos - 1].end);
   }
 
-  expected(what: string, words: readonly string[] = QUERY_WORDS): StreamError {
-    const hint = this.#slip(words);
+  /** `otherwise` is the hint when no slip of the pen explains it. */
+  expected(what: string, words: readonly string[] = QUERY_WORDS, otherwise?: string): StreamError {
+    const hint = this.#slip(words) ?? otherwise;
     return new StreamError('SQL_SYNTAX', `expected ${what}, found ${this.found()}`, {
       at: this.at,
       ...(hint ? { hint } : {}),

@@ -133,12 +133,8 @@ function parseInfix(cursor: Cursor, left: AstExpr, level: number, restricted: bo
         const array = cursor.parenthesized(() => cursor.nested(() => parseExpr(cursor)));
         return { kind: 'unary', op: 'not', arg: call('= any', [left, array], at), at };
       }
-      if (cursor.isWord('any') || cursor.isWord('all') || cursor.isWord('some')) {
-        throw cursor.unsupported(
-          `${token.text} ${cursor.token.text.toUpperCase()} (…)`,
-          'use IN (…), or compare with max or min',
-        );
-      }
+      if (cursor.isWord('any') || cursor.isWord('all') || cursor.isWord('some'))
+        return parseQuantified(cursor, left, token.text as Comparison, at);
       const right = operand(COMPARISON + 1);
       refuseChain(cursor, COMPARISON, token.text);
       return { kind: 'binary', op: token.text, left, right, at };
@@ -158,6 +154,34 @@ function parseInfix(cursor: Cursor, left: AstExpr, level: number, restricted: bo
     default:
       return { kind: 'binary', op: token.text, left, right: operand(level + 1), at };
   }
+}
+
+type Comparison = '=' | '<>' | '<' | '<=' | '>' | '>=';
+
+const OPPOSITE: Readonly<Record<Comparison, Comparison>> = {
+  '=': '<>',
+  '<>': '=',
+  '<': '>=',
+  '<=': '>',
+  '>': '<=',
+  '>=': '<',
+};
+
+/** `arg < ANY (SELECT …)`. ALL of them compare so when not ANY compares the other way, whatever is NULL. */
+function parseQuantified(cursor: Cursor, arg: AstExpr, written: Comparison, at: Position): AstExpr {
+  if (!startsQuery(cursor, 1)) {
+    const word = cursor.token.text.toUpperCase();
+    throw cursor.unsupported(
+      `${written} ${word} of an array`,
+      `write ${written} ${word} (SELECT x FROM unnest(…) AS x), = ANY (array) or <> ALL (array)`,
+    );
+  }
+  const all = cursor.next().text === 'all';
+  const query = cursor.parenthesized(() => cursor.nested(() => cursor.query(cursor)));
+  const cmp = all ? OPPOSITE[written] : written;
+  const any: AstExpr =
+    cmp === '=' ? { kind: 'inQuery', arg, query, negated: false, at } : { kind: 'anyQuery', arg, cmp, query, at };
+  return all ? { kind: 'unary', op: 'not', arg: any, at } : any;
 }
 
 /** `a[n]`, `a[m:n]`, `a[m:]`, `a[:n]` and `a[:]`, after the bracket. */

@@ -15,7 +15,21 @@ export const FORMS: Readonly<Record<string, string>> = {
   'create or': 'CREATE OR REPLACE MATERIALIZED VIEW name AS SELECT …',
   'create sink':
     'CREATE SINK name FROM view INTO kind [WITH (…)], or CREATE SINK name AS SELECT … INTO kind [WITH (…)]',
-  create: 'CREATE SOURCE | TABLE | MATERIALIZED VIEW | SINK name …',
+  'create function':
+    'CREATE FUNCTION name (parameter type, …) RETURNS type | TABLE (column type, …) LANGUAGE js | wasm | sql AS $$ … $$',
+  'create aggregate': 'CREATE AGGREGATE name (parameter type) RETURNS type LANGUAGE js | wasm AS $$ … $$',
+  'create subscription': "CREATE SUBSCRIPTION name FROM view | AS SELECT … [WITH (retention = '1d')]",
+  'create index': 'CREATE INDEX [name] ON view (column, …)',
+  'create schema': 'CREATE SCHEMA [IF NOT EXISTS] name',
+  create:
+    'CREATE SOURCE | TABLE | MATERIALIZED VIEW | SINK | SUBSCRIPTION | FUNCTION | AGGREGATE | INDEX | SCHEMA name …',
+  alter:
+    'ALTER SOURCE | TABLE | MATERIALIZED VIEW | SINK name RENAME TO other, or ALTER MATERIALIZED VIEW name SWAP WITH other | SET (option = value)',
+  pause: 'PAUSE SOURCE | TABLE | MATERIALIZED VIEW | SINK | SUBSCRIPTION name',
+  resume: 'RESUME SOURCE | TABLE | MATERIALIZED VIEW | SINK | SUBSCRIPTION name',
+  replay: 'REPLAY FROM view$errors',
+  verify: 'VERIFY VIEW name [LIMIT n]',
+  set: "SET search_path = schema, …, or SET dialect = 'name'",
   drop: 'DROP SOURCE | TABLE | MATERIALIZED VIEW | SINK [IF EXISTS] name [CASCADE]',
   show: 'SHOW SOURCES | TABLES | VIEWS | SINKS | TOPICS | PIPELINES | FUNCTIONS',
   describe: 'DESCRIBE name',
@@ -29,18 +43,38 @@ export const FORMS: Readonly<Record<string, string>> = {
   delete: 'DELETE FROM table [WHERE …]',
 };
 
+/** Of constructs that are long enough to get lost in. */
+export const MATCH_FORM =
+  'MATCH_RECOGNIZE (PARTITION BY k ORDER BY ts MEASURES a.x AS first, … [ONE ROW | ALL ROWS] PER MATCH AFTER MATCH SKIP … PATTERN (a b+) [WITHIN interval] DEFINE b AS …)';
+export const WINDOW_FORMS = {
+  tumble: "TUMBLE(t, ts, INTERVAL '10 seconds' [, offset])",
+  hop: "HOP(t, ts, INTERVAL '2 seconds', INTERVAL '10 seconds' [, offset]): the slide, then the size",
+  cumulate: "CUMULATE(t, ts, INTERVAL '10 seconds', INTERVAL '1 minute' [, offset]): the step, then the size",
+  session: "SESSION(t PARTITION BY k, ts, INTERVAL '1 minute')",
+} as const;
+
+/** Runs `parse` for a construct; a syntax error within it that has no better hint gets its form. */
+export function inForm<T>(form: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (thrown) {
+    throw hinted(thrown, form);
+  }
+}
+
 /** Runs `parse` for a statement; a syntax error without a hint gets the form of what the statement begins as. No cursor: the text has no tokens. */
 export function withForm<T>(cursor: Cursor | null, parse: () => T): T {
   const first = cursor?.pos ?? 0;
   try {
     return parse();
   } catch (thrown) {
-    if (!(thrown instanceof StreamError) || thrown.code !== 'SQL_SYNTAX' || thrown.hint !== undefined) throw thrown;
-    throw new StreamError(thrown.code, thrown.message, {
-      at: thrown.at,
-      hint: `the form is: ${formOf(cursor, first)}`,
-    });
+    throw hinted(thrown, formOf(cursor, first));
   }
+}
+
+function hinted(thrown: unknown, form: string): unknown {
+  if (!(thrown instanceof StreamError) || thrown.code !== 'SQL_SYNTAX' || thrown.hint !== undefined) return thrown;
+  return new StreamError(thrown.code, thrown.message, { at: thrown.at, hint: `the form is: ${form}` });
 }
 
 function formOf(cursor: Cursor | null, first: number): string {

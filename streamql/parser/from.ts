@@ -2,6 +2,7 @@ import { StreamError } from '../../src/lib/errors.ts';
 import type { AstExpr, Name, TableAlias, TableRef } from './ast.ts';
 import type { Cursor } from './cursor.ts';
 import { parseExpr, startsQuery } from './expressions.ts';
+import { inForm, WINDOW_FORMS } from './forms.ts';
 import { NOT_A_BARE_ALIAS, RESERVED, RESERVED_BUT_FUNCTION } from './keywords.ts';
 import { parseMatch } from './match.ts';
 import { isPivot, parsePivot } from './pivot.ts';
@@ -39,6 +40,11 @@ export function parseFrom(cursor: Cursor): TableRef {
   }
 }
 
+const JOIN_FORMS =
+  'the form is: a JOIN b ON a.k = b.k, a JOIN b USING (k), a NATURAL JOIN b, or a CROSS JOIN b for all pairs';
+const ASOF_FORMS =
+  'the form is: a ASOF [LEFT] JOIN b ON a.k = b.k AND a.ts >= b.ts, or with MATCH_CONDITION (a.ts >= b.ts) before ON or USING (k)';
+
 const JOIN_KINDS = new Set(['inner', 'left', 'right', 'full', 'semi', 'anti']);
 
 type JoinKind = Extract<TableRef, { kind: 'join' }>['join'];
@@ -75,7 +81,7 @@ function parseJoin(cursor: Cursor, left: TableRef): TableRef | null {
   if (inner !== null && cursor.takeWord('on')) {
     return { kind: 'join', join, left, right: inner, on: parseExpr(cursor), using: [], natural, at };
   }
-  throw cursor.expected('ON or USING', ['on', 'using']);
+  throw cursor.expected('ON or USING', ['on', 'using'], JOIN_FORMS);
 }
 
 /** a ASOF [LEFT] JOIN b ON …, or a [LEFT] ASOF JOIN b MATCH_CONDITION (…) ON … */
@@ -97,7 +103,7 @@ function parseAsof(cursor: Cursor, left: TableRef): TableRef {
   const base = { kind: 'join', join, left, right, on: null, using: [], natural: false, asof: { match }, at } as const;
   if (cursor.takeWord('on')) return { ...base, on: parseExpr(cursor) };
   if (match !== null) return cursor.takeWord('using') ? { ...base, using: parseNames(cursor) } : base;
-  throw cursor.expected('ON or MATCH_CONDITION', ['on', 'match_condition']);
+  throw cursor.expected('ON or MATCH_CONDITION', ['on', 'match_condition'], ASOF_FORMS);
 }
 
 const NO_ASOF = new Set(['right', 'full', 'semi', 'anti']);
@@ -150,7 +156,7 @@ export function startsAsOf(cursor: Cursor): boolean {
 /** FOR SYSTEM_TIME AS OF, before or after the alias. */
 function parseAsOf(cursor: Cursor): AstExpr | null {
   if (!cursor.isWord('for', 'system_time')) return null;
-  for (const word of ['for', 'system_time', 'as', 'of']) cursor.expectWord(word);
+  inForm('table FOR SYSTEM_TIME AS OF time', () => cursor.expectWord('for', 'system_time', 'as', 'of'));
   return parseExpr(cursor);
 }
 
@@ -190,8 +196,10 @@ function parseWindow(cursor: Cursor): WindowRef {
   }
   cursor.next();
   const window = text as WindowKind;
-  const parts = cursor.parenthesized(() =>
-    cursor.isSign('=>', 1) ? parseNamedArguments(cursor, window) : parseArguments(cursor, window),
+  const parts = inForm(WINDOW_FORMS[window], () =>
+    cursor.parenthesized(() =>
+      cursor.isSign('=>', 1) ? parseNamedArguments(cursor, window) : parseArguments(cursor, window),
+    ),
   );
   return { kind: 'window', window, ...parts, alias: null, at };
 }
@@ -290,6 +298,8 @@ function parseTimeColumn(cursor: Cursor): Name {
     cursor.next();
     return cursor.parenthesized(() => cursor.name('a time column'));
   }
+  if (cursor.isWord('interval') && cursor.peek(1).kind === 'string')
+    throw new StreamError('SQL_SYNTAX', 'the time column comes before the interval', { at: cursor.at });
   const name = cursor.name('a time column');
   if (!cursor.isSign('.')) return name;
   throw cursor.unsupported('a table before the time column', 'name the column alone', name.at);

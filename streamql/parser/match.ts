@@ -2,6 +2,7 @@ import { StreamError } from '../../src/lib/errors.ts';
 import type { AstExpr, MatchRecognize, Name, PatternAst, TableAlias, TableRef } from './ast.ts';
 import type { Cursor } from './cursor.ts';
 import { parseExpr } from './expressions.ts';
+import { inForm, MATCH_FORM } from './forms.ts';
 import { parsePattern } from './pattern.ts';
 import { parseOrderBy } from './primaries.ts';
 import { parseNames } from './queries.ts';
@@ -14,7 +15,7 @@ export function parseMatch(cursor: Cursor, input: TableRef, alias: () => TableAl
   const { at } = cursor.next();
   const outside = cursor.inMatch;
   cursor.inMatch = true;
-  const body = cursor.parenthesized(() => cursor.nested(() => parseBody(cursor)));
+  const body = inForm(MATCH_FORM, () => cursor.parenthesized(() => cursor.nested(() => parseBody(cursor))));
   cursor.inMatch = outside;
   return { kind: 'match', input, ...body, alias: alias(), at };
 }

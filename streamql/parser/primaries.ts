@@ -11,7 +11,9 @@ const BARE_FUNCTIONS = new Set([
   ...['current_date', 'current_time', 'current_timestamp', 'localtime', 'localtimestamp'],
   ...['current_catalog', 'current_role', 'current_schema', 'current_user', 'session_user', 'user'],
 ]);
-const INTERVAL_UNITS = new Set(['year', 'month', 'day', 'hour', 'minute', 'second']);
+/** Flink's plurals too; after a text that has its units such a word is an alias. */
+const INTERVAL_UNIT = /^(?:year|month|week|day|hour|minute|second)s?$/;
+const ONE_UNIT = /^(?:year|month|day|hour|minute|second)$/;
 
 type Special = (cursor: Cursor, at: Position) => AstExpr;
 
@@ -128,8 +130,8 @@ function parseTypedLiteral(cursor: Cursor, word: string, at: Position): AstExpr 
   if (cursor.isSign('(')) throw cursor.unsupported('a precision for INTERVAL', 'leave it out', at);
   const { text } = cursor.next();
   let unit: string | null = null;
-  if (cursor.isOneOf(INTERVAL_UNITS)) {
-    unit = cursor.next().text;
+  if (cursor.token.kind === 'word' && (/\d$/.test(text) ? INTERVAL_UNIT : ONE_UNIT).test(cursor.token.text)) {
+    unit = cursor.next().text.replace(/s$/, '');
     if (cursor.isWord('to') || cursor.isSign('(')) {
       throw cursor.unsupported('an interval of more than one unit', "write INTERVAL '1 day 2 hours'");
     }

@@ -142,8 +142,16 @@ function parseSelect(cursor: Cursor): Select {
   };
 }
 
+const KSQL_WINDOWS = new Set(['tumbling', 'hopping', 'session']);
+
 function parseNamedWindow(cursor: Cursor): NamedWindow {
   const name = cursor.name('a name for the window');
+  if (cursor.isSign('(') && KSQL_WINDOWS.has(name.text))
+    throw cursor.unsupported(
+      `WINDOW ${name.text.toUpperCase()} (…)`,
+      "that is ksqlDB's: SET dialect = 'ksql' before it, or write FROM TUMBLE(t, ts, INTERVAL '10 seconds')",
+      name.at,
+    );
   cursor.expectWord('as');
   return { name, spec: parseWindowSpec(cursor) };
 }
@@ -176,7 +184,8 @@ function parseGroupBy(cursor: Cursor): Pick<Select, 'groupBy' | 'groupingSets'> 
 }
 
 function parseGrouping(cursor: Cursor): Sets {
-  if (cursor.takeWord('grouping', 'sets')) {
+  if (cursor.isWord('grouping') && cursor.peek(1).kind === 'word') {
+    cursor.expectWord('grouping', 'sets');
     return cursor.parenthesized(() => cursor.list(() => cursor.nested(() => parseGrouping(cursor))).flat());
   }
   if (cursor.isWord('rollup') && cursor.isSign('(', 1)) {
