@@ -1,4 +1,5 @@
 import { bindColumns, bindWatermark } from '../../streamql/binder/ddl.ts';
+import { suggestion } from '../../streamql/binder/scope.ts';
 import type { CreateSource, CreateTable, Name } from '../../streamql/parser/ast.ts';
 import { HEADER_BYTES } from '../formats/confluent-header.ts';
 import { createDecoder, formatColumns } from '../formats/formats.ts';
@@ -131,7 +132,13 @@ function checkDecoders(
 
 function positionOf(columns: readonly ColumnSchema[], name: Name): number {
   const position = columns.findIndex((column) => column.name === name.text);
-  if (position < 0) throw new StreamError('SQL_BIND', `there is no column "${name.text}"`, { at: name.at });
+  if (position < 0) {
+    const names = columns.map((column) => column.name);
+    throw new StreamError('SQL_BIND', `there is no column "${name.text}"`, {
+      at: name.at,
+      hint: suggestion(name.text, names) ?? `the columns are: ${names.join(', ')}`,
+    });
+  }
   return position;
 }
 

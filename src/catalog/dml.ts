@@ -8,6 +8,7 @@ import { partitionOfKey } from '../protocol/partitioner.ts';
 import { type Batch, type ColumnSchema, rowAt } from '../values/batch.ts';
 import type { Datum } from '../values/types.ts';
 import { ok, pullBinding, type SqlContext, type SqlResult, type StatementOptions } from './context.ts';
+import { absentHint } from './object-named.ts';
 import type { CatalogObject } from './objects.ts';
 import { runPull } from './pull.ts';
 
@@ -62,7 +63,11 @@ export async function remove(context: SqlContext, statement: Delete, options: St
 
 function writable(context: SqlContext, name: Insert['table'], kinds: readonly string[]): CatalogObject {
   const object = context.catalog.get(name.text);
-  if (object === undefined) throw new StreamError('NOT_FOUND', `there is no table "${name.text}"`, { at: name.at });
+  if (object === undefined)
+    throw new StreamError('NOT_FOUND', `there is no table "${name.text}"`, {
+      at: name.at,
+      hint: absentHint(context, name),
+    });
   if (!kinds.includes(object.kind)) {
     throw new StreamError('SQL_UNSUPPORTED', `"${name.text}" is a ${object.kind}: it cannot be written to`, {
       at: name.at,

@@ -197,6 +197,7 @@ export class SqlExecutor {
         return topic === undefined ? undefined : topicRelation(topic);
       },
       userFunction: (name) => catalog.userFunction(name),
+      functionNames: () => catalog.functions.map((fn) => fn.name),
       relationNames: () => [...catalog.relationNames(), ...usersTopics(log).map((topic) => topic.name)],
     };
   }

@@ -1,3 +1,4 @@
+import { suggestion } from '../../streamql/binder/scope.ts';
 import type { Name, ObjectKind } from '../../streamql/parser/ast.ts';
 import { StreamError } from '../lib/errors.ts';
 import type { SqlContext } from './context.ts';
@@ -14,6 +15,15 @@ export const KIND_WORDS: Readonly<Record<ObjectKind, string>> = {
 
 const kindOf = (object: CatalogObject): ObjectKind => (isSubscription(object) ? 'subscription' : object.kind);
 
+/** The name that was meant, or where to look. */
+export function absentHint({ catalog }: Pick<SqlContext, 'catalog'>, { text }: Name): string {
+  const names = catalog.list().map((object) => object.name);
+  return (
+    suggestion(text, names) ??
+    'SHOW VIEWS, SHOW SOURCES, SHOW TABLES, SHOW SINKS and SHOW SUBSCRIPTIONS list what there is'
+  );
+}
+
 /** The object of that kind. NOT_FOUND with what there is instead. */
 export function objectNamed(context: Pick<SqlContext, 'catalog'>, kind: ObjectKind, name: Name): CatalogObject {
   const object = context.catalog.get(name.text);
@@ -24,10 +34,7 @@ export function objectNamed(context: Pick<SqlContext, 'catalog'>, kind: ObjectKi
     object === undefined ? `"${name.text}" does not exist` : `"${name.text}" is a ${found}`,
     {
       at: name.at,
-      hint:
-        object === undefined
-          ? 'SHOW VIEWS, SHOW SOURCES, SHOW TABLES, SHOW SINKS and SHOW SUBSCRIPTIONS list what there is'
-          : `say ${KIND_WORDS[kindOf(object)]}`,
+      hint: object === undefined ? absentHint(context, name) : `say ${KIND_WORDS[kindOf(object)]}`,
     },
   );
 }

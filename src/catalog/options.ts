@@ -1,4 +1,5 @@
 import type { Option } from '../../streamql/parser/ast.ts';
+import { closest } from '../../streamql/parser/suggest.ts';
 import { FORMAT_NAMES, FORMAT_OPTIONS, KEY_FORMAT_NAMES } from '../formats/formats.ts';
 import { StreamError } from '../lib/errors.ts';
 import type { OptionSpec } from '../ports/sink.ts';
@@ -62,7 +63,7 @@ export function checkOptions(given: readonly Option[], specs: readonly OptionSpe
     if (spec === undefined) {
       throw new StreamError('OPTION_INVALID', `unknown option ${option.name}`, {
         at: option.at,
-        hint: `the options are: ${specs.map((candidate) => candidate.name).join(', ')}`,
+        hint: optionHint(option.name, specs),
       });
     }
     if (seen.has(option.name))
@@ -86,6 +87,16 @@ export function checkOptions(given: readonly Option[], specs: readonly OptionSpe
     }
   }
   return values;
+}
+
+/** Options of the peers, whose brokers are elsewhere. */
+const OF_CONNECTORS = /^(connector|properties|scan|bootstrap|value|json|avro|csv)\b/;
+
+function optionHint(name: string, specs: readonly OptionSpec[]): string {
+  const near = closest(name, new Set(specs.map((candidate) => candidate.name)));
+  if (near !== undefined) return `did you mean ${near}?`;
+  const known = `the options are: ${specs.map((candidate) => candidate.name).join(', ')}`;
+  return OF_CONNECTORS.test(name) ? `leave it out: topics are this server's own; ${known}` : known;
 }
 
 /**

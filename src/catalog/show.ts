@@ -5,11 +5,13 @@ import { TABLE_FUNCTIONS } from '../../streamql/functions/table-functions.ts';
 import { signatureOf } from '../../streamql/functions/user/user-function.ts';
 import { WINDOW_FUNCTIONS } from '../../streamql/functions/window-functions.ts';
 import type { Describe, Name, Show } from '../../streamql/parser/ast.ts';
+import { closest } from '../../streamql/parser/suggest.ts';
 import { StreamError } from '../lib/errors.ts';
 import type { ObjectStats } from '../ports/engine.ts';
 import { batchOfRows, type ColumnSchema } from '../values/batch.ts';
 import { BIGINT, BOOLEAN, type Datum, type SqlType, TIMESTAMP, typeName, VARCHAR } from '../values/types.ts';
 import type { SqlContext, SqlResult } from './context.ts';
+import { absentHint } from './object-named.ts';
 import type { SqlSession } from './session.ts';
 import { isSubscription } from './subscriptions.ts';
 import { usersTopics } from './topic-relation.ts';
@@ -253,9 +255,11 @@ export async function show(context: SqlContext, statement: Show): Promise<SqlRes
   const what = statement.what.text === 'materialized views' ? 'views' : statement.what.text;
   const listing = LISTINGS[what];
   if (listing === undefined) {
+    const names = Object.keys(LISTINGS);
+    const near = closest(what, names);
     throw new StreamError('SQL_UNSUPPORTED', `SHOW ${what.toUpperCase()} is not known`, {
       at: statement.what.at,
-      hint: `SHOW takes ${Object.keys(LISTINGS).join(', ')}`,
+      hint: near === undefined ? `SHOW takes ${names.join(', ')}` : `did you mean SHOW ${near.toUpperCase()}?`,
     });
   }
   return table(listing.columns, await listing.rows(context));
@@ -268,7 +272,7 @@ export function describe(context: SqlContext, statement: Describe): SqlResult {
   if (columns === undefined) {
     throw new StreamError('NOT_FOUND', `"${text}" does not exist`, {
       at,
-      hint: 'SHOW VIEWS, SHOW SOURCES and SHOW TABLES list what there is',
+      hint: absentHint(context, statement.name),
     });
   }
   return table(

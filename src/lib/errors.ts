@@ -70,7 +70,13 @@ export const ERRORS = {
     retry: false,
     doc: 'The request or the answer is larger than its bound; ask for less or raise `maxRows`.',
   },
-  TIMEOUT: { fault: 'user', http: 408, retry: true, doc: 'It took longer than `timeoutMs`; raise it or ask for less.' },
+  TIMEOUT: {
+    fault: 'user',
+    http: 408,
+    retry: true,
+    hint: 'raise timeoutMs (statement_timeout on the Postgres wire), or keep the answer current in a view',
+    doc: 'It took longer than `timeoutMs`; raise it or ask for less.',
+  },
   CANCELLED: { fault: 'user', http: 499, retry: true, doc: 'The client went away, or what it followed was dropped.' },
   TRANSACTION_FAILED: {
     fault: 'user',
@@ -95,18 +101,21 @@ export const ERRORS = {
     fault: 'user',
     http: 400,
     retry: false,
+    hint: 'CAST an operand to a wider type: BIGINT, DECIMAL(38, 0) or DOUBLE PRECISION',
     doc: 'A result does not fit its type; cast to a wider one. In a view the row becomes a dead letter.',
   },
   VALUE_DIVISION_BY_ZERO: {
     fault: 'user',
     http: 400,
     retry: false,
+    hint: 'a / NULLIF(b, 0) is NULL instead',
     doc: 'A division by zero; guard it with NULLIF. In a view the row becomes a dead letter.',
   },
   VALUE_CAST: {
     fault: 'user',
     http: 400,
     retry: false,
+    hint: 'TRY_CAST(value AS type) is NULL instead',
     doc: 'A value cannot be converted; TRY_CAST gives NULL instead. In a view the row becomes a dead letter.',
   },
   VALUE_DOMAIN: {

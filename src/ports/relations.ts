@@ -21,6 +21,8 @@ export interface RelationCatalog {
   relation(name: string): Relation | undefined;
   /** By name, of those that CREATE FUNCTION made. */
   userFunction?(name: string): UserFunction | undefined;
+  /** All names of such functions, for "did you mean". */
+  functionNames?(): readonly string[];
   /** All names, for "did you mean". */
   relationNames(): readonly string[];
 }

@@ -107,6 +107,30 @@ const INTEGER_LIMITS = {
   bigint: [-(2n ** 63n), 2n ** 63n - 1n],
 } as const;
 
+/** How a value of each type is written, for hints. */
+const WRITTEN: Readonly<Record<SqlType['kind'], string>> = {
+  boolean: "'true' or 'false'",
+  smallint: "'42'",
+  integer: "'42'",
+  bigint: "'42'",
+  decimal: "'12.50'",
+  real: "'1.5', '2e3' or 'NaN'",
+  double: "'1.5', '2e3' or 'NaN'",
+  varchar: "'text'",
+  bytea: "'\\x0a0b'",
+  date: "'2026-01-31'",
+  time: "'10:30:00'",
+  timestamp: "'2026-01-31 10:30:00'",
+  timestamptz: "'2026-01-31 10:30:00Z'",
+  interval: "'10 seconds' or '1 day 02:00:00'",
+  uuid: "'6f9619ff-8b86-d011-b42d-00cf4fc964ff'",
+  jsonb: '\'{"a": 1}\'',
+  array: "'{a,b}'",
+  row: '\'{"a": 1}\'',
+  map: '\'{"a": 1}\'',
+  null: 'NULL',
+};
+
 /** Text as a value of the type (CAST from text, literals, keys in URLs). VALUE_CAST names text and type; VALUE_OVERFLOW. */
 export function datumFromText(text: string, type: SqlType): Datum {
   const datum = tryFromText(text, type);
@@ -114,6 +138,7 @@ export function datumFromText(text: string, type: SqlType): Datum {
     throw new StreamError(
       'VALUE_CAST',
       `${JSON.stringify(text.slice(0, 100))} is not a value of type ${typeName(type)}`,
+      { hint: `one is written ${WRITTEN[type.kind]}; TRY_CAST gives NULL instead` },
     );
   return datum;
 }

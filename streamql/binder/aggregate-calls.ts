@@ -100,6 +100,9 @@ interface Parts {
 function partsOf(call: Call, row: AggregateFunction): Parts {
   const width = row.args.length;
   const { length: constants } = row.params ?? [];
+  // LISTAGG of the standard says so what Postgres says inside the parentheses.
+  if (call.within !== null && call.orderBy.length === 0 && (row.order === 'optional' || row.order === 'required'))
+    return partsOf({ ...call, orderBy: call.within, within: null }, row);
   if (call.within !== null) {
     if (row.order !== 'within') throw wrongUse(row, call.at, 'it takes no WITHIN GROUP');
     if (call.distinct || call.orderBy.length > 0 || call.within.length !== 1 || call.args.length !== constants) {

@@ -10,12 +10,14 @@ import {
   typeName,
   VARCHAR,
 } from '../../src/values/types.ts';
+import { AGGREGATES } from '../functions/aggregates.ts';
 import { canCast } from '../functions/casts.ts';
 import type { ScalarFunction } from '../functions/function-table.ts';
 import { FUNCTIONS, functionsNamed } from '../functions/functions.ts';
 import { fold } from '../plan/fold.ts';
 import type { Expr } from '../plan/plan.ts';
 import { coerce, unify } from './coerce.ts';
+import { checkConstants } from './constant-arguments.ts';
 import type { BindContext } from './context.ts';
 import { isNullLiteral, isUnknown, literal } from './literals.ts';
 import { suggestion } from './scope.ts';
@@ -35,13 +37,9 @@ export function bindCall(
   const overloads = functionsNamed(name);
   const isOperator = !/^[a-z_]/.test(name);
   if (overloads.length === 0) {
-    if (isOperator) throw new StreamError('SQL_TYPE', `there is no operator ${name}`, { at, sqlState: '42883' });
-    const names = new Set([...FUNCTIONS.values()].map((fn) => fn.name).filter((n) => /^[a-z]/.test(n)));
-    throw new StreamError('SQL_BIND', `there is no function ${name}`, {
-      at,
-      sqlState: '42883',
-      hint: suggestion(name, names) ?? 'SHOW FUNCTIONS lists them',
-    });
+    if (!isOperator) throw noFunction(context, name, at);
+    const instead = Object.hasOwn(OTHER_OPERATORS, name) ? { hint: `write ${OTHER_OPERATORS[name]}` } : {};
+    throw new StreamError('SQL_TYPE', `there is no operator ${name}`, { at, sqlState: '42883', ...instead });
   }
   const chosen = choose(overloads, given, isOperator);
   if (chosen === undefined) throw noOverload(name, overloads, given, isOperator, at);
@@ -62,8 +60,49 @@ export function bindCall(
   }
   if (chosen.id === 'now' && context.mode === 'pull' && context.nowMicros !== undefined)
     return literal(context.nowMicros, TIMESTAMPTZ);
+  checkConstants(name, given, at);
   return fold(applyFunction(chosen, given, at));
 }
+
+/** What other languages and databases write. */
+const OTHER_OPERATORS: Readonly<Record<string, string>> = {
+  '==': 'a = b',
+  '<=>': 'a IS NOT DISTINCT FROM b',
+  '&&': 'a AND b',
+  '!': 'NOT a',
+  '**': 'a ^ b',
+};
+
+/** Functions of the peers that go by another name or form here. */
+const OTHER_FUNCTIONS: Readonly<Record<string, string>> = {
+  listagg: 'string_agg(text, delimiter ORDER BY …)',
+  group_concat: 'string_agg(text, delimiter ORDER BY …)',
+  collect: 'array_agg(x)',
+  collect_list: 'array_agg(x)',
+  collect_set: 'array_agg(DISTINCT x)',
+  explode: 'unnest(array) in FROM',
+  split: 'string_to_array(text, delimiter)',
+  latest_by_offset: 'last_value(x ORDER BY _offset)',
+  earliest_by_offset: 'first_value(x ORDER BY _offset)',
+  isnull: 'x IS NULL',
+  sysdate: 'now()',
+  getdate: 'now()',
+  current_watermark: 'the watermark column of the source: EXPLAIN shows how far it is',
+};
+
+export function noFunction(context: BindContext, name: string, at: Position): StreamError {
+  const own = context.catalog.functionNames?.() ?? [];
+  const names = [...[...FUNCTIONS.values()].map((fn) => fn.name), ...AGGREGATES.keys(), ...own, ...SPECIAL_FUNCTIONS];
+  const other = Object.hasOwn(OTHER_FUNCTIONS, name) ? `write ${OTHER_FUNCTIONS[name]}` : undefined;
+  return new StreamError('SQL_BIND', `there is no function ${name}`, {
+    at,
+    sqlState: '42883',
+    hint: other ?? suggestion(name, new Set(names.filter((one) => /^[a-z]/.test(one)))) ?? 'SHOW FUNCTIONS lists them',
+  });
+}
+
+/** With a meaning of their own in the binder. */
+const SPECIAL_FUNCTIONS = ['coalesce', 'nullif', 'row_number', 'dense_rank', 'grouping', 'proctime'];
 
 function applyFunction(fn: ScalarFunction, given: readonly Expr[], at: Position): Expr {
   // greatest and least take any type, but one.

@@ -33,6 +33,8 @@ export class BindContext {
   asOf: AsOf | null = null;
   /** Only what is final is shown, so rows that are late never count (EMIT ON WINDOW CLOSE). */
   dropsLate = false;
+  /** Common tables that are being bound, inner ones last. */
+  readonly opened: string[] = [];
   readonly usedCommons = new Set<CommonTable>();
   /** Those of WITH RECURSIVE by their queries. */
   readonly recursives = new Map<Query, CommonTable>();

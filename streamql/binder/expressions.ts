@@ -2,6 +2,8 @@ import { type Position, StreamError } from '../../src/lib/errors.ts';
 import {
   BOOLEAN,
   DATE,
+  decimal,
+  MAX_DECIMAL_PRECISION,
   type SqlType,
   TIME,
   TIMESTAMP,
@@ -15,13 +17,14 @@ import { functionsNamed } from '../functions/functions.ts';
 import { FIELD } from '../functions/nested-functions.ts';
 import { SYNONYMS } from '../functions/spellings.ts';
 import type { AstExpr, Name } from '../parser/ast.ts';
+import { PLAIN_NUMERIC } from '../parser/types.ts';
 import { fold } from '../plan/fold.ts';
 import type { Expr } from '../plan/plan.ts';
-import { bindCall, bindCompare } from './calls.ts';
+import { bindCall, bindCompare, noFunction } from './calls.ts';
 import { asBoolean, coerce, unify } from './coerce.ts';
 import type { BindContext } from './context.ts';
 import { isNullLiteral, isUnknown, literal, numberLiteral, parameterLiteral, unknownLiteral } from './literals.ts';
-import type { Scope } from './scope.ts';
+import type { Scope, ScopeColumn } from './scope.ts';
 import { sessionCall } from './session-calls.ts';
 import { spelledOut } from './spellings.ts';
 import { bindUserCall } from './user-calls.ts';
@@ -38,6 +41,8 @@ export interface ExprScope {
   readonly schema: readonly { readonly type: Expr['type']; readonly nullable: boolean }[];
   /** For messages: WHERE, SELECT, ON. */
   readonly clause: string;
+  /** Names that the SELECT list gives, where they cannot be used yet. */
+  readonly later?: ReadonlySet<string>;
   /** Takes an aggregate call; absent where none may stand. */
   readonly aggregate?: (call: Of<'call'>, inner: ExprScope) => Expr;
   /** Takes calls that mean something of their own here, before any other; undefined for the rest. */
@@ -74,12 +79,10 @@ export function bindExpr(ast: AstExpr, scope: ExprScope): Expr {
       return literal(null, { kind: 'null' });
     case 'parameter':
       return parameterLiteral(scope.context.params, ast.index, ast.at);
-    case 'typedLiteral':
-      return coerce(
-        unknownLiteral(ast.unit === null ? ast.text : withUnit(ast.text, ast.unit, ast.at)),
-        ast.type,
-        ast.at,
-      );
+    case 'typedLiteral': {
+      const text = unknownLiteral(ast.unit === null ? ast.text : withUnit(ast.text, ast.unit, ast.at));
+      return coerce(text, ast.type === PLAIN_NUMERIC ? plainNumeric(text) : ast.type, ast.at);
+    }
     case 'unary':
       return bindUnary(ast, scope);
     case 'binary':
@@ -184,10 +187,23 @@ function bindColumn(ast: Of<'column'>, scope: ExprScope): Expr {
     const outer = bindOuter(ast, scope.outer, 1);
     if (outer !== undefined) return outer;
   }
-  const { index, name } = scope.scope.resolve(ast.path);
+  const { index, name } = resolved(ast, scope);
   const expr: Expr = { op: 'column', index, type: scope.schema[index].type };
   scope.place?.(expr, ast.at, name);
   return expr;
+}
+
+function resolved(ast: Of<'column'>, scope: ExprScope): ScopeColumn {
+  const [{ text }] = ast.path;
+  try {
+    return scope.scope.resolve(ast.path);
+  } catch (thrown) {
+    if (!(thrown instanceof StreamError) || ast.path.length > 1 || scope.later?.has(text) !== true) throw thrown;
+    throw new StreamError(thrown.code, thrown.message, {
+      at: ast.at,
+      hint: `"${text}" is named in the SELECT list, which comes after ${scope.clause}: repeat its expression, or filter a subquery`,
+    });
+  }
 }
 
 /** A column of the nearest query around this one that has it. */
@@ -300,10 +316,26 @@ function bindCase(ast: Of<'case'>, scope: ExprScope): Expr {
 
 function bindCast(ast: Of<'cast'>, scope: ExprScope): Expr {
   const arg = bindExpr(ast.arg, scope);
+  if (ast.type === PLAIN_NUMERIC) {
+    const type = plainNumeric(arg);
+    return coerce(arg, type, ast.at, 'explicit', ast.safe);
+  }
   if (arg.type.kind !== 'null' && !isUnknown(arg) && !canCast(arg.type, ast.type, 'explicit')) {
     throw new StreamError('SQL_TYPE', `${typeName(arg.type)} cannot be cast to ${typeName(ast.type)}`, { at: ast.at });
   }
   return coerce(arg, ast.type, ast.at, 'explicit', ast.safe);
+}
+
+/** The decimal that holds the value: as many digits as it has where that is known. */
+function plainNumeric(arg: Expr): SqlType {
+  if (isUnknown(arg) && arg.op === 'literal' && /^\s*[+-]?\d+(\.\d+)?\s*$/.test(String(arg.value))) {
+    const [whole, fraction = ''] = String(arg.value).trim().replace(/^[+-]/, '').split('.');
+    const precision = whole.length + fraction.length;
+    if (precision <= MAX_DECIMAL_PRECISION) return decimal(precision, fraction.length);
+  }
+  if (arg.type.kind === 'decimal') return arg.type;
+  const digits = { smallint: 5, integer: 10, bigint: 19 }[arg.type.kind as string];
+  return digits === undefined ? PLAIN_NUMERIC : decimal(digits, 0);
 }
 
 /** What only the call of an aggregate may have. */
@@ -371,6 +403,12 @@ function bindNamedCall(ast: Of<'call'>, scope: ExprScope): Expr {
     );
   }
   if (name === 'proctime' && ast.args.length === 0) return recordTime(scope, at);
+  if (
+    ast.args.some((arg) => arg.kind === 'star') &&
+    functionsNamed(name).length === 0 &&
+    !Object.hasOwn(SYNONYMS, name)
+  )
+    throw noFunction(scope.context, name, at);
   const spelled = spelledOut(ast);
   if (spelled !== undefined) return bindExpr(spelled, scope);
   const args = ast.args.map((arg) => bindExpr(arg, scope));

@@ -103,7 +103,9 @@ export class FromBinder {
         }
         return aliased(recursion.self, name.text, alias);
       }
+      this.#context.opened.push(name.text);
       const plan = this.#subquery(common.table.query, common.table.recursive ? common : common.outer, undefined);
+      this.#context.opened.pop();
       const { columnNames } = common.table;
       checkNameCount(columnNames, plan.schema.length);
       const schema = plan.schema.map((column, i) => ({ ...column, name: columnNames[i]?.text ?? column.name }));
@@ -115,6 +117,9 @@ export class FromBinder {
         at,
         sqlState: '42P01',
         hint:
+          (this.#context.opened.includes(name.text)
+            ? `it names itself: write WITH RECURSIVE ${name.text} AS (… UNION …)`
+            : undefined) ??
           suggestion(name.text, this.#context.catalog.relationNames()) ??
           'SHOW SOURCES, SHOW TABLES and SHOW VIEWS list them',
       });

@@ -43,6 +43,7 @@ export class MatchReads {
   /** Columns of one block: the input's and, last, the name of the variable that took the row. */
   readonly #width: number;
   readonly #oneRow: boolean;
+  readonly #time: number;
   readonly #computed: Expr[] = [];
   readonly #used = new Set<number>();
   /** Of the expression that is being bound. */
@@ -51,7 +52,9 @@ export class MatchReads {
   /** The variable that is being defined; null for a measure. */
   #own: number | null = null;
 
-  constructor(context: BindContext, input: Bound, sets: VariableSets, oneRow: boolean) {
+  /** `time`: the first column of ORDER BY. */
+  constructor(context: BindContext, input: Bound, sets: VariableSets, oneRow: boolean, time: number) {
+    this.#time = time;
     this.#context = context;
     this.#input = input;
     this.#oneRow = oneRow;
@@ -135,9 +138,20 @@ export class MatchReads {
       const argument = this.#argumentOf(this.#classifier(call), call.at);
       return this.#refRow({ argument, from: 'last', offset: 0, shift: 0, final });
     }
+    if (name === 'match_rowtime') return this.#rowTime(call, final);
     if (STEPS.has(name)) return this.#refRow(this.#step(call, final));
     if (ENDS.has(name)) return this.#refRow(this.#end(call, final));
     return AGGREGATES.has(name) ? this.#aggregate(call, final) : undefined;
+  }
+
+  /** Flink's: the time of the match's last row. */
+  #rowTime(call: Call, final: boolean): Expr {
+    const { length } = this.#input.plan.schema;
+    const type = this.#time < length ? this.#input.plan.schema[this.#time].type : BIGINT;
+    if (call.args.length > 0 || (type.kind !== 'timestamp' && type.kind !== 'timestamptz'))
+      throw wrongUse('MATCH_ROWTIME() takes no argument, and goes with ORDER BY a timestamp', call.at);
+    const argument = this.#argumentOf({ op: 'column', index: this.#time, type }, call.at);
+    return this.#refRow({ argument, from: 'last', offset: 0, shift: 0, final });
   }
 
   /** PREV and NEXT: rows of the partition away from where their argument stands. */

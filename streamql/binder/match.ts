@@ -54,7 +54,7 @@ class MatchBinder {
         nullsFirst,
       }),
     );
-    const reads = new MatchReads(this.#context, this.#input, sets, ref.rows === 'one');
+    const reads = new MatchReads(this.#context, this.#input, sets, ref.rows === 'one', orderBy[0].column);
     const defines = this.#variables.map((name, variable): MatchExpr | null => {
       const found = ref.defines.filter((define) => define.name.text === name);
       if (found.length > 1) throw twice(found[1].name);

@@ -296,7 +296,10 @@ function frameOf(frame: FrameDef | null, orderBy: readonly BoundKey[], scope: Ex
     (start.direction === 1 && start.offset === null) ||
     (end.direction === -1 && end.offset === null)
   ) {
-    throw new StreamError('SQL_BIND', 'the frame ends before it starts', { at });
+    throw new StreamError('SQL_BIND', 'the frame ends before it starts', {
+      at,
+      hint: 'write the earlier end first: BETWEEN 1 PRECEDING AND CURRENT ROW',
+    });
   }
   const hasOffset = [start, end].some((bound) => bound.offset !== null);
   if (unit === 'range' && hasOffset && orderBy.length !== 1) {
@@ -312,20 +315,38 @@ function frameOf(frame: FrameDef | null, orderBy: readonly BoundKey[], scope: Ex
   };
   const [from, to] = [of(start), of(end)];
   if (from !== null && to !== null && from > to) {
-    throw new StreamError('SQL_BIND', 'the frame ends before it starts', { at });
+    throw new StreamError('SQL_BIND', 'the frame ends before it starts', {
+      at,
+      hint: 'write the earlier end first: BETWEEN 1 PRECEDING AND CURRENT ROW',
+    });
   }
   return { unit, start: from, end: to };
 }
 
 function rowCount(ast: AstExpr, scope: ExprScope): number {
-  const bound = coerce(bindExpr(ast, scope), BIGINT, ast.at);
+  const expr = bindExpr(ast, scope);
+  if (expr.type.kind === 'interval') {
+    throw new StreamError('SQL_TYPE', 'ROWS counts rows, this is an interval', {
+      at: ast.at,
+      hint: 'write RANGE for the rows of a stretch of time',
+    });
+  }
+  const bound = coerce(expr, BIGINT, ast.at);
   if (bound.op === 'literal' && typeof bound.value === 'number' && bound.value >= 0) return bound.value;
   throw new StreamError('SQL_BIND', 'the number of rows must be a constant of 0 or more', { at: ast.at });
 }
 
 /** In units of the sort key's values: microseconds for moments. */
 function rangeOffset(ast: AstExpr, type: SqlType, scope: ExprScope): Exact {
-  if (type.kind === 'timestamp' || type.kind === 'timestamptz') return intervalMicros(ast, scope.context, true);
+  if (type.kind === 'timestamp' || type.kind === 'timestamptz') {
+    if (ast.kind === 'number') {
+      throw new StreamError('SQL_TYPE', 'RANGE goes by the distance in time here, this is a number', {
+        at: ast.at,
+        hint: `write INTERVAL '${ast.text} seconds', or ROWS for a number of rows`,
+      });
+    }
+    return intervalMicros(ast, scope.context, true);
+  }
   if (!['smallint', 'integer', 'bigint', 'decimal', 'real', 'double'].includes(type.kind)) {
     throw new StreamError('SQL_TYPE', `RANGE with an offset does not go by ${typeName(type)}`, {
       at: ast.at,

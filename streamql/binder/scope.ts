@@ -111,6 +111,7 @@ export class Scope {
       at: last.at,
       hint:
         suggestion(last.text, candidates) ??
+        (last.quoted && path.length === 1 ? `a text is written in single quotes: '${last.text}'` : undefined) ??
         (listed === '' ? 'there is no FROM' : `the columns are: ${listed}${visible.length > 12 ? ' …' : ''}`),
     });
   }

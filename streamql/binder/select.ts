@@ -53,7 +53,8 @@ export class SelectBinder {
     const set = setItemOf(written);
     const select = set === undefined ? written : withSetInFrom(written, set);
     const from = this.#from(select);
-    const filtered = select.where === null ? from.plan : this.#where(from, select.where);
+    const later = new Set(select.items.flatMap((item) => (item.kind === 'star' ? [] : (item.alias?.text ?? []))));
+    const filtered = select.where === null ? from.plan : this.#where(from, select.where, later);
     // What WHERE's subqueries added is of no use above.
     const rows = narrowed(filtered, from.plan.schema);
     const windowed = this.#groupWindow(select, from, rows);
@@ -82,7 +83,8 @@ export class SelectBinder {
     const groups = select.groupBy.flatMap((ast) =>
       ast === windowed?.call ? windowed.groups : [this.#group(ast, select, items, base)],
     );
-    const having = select.having === null ? null : bindBoolean(select.having, { ...withAggregates, clause: 'HAVING' });
+    const having =
+      select.having === null ? null : bindBoolean(select.having, { ...withAggregates, clause: 'HAVING', later });
     const order = orderBy.map((item) => this.#order(item, items, { ...inList, clause: 'ORDER BY' }));
     const on = select.distinctOn.map((ast) => this.#order(asOrder(ast), items, { ...inList, clause: 'DISTINCT ON' }));
     const qualify = select.qualify === null ? null : this.#qualify(select.qualify, items, inList);
@@ -141,11 +143,11 @@ export class SelectBinder {
   }
 
   /** The terms that are subqueries become semi and anti joins, the others may hold subqueries as values. */
-  #where(from: Bound, where: AstExpr): Plan {
+  #where(from: Bound, where: AstExpr, later: ReadonlySet<string>): Plan {
     const terms = where.kind === 'binary' && where.op === 'and' ? chainOf(where) : [where];
     let { plan } = from;
     const values = this.#subqueries(SUBQUERY_BASE);
-    const scope = this.#scope(from, 'WHERE');
+    const scope: ExprScope = { ...this.#scope(from, 'WHERE'), later };
     const inTerm: ExprScope = { ...scope, subquery: (ast, inner) => values.take(ast, inner) };
     const bound: Expr[] = [];
     for (const term of terms) {

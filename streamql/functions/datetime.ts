@@ -230,7 +230,9 @@ export function truncate(unit: string, micros: Exact): Exact {
     case 'century':
       return joinTimestamp(daysFromCivil(Math.floor((year - 1) / 100) * 100 + 1, 1, 1), 0);
     default:
-      throw new StreamError('VALUE_DOMAIN', `date_trunc: there is no unit ${unit}`);
+      throw new StreamError('VALUE_DOMAIN', `date_trunc: there is no unit ${unit}`, {
+        hint: 'there are microsecond, millisecond, second, minute, hour, day, week, month, quarter, year, decade, century and millennium',
+      });
   }
 }
 

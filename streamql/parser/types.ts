@@ -62,7 +62,7 @@ const SPECIAL = ['double', 'float', 'decimal', 'numeric', 'dec', 'char', 'charac
 export const isTypeWord = (word: string): boolean => Object.hasOwn(SIMPLE, word) || SPECIAL.includes(word);
 
 /**
- * A type. Precisions are honoured or refused: DECIMAL needs (p [, s]); VARCHAR(n) is refused since lengths are not checked;
+ * A type. Precisions are honoured or refused: a DECIMAL that is declared needs (p [, s]); VARCHAR(n) is refused since lengths are not checked;
  * times have microseconds, so `(6)` is the type itself. `(3)`, Flink's usual, is taken where a column is declared
  * (`declaring`: the column then keeps finer values too) and refused in casts, where it would have to round.
  */
@@ -110,7 +110,7 @@ function parseElement(cursor: Cursor, declaring: boolean): SqlType {
     case 'decimal':
     case 'numeric':
     case 'dec':
-      return decimalType(cursor, at);
+      return decimalType(cursor, at, declaring);
     case 'char':
     case 'character':
       if (!cursor.takeWord('varying')) throw cursor.unsupported('CHAR', 'use VARCHAR', at);
@@ -171,9 +171,13 @@ function refuseAngles(cursor: Cursor, form: string): void {
   if (cursor.isSign('<')) throw cursor.unsupported('a type in angles', `write ${form}`);
 }
 
-function decimalType(cursor: Cursor, at: Position): SqlType {
+/** What a cast to NUMERIC without digits gives where the value does not say better: it is known by being this object. */
+export const PLAIN_NUMERIC: SqlType = decimal(MAX_DECIMAL_PRECISION, 16);
+
+function decimalType(cursor: Cursor, at: Position, declaring: boolean): SqlType {
   const [precision, scale = 0] = typeArguments(cursor, 2);
   if (precision === undefined) {
+    if (!declaring) return PLAIN_NUMERIC;
     throw new StreamError('SQL_TYPE', 'DECIMAL needs its number of digits', {
       at,
       hint: 'write DECIMAL(precision, scale), for example DECIMAL(18, 2)',

@@ -144,12 +144,16 @@ function moduleOf(fn: UserFunction): WebAssembly.Module {
   }
   // Before it is looked at: what reads it then relies on its being well formed.
   if (!WebAssembly.validate(bytes))
-    throw new StreamError('SQL_BIND', `the code of "${fn.name}" is no valid WebAssembly module`);
+    throw new StreamError('SQL_BIND', `the code of "${fn.name}" is no valid WebAssembly module`, {
+      hint: 'write the bytes of the .wasm file in base64; SIMD, threads and exceptions have to be switched off',
+    });
   const counted = withFuel(bytes, CALL_FUEL);
   try {
     return new WebAssembly.Module(counted);
   } catch (thrown) {
-    throw new StreamError('SQL_BIND', `the module of "${fn.name}" does not compile: ${(thrown as Error).message}`);
+    throw new StreamError('SQL_BIND', `the module of "${fn.name}" does not compile: ${(thrown as Error).message}`, {
+      hint: 'docs/reference/udf.md says what a module has to export',
+    });
   }
 }
 
