@@ -97,11 +97,12 @@ export interface StateTable {
 }
 
 /**
- * Key columns that are columns `columns` of the operator's input on `port`; or a slot of another table, and then more; or none, and one number: of
+ * Key columns that are columns `columns` of the operator's input on `port` (`counted`: where several shards may hold the same row, whose one value, a
+ * count, is then the sum); or a slot of another table, and then more; or none, and one number: of
  * those of all shards the greatest is true.
  */
 export type TableRows =
-  | { readonly port: number; readonly columns: readonly number[] }
+  | { readonly port: number; readonly columns: readonly number[]; readonly counted?: true }
   | { readonly greatest: true }
   | { readonly slotsOf: StateTable };
 
@@ -112,7 +113,7 @@ export interface FormerTables {
 }
 
 /** Of a table whose key is the whole input row. */
-export const wholeRows = (port: number, width: number): TableRows => ({
+export const wholeRows = (port: number, width: number) => ({
   port,
   columns: Array.from({ length: width }, (_, column) => column),
 });

@@ -245,9 +245,19 @@ function parseRange(cursor: Cursor, arg: AstExpr, first: string, at: Position, r
       cursor.expectWord('and');
       const high = operand();
       refuseChain(cursor, RANGE, 'BETWEEN');
+      const between = (from: AstExpr, to: AstExpr): AstExpr => ({
+        kind: 'between',
+        arg,
+        low: from,
+        high: to,
+        negated: false,
+        at,
+      });
       if (symmetric) {
-        const [least, most] = [call('least', [low, high], at), call('greatest', [low, high], at)];
-        return { kind: 'between', arg, low: least, high: most, negated, at };
+        // Not by the least and the greatest bound, which pass over NULL.
+        const [left, right] = [between(low, high), between(high, low)];
+        const either: AstExpr = { kind: 'binary', op: 'or', left, right, at };
+        return negated ? { kind: 'unary', op: 'not', arg: either, at } : either;
       }
       return { kind: 'between', arg, low, high, negated, at };
     }

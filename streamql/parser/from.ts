@@ -229,7 +229,7 @@ function parseNamedArguments(cursor: Cursor, window: WindowKind): WindowParts {
   let data: Pick<WindowParts, 'input' | 'partitionBy'> | undefined;
   let time: Name | undefined;
   cursor.list(() => {
-    const name = cursor.name('the name of an argument');
+    const name = argumentName(cursor);
     cursor.expectSign('=>', '"=>" and the argument');
     if ((name.text === 'data' && data) || (name.text === 'timecol' && time) || intervals.has(name.text)) {
       throw new StreamError('SQL_SYNTAX', `the argument ${name.text.toUpperCase()} comes twice`, { at: name.at });
@@ -253,6 +253,14 @@ function parseNamedArguments(cursor: Cursor, window: WindowKind): WindowParts {
   }
   const given = names.flatMap((name) => intervals.get(name) ?? []);
   return { ...data, time, intervals: given };
+}
+
+/** OFFSET is one, though no name elsewhere. */
+function argumentName(cursor: Cursor): Name {
+  const { text, at } = cursor.token;
+  if (!cursor.isWord('offset') || !cursor.isSign('=>', 1)) return cursor.name('the name of an argument');
+  cursor.next();
+  return { text, quoted: false, at };
 }
 
 function parseWindowInput(cursor: Cursor, window: WindowKind): Pick<WindowParts, 'input' | 'partitionBy'> {
@@ -307,7 +315,8 @@ function parseTimeColumn(cursor: Cursor): Name {
 
 function parseAlias(cursor: Cursor): TableAlias | null {
   const { token } = cursor;
-  if (isPivot(cursor) || startsAsOf(cursor)) return null;
+  // PARTITION BY of SESSION stands right behind a subquery.
+  if (isPivot(cursor) || startsAsOf(cursor) || cursor.isWord('partition', 'by')) return null;
   if (!cursor.takeWord('as')) {
     const isAlias =
       token.kind === 'quoted' ||

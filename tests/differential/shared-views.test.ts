@@ -13,8 +13,8 @@ import { parseStatements } from '../../streamql/parser/parser.ts';
 import type { Plan } from '../../streamql/plan/plan.ts';
 import { optimize } from '../../streamql/rules/optimize.ts';
 import { column, FakeLog, openEngine, rowsIn, source } from '../streamql/engine/runtime/support.ts';
-import { type Random, randomFrom } from './query-generator.ts';
-import { shown } from './random-changes.ts';
+import { type Random, randomFrom } from './random.ts';
+import { shown } from './ways.ts';
 
 /**
  * Views over the same relations come and go, are paused and replaced, amid changes, checkpoints, crashes and restarts with other numbers of shards;
@@ -144,7 +144,15 @@ class World {
       const rows = await batchAnswer(view.plan, content);
       content.set(view.id, rows);
       const actual = await rowsIn(this.engine, view.id, view.columns.length);
-      const text = (some: readonly Datum[][]): string[] => some.map((row) => shown(row, view.columns)).sort();
+      const text = (some: readonly Datum[][]): string[] =>
+        some
+          .map((row) =>
+            shown(
+              row,
+              view.columns.map(({ type }) => type),
+            ),
+          )
+          .sort();
       expect(text(actual), `${view.name}: ${view.sql}\n${this.story}`).toEqual(text(rows));
     }
   }

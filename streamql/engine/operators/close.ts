@@ -54,7 +54,8 @@ export class CloseOperator extends OperatorBase {
         derivedBytes: () => this.#byTime.bytes + this.#times.bytes,
       },
     );
-    this.#rows.holds = wholeRows(0, plan.schema.length);
+    // What is only appended to is in any shard, equal rows in several.
+    this.#rows.holds = { ...wholeRows(0, plan.schema.length), counted: true };
     this.#closed = new RowTable(`${this.id}.closed`, [], [DOUBLE]);
     this.#closed.holds = { greatest: true };
   }

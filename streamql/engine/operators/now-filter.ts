@@ -38,8 +38,11 @@ export class NowFilterOperator extends OperatorBase {
       rebuilt: () => this.#rebuild(),
       derivedBytes: () => this.#moments.bytes + this.#shown.byteLength,
     });
-    this.#rows.holds = wholeRows(0, types.length);
+    // What is only appended to is in any shard, equal rows in several.
+    this.#rows.holds = { ...wholeRows(0, types.length), counted: true };
     this.#clock = new RowTable(`${this.id}.clock`, [], [DOUBLE]);
+    // Shards have the same clock; one that has an older moment here had no row to which the time since made a difference.
+    this.#clock.holds = { greatest: true };
   }
 
   override get state(): readonly StateTable[] {

@@ -43,7 +43,11 @@ export function affected(
     case 'frame': {
       const { unit, start, end } = call.frame;
       if (unit === 'rows') {
-        return clamp(end === null ? 0 : low - Number(end), start === null ? rows.length : high + 1 - Number(start));
+        // The rows that came have values themselves, though their frames may lie wholly before or behind them.
+        return clamp(
+          end === null ? 0 : low - Math.max(0, Number(end)),
+          start === null ? rows.length : high + 1 - Math.min(0, Number(start)),
+        );
       }
       // A frame that ends with the row's peers reaches no row before the change's own peers.
       if (end === 0 && start === null) return [firstPeer(rows, low - 1), rows.length];

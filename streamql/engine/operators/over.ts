@@ -1,7 +1,7 @@
 import { assert } from '../../../src/lib/assert.ts';
 import { StreamError } from '../../../src/lib/errors.ts';
 import type { Batch } from '../../../src/values/batch.ts';
-import { ColumnBuilder, datumAt } from '../../../src/values/column.ts';
+import { ColumnBuilder } from '../../../src/values/column.ts';
 import { equalDatums } from '../../../src/values/compare.ts';
 import { BIGINT, type Datum, type SqlType } from '../../../src/values/types.ts';
 import type { Over } from '../../plan/plan.ts';
@@ -208,7 +208,7 @@ export class OverOperator extends OperatorBase {
       get length() {
         return slots.length;
       },
-      datum: (position, column) => datumAt(columns[column], slots[position]),
+      datum: (position, column) => columns[column].get(slots[position]),
       arePeers: (a, b) => this.#peers(columns, slots[a], columns, slots[b]) === 0,
     };
   }

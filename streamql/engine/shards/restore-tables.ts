@@ -130,7 +130,10 @@ export function spreadAnew(
       for (const shard of shards)
         table.takeOver?.(piecesOf(table, shard), { mine: null, slots: null, meets: 'greatest' });
     } else if ('slotsOf' in table.holds) following.push({ table, base: table.holds.slotsOf });
-    else takeBy(table, inputs[table.holds.port], table.holds.columns);
+    else {
+      const { port, columns, counted } = table.holds;
+      takeBy(table, inputs[port], columns, counted === true ? 'add' : 'never');
+    }
   }
   for (const { table, base } of following) {
     const slots = moved.get(base);

@@ -5,7 +5,7 @@ import { localPeers } from '../../../streamql/engine/shards/peers.ts';
 import type { QueryStatement } from '../../../streamql/parser/ast.ts';
 import { parseStatements } from '../../../streamql/parser/parser.ts';
 import { optimize } from '../../../streamql/rules/optimize.ts';
-import { catalog } from '../../differential/random-changes.ts';
+import { catalog } from '../../differential/relations.ts';
 
 /** The exchanges and windows of one of two shards, inputs first. */
 function waysOf(sql: string): string[] {
