@@ -16,6 +16,11 @@ describe('HTTP', () => {
     directory.remove();
   });
 
+  test('a connection that is kept alive does not gather what its requests listened to', async () => {
+    for (let i = 0; i < 15; i++) await server.sql('SELECT 1');
+    expect(server.stderr.join('')).not.toContain('MaxListenersExceededWarning');
+  });
+
   test('a typo answers 400 with position and hint', async () => {
     const { status, json } = await server.request('POST', '/api/v1/sql', { sql: 'SELECT 1;\nSELCT 2' });
     expect(status).toBe(400);

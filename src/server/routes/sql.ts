@@ -40,7 +40,7 @@ export const sqlRoutes: readonly Route[] = [
         params: body.params ?? [],
         timeoutMs: body.timeoutMs ?? DEFAULT_TIMEOUT_MS,
         maxRows: body.maxRows ?? DEFAULT_MAX_ROWS,
-        signal: abortSignal(request, reply),
+        signal: abortSignal(reply),
       });
       const form = wantedForm(request);
       return form === 'json' ? { results: results.map(resultJson) } : sendStreamed(reply, results, form);
@@ -48,10 +48,10 @@ export const sqlRoutes: readonly Route[] = [
   },
 ];
 
-/** Aborts when the client closes the connection before it was answered. */
-function abortSignal(request: FastifyRequest, reply: FastifyReply): AbortSignal {
+/** Aborts when the client closes the connection before it was answered. The response is listened to: the socket serves many more, and would keep them all. */
+function abortSignal(reply: FastifyReply): AbortSignal {
   const controller = new AbortController();
-  request.raw.socket.once('close', () => {
+  reply.raw.once('close', () => {
     if (!reply.raw.writableEnded) controller.abort();
   });
   return controller.signal;

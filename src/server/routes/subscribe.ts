@@ -85,7 +85,17 @@ async function stream(request: FastifyRequest, reply: FastifyReply, subscribe: S
     raw.end();
     void subscription.close().catch(() => undefined);
   };
-  request.raw.socket.once('close', close);
+  /** What waits until the client has taken something. */
+  let waiting: (() => void)[] = [];
+  const wake = (): void => {
+    for (const go of waiting) go();
+    waiting = [];
+  };
+  raw.on('drain', wake);
+  raw.once('close', () => {
+    close();
+    wake();
+  });
   raw.write(`event: columns\ndata: ${JSON.stringify(columnsJson(subscription.columns))}\n\n`);
   deliver = (change) => {
     if (!open) return undefined;
@@ -106,8 +116,7 @@ async function stream(request: FastifyRequest, reply: FastifyReply, subscribe: S
       // What is kept is read no faster than the client takes it.
       if (change.cursor !== undefined && raw.writableNeedDrain) {
         return new Promise((resolve) => {
-          raw.once('drain', resolve);
-          raw.once('close', resolve);
+          waiting.push(resolve);
         });
       }
     }
