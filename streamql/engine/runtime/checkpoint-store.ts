@@ -60,6 +60,8 @@ export interface LoadedCheckpoint {
   readonly manifest: Manifest;
   /** What epochs count on from: beyond all numbers that were given before, also to epochs that were lost. */
   readonly firstEpoch: number;
+  /** Sinks that wrote by the word of a newer checkpoint, which is damaged: they would write again what they wrote since this one. */
+  readonly overtaken: readonly string[] | 'all';
   piece(ref: PieceRef): Buffer;
   /** Whole, by name. */
   readonly files: ReadonlyMap<string, Buffer>;
@@ -99,21 +101,30 @@ export class CheckpointStore {
       if (any !== null) this.#last = Math.max(this.#last, Number(any[1]));
     }
     let damaged = 0;
+    /** Of the newer ones: their manifests where a copy could be read; null where sinks had gone by it and none could. */
+    const newer: (Manifest | null)[] = [];
     for (const number of [...numbers].sort((a, b) => b - a)) {
+      let unread: Manifest | null = null;
       for (const kind of ['manifest', 'mirror']) {
         const name = `${number}.${kind}`;
         if (!names.includes(name)) continue;
         try {
-          const read = await this.#read(name);
-          const loaded = { ...read, firstEpoch: Math.max(read.manifest.epoch + 1, nowMs) };
-          this.#kept = [loaded.manifest];
-          return loaded;
+          const manifest = decodeManifest(await this.#disk.readFile(this.#path(name)), name);
+          unread = manifest;
+          const read = await this.#read(manifest);
+          const overtaken = overtakenSinks(manifest, newer);
+          if (newer.length > 0)
+            this.#logger.warn('checkpoint.fell_back', { to: name, epoch: manifest.epoch, overtaken });
+          this.#kept = [manifest];
+          return { ...read, overtaken, firstEpoch: Math.max(manifest.epoch + 1, nowMs) };
         } catch (thrown) {
           if (thrown instanceof NewerFormat) throw thrown;
           damaged++;
           this.#logger.error('checkpoint.damaged', { file: name, reason: asStreamError(thrown).message });
         }
       }
+      // Without a mirror no sink was told to commit.
+      if (unread !== null || names.includes(`${number}.mirror`)) newer.push(unread);
     }
     if (damaged === 0) return null;
     throw new StreamError('STORAGE_FAILED', `no checkpoint in ${this.#directory} is whole`, {
@@ -179,8 +190,7 @@ export class CheckpointStore {
     return new Set(oldestFirst.slice(0, Math.max(0, files.size - most)));
   }
 
-  async #read(name: string): Promise<Omit<LoadedCheckpoint, 'firstEpoch'>> {
-    const manifest = decodeManifest(await this.#disk.readFile(this.#path(name)), name);
+  async #read(manifest: Manifest): Promise<Omit<LoadedCheckpoint, 'firstEpoch' | 'overtaken'>> {
     const files = new Map<string, Buffer>();
     for (const ref of refsOf(manifest)) {
       let content = files.get(ref.file);
@@ -219,6 +229,17 @@ const BYTES_PER_FILE = 4 << 20;
 const numberOf = (name: string): number => Number(/^(\d+)\.(manifest|mirror)$/.exec(name)?.[1] ?? -1);
 
 export const isRef = (piece: PieceRef | Parts): piece is PieceRef => !Array.isArray(piece);
+
+/** Of the checkpoint that is loaded and the damaged ones after it. */
+function overtakenSinks(loaded: Manifest, newer: readonly (Manifest | null)[]): readonly string[] | 'all' {
+  const rows = new Map(loaded.objects.map(({ id, sink }) => [id, sink?.rows ?? 0]));
+  const overtaken = new Set<string>();
+  for (const manifest of newer) {
+    if (manifest === null) return 'all';
+    for (const { id, sink } of manifest.objects) if ((sink?.rows ?? 0) > (rows.get(id) ?? 0)) overtaken.add(id);
+  }
+  return [...overtaken];
+}
 
 function* refsOf(manifest: Manifest): Iterable<PieceRef> {
   for (const object of manifest.objects) for (const table of object.tables) yield* table.pieces;

@@ -162,7 +162,9 @@ export class Objects {
     const writer = spec.kind === 'sink' && (this.#peers?.index ?? 0) === 0 ? this.#writer(spec) : null;
     const node = this.#node(spec, writer);
     const inputsRestored = node.inputs.every(({ relation }) => this.#restored.has(relation.owner));
-    const restoration = restorationOf(spec, this.#saved.get(spec.id), inputsRestored);
+    const overtaken = this.#loaded?.overtaken ?? [];
+    const isOvertaken = spec.kind === 'sink' && (overtaken === 'all' || overtaken.includes(spec.id));
+    const restoration = restorationOf(spec, this.#saved.get(spec.id), inputsRestored, isOvertaken);
     const entry = restoration.how === 'load' ? restoration.entry : null;
     if (entry !== null && !this.#load(node, entry)) return this.prepare(spec, true);
     let failure = restoration.how === 'failed' ? restoration.error : this.#brokenInput(node);

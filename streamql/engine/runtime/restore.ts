@@ -35,7 +35,9 @@ export function restorationOf(
   spec: EngineObject,
   entry: ObjectEntry | undefined,
   inputsRestored: boolean,
+  isOvertaken = false,
 ): Restoration {
+  if (isOvertaken) return lost(spec, 'the checkpoint by which it wrote last is damaged');
   if (entry === undefined) return { how: 'fresh' };
   if (entry.failed !== undefined) {
     const code = entry.failed.code as ConstructorParameters<typeof StreamError>[0];
@@ -45,8 +47,11 @@ export function restorationOf(
   const { sink } = entry;
   const wrote = sink !== undefined && (sink.lastEpoch > 0 || sink.pending.length > 0);
   if (!wrote) return { how: 'fresh' };
-  const reason = inputsRestored ? 'its definition has changed' : 'what it reads was built again from the beginning';
-  const error = new StreamError('SINK_REJECTED', `sink ${spec.name} cannot go on exactly once: ${reason}`, {
+  return lost(spec, inputsRestored ? 'its definition has changed' : 'what it reads was built again from the beginning');
+}
+
+function lost({ name }: EngineObject, reason: string): Restoration {
+  const error = new StreamError('SINK_REJECTED', `sink ${name} cannot go on exactly once: ${reason}`, {
     hint: 'drop the sink and create it again with a new target',
   });
   return { how: 'failed', error };

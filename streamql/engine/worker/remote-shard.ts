@@ -13,23 +13,23 @@ import { Rpc, type RpcHandlers, type RpcPort, Transferred } from './rpc.ts';
 export interface SharedCheckpoint {
   readonly manifest: Manifest;
   readonly firstEpoch: number;
+  readonly overtaken: LoadedCheckpoint['overtaken'];
   readonly files: ReadonlyMap<string, SharedArrayBuffer>;
 }
 
-function shareCheckpoint({ manifest, firstEpoch, files }: LoadedCheckpoint): SharedCheckpoint {
+function shareCheckpoint({ files, piece: _, ...rest }: LoadedCheckpoint): SharedCheckpoint {
   const shared = [...files].map(([name, content]): [string, SharedArrayBuffer] => {
     const buffer = new SharedArrayBuffer(content.byteLength);
     new Uint8Array(buffer).set(content);
     return [name, buffer];
   });
-  return { manifest, firstEpoch, files: new Map(shared) };
+  return { ...rest, files: new Map(shared) };
 }
 
-export function fromShared({ manifest, firstEpoch, files }: SharedCheckpoint): LoadedCheckpoint {
+export function fromShared({ files, ...rest }: SharedCheckpoint): LoadedCheckpoint {
   const contents = new Map([...files].map(([name, buffer]) => [name, Buffer.from(buffer)]));
   return {
-    manifest,
-    firstEpoch,
+    ...rest,
     files: contents,
     piece: (ref) => contents.get(ref.file)!.subarray(ref.at, ref.at + ref.bytes),
   };

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { StreamError } from '../../../../src/lib/errors.ts';
-import { silentLog } from '../../../../src/lib/log.ts';
+import { type Log, silentLog } from '../../../../src/lib/log.ts';
 import type { EngineObject, StreamEngine } from '../../../../src/ports/engine.ts';
 import { crc32c } from '../../../../src/protocol/crc32c.ts';
 import { MemoryDisk } from '../../../../src/storage/disk/memory-disk.ts';
@@ -239,6 +239,58 @@ describe('checkpoints', () => {
       await engine.close();
     }
   });
+
+  test.each([1, 2])(
+    'a sink that wrote by the word of a damaged checkpoint stops, the rest falls back, with %i shards',
+    async (shards) => {
+      const log = await topics();
+      const target = new RecordingTarget();
+      const whole = new MemoryDisk();
+      const lines: string[] = [];
+      const logger: Log = { ...silentLog, warn: (event: string) => void lines.push(event) };
+      const settings = { checkpointIntervalMs: 1 << 30 };
+      const open = async (disk: MemoryDisk) => {
+        const engine = await openEngine(log, { disk, sinks: [recordingSink(target)], settings, logger, shards });
+        for (const object of OBJECTS) await engine.add(object);
+        await engine.resume();
+        return engine;
+      };
+      const views = (engine: StreamEngine) =>
+        Promise.all(OBJECTS.filter(({ kind }) => kind === 'view').map(({ id }) => rowsIn(engine, id, 2)));
+      const first = await open(whole);
+      const read = async () => (await first.stats()).objects.find(({ id }) => id === 'orders')?.rows;
+      for (const partition of [0, 1]) {
+        const ids = [0, 1, 2].map((id) => id + 3 * partition);
+        await log.produce('orders', partition, ids.map(order));
+        while ((await read()) !== 3 * (partition + 1)) await pause(1);
+        await first.checkpoint();
+      }
+      const expected = await views(first);
+      expect(target.rows.length).toBe(6);
+      // As kill -9 would leave it; the newest checkpoint is the one that let the sink commit its last rows.
+      const left = new MemoryDisk();
+      const names = await whole.list('engine');
+      const newest = Math.max(...names.map((name) => Number.parseInt(name, 10)));
+      expect(names).toContain(`${newest}.mirror`);
+      for (const name of names) {
+        const content = await whole.readFile(`engine/${name}`);
+        await left.replaceFile(`engine/${name}`, name === `${newest}.pieces` ? content.subarray(1) : content);
+      }
+      await first.close();
+      const second = await open(left);
+      await second.checkpoint();
+      const { objects } = await second.stats();
+      expect(objects.find(({ id }) => id === 'out')).toMatchObject({
+        state: 'failed',
+        error: { detail: expect.stringContaining('the checkpoint by which it wrote last is damaged') },
+      });
+      expect(lines).toContain('checkpoint.fell_back');
+      await second.flush();
+      expect(await views(second)).toEqual(expected);
+      expect(target.rows.length).toBe(6);
+      await second.close();
+    },
+  );
 
   test('nothing whole is an error, not an empty start', async () => {
     const log = await topics();
