@@ -95,5 +95,7 @@ function rangeOffset(by: Exact, plan: Over): string {
   const { type } = plan.input.schema[plan.orderBy[0].column];
   if (type.kind === 'timestamp' || type.kind === 'timestamptz') return `INTERVAL '${by} microseconds'`;
   assert(type.kind !== 'varchar', 'a RANGE offset is over a number or a moment');
-  return castTo(printLiteral(by, type), type);
+  // An offset may be greater than any key.
+  const wide = type.kind === 'decimal' ? decimal(MAX_DECIMAL_PRECISION, type.scale) : type;
+  return castTo(printLiteral(by, wide), wide);
 }

@@ -110,7 +110,8 @@ function applyFunction(fn: ScalarFunction, given: readonly Expr[], at: Position)
     fn.variadic === true && fn.args.length === 1 && fn.args[0] === 'any' && /^(?:greatest|least)$/.test(fn.name);
   if (fn.together !== undefined) return fitted(fn, fn.together, given, at);
   const unified = sameForAll ? unify(given, at, fn.name) : given;
-  const args = unified.map((arg, i) => coerceToKind(arg, parameterKind(fn, i), at));
+  const isSettled = sameForAll && unified[0].type.kind !== 'null';
+  const args = isSettled ? unified : unified.map((arg, i) => coerceToKind(arg, parameterKind(fn, i), at));
   return { op: 'call', fn: fn.id, args, type: fn.returns(args.map((arg) => arg.type)) };
 }
 

@@ -1,14 +1,22 @@
 import { type Position, StreamError } from '../../src/lib/errors.ts';
 import type { ColumnSchema } from '../../src/values/batch.ts';
-import type { Exact } from '../../src/values/decimal.ts';
-import { BIGINT, type Datum, type SqlType, typeName } from '../../src/values/types.ts';
+import { type Exact, rescale } from '../../src/values/decimal.ts';
+import {
+  BIGINT,
+  canonicalInteger,
+  type Datum,
+  decimal,
+  MAX_DECIMAL_PRECISION,
+  type SqlType,
+  typeName,
+} from '../../src/values/types.ts';
 import { AGGREGATES } from '../functions/aggregates.ts';
 import { WINDOW_FUNCTIONS, type WindowFunction } from '../functions/window-functions.ts';
 import type { AstExpr, FrameBoundDef, FrameDef, NamedWindow, WindowSpec } from '../parser/ast.ts';
 import { withKeyColumns } from '../plan/join.ts';
 import type { Expr, Frame, Over, OverCall, Plan, SortKey } from '../plan/plan.ts';
 import { columnRef, columnsUsed, exprKey, remap, rewrite } from '../plan/walk.ts';
-import { coerce, settle } from './coerce.ts';
+import { coerce, settle, unify } from './coerce.ts';
 import { OVER_BASE, SUBQUERY_BASE, UNBOUNDED } from './context.ts';
 import { bindBoolean, bindExpr, type ExprScope } from './expressions.ts';
 import { suggestion } from './scope.ts';
@@ -272,7 +280,7 @@ function bindArguments(call: Call, fn: WindowFunction, scope: ExprScope): { args
   const [otherwise] = asts;
   const args = value === null ? [] : [value];
   if (otherwise !== undefined && value !== null)
-    args.push(coerce(bindExpr(otherwise, scope), value.type, otherwise.at));
+    return { args: unify([value, bindExpr(otherwise, scope)], otherwise.at, fn.name), params };
   return { args, params };
 }
 
@@ -353,8 +361,21 @@ function rangeOffset(ast: AstExpr, type: SqlType, scope: ExprScope): Exact {
       hint: 'order by one number or moment',
     });
   }
-  const bound = coerce(bindExpr(ast, scope), type.kind === 'smallint' ? BIGINT : type, ast.at);
+  const given = bindExpr(ast, scope);
+  const bound = given.type.kind === 'decimal' && type.kind === 'decimal' ? given : coerce(given, wide(type), ast.at);
   const { value } = bound as { value?: Datum };
+  // Distances of keys are whole in their last digit: what the offset has beyond it makes no difference.
+  if (bound === given && bound.op === 'literal' && isExact(value) && value >= 0 && type.kind === 'decimal')
+    return scaledDown(value, (bound.type as typeof type).scale, type.scale);
   if (bound.op === 'literal' && (typeof value === 'number' || typeof value === 'bigint') && value >= 0) return value;
   throw new StreamError('SQL_BIND', 'the offset must be a constant of 0 or more', { at: ast.at });
 }
+
+/** What holds any offset of keys of the type. */
+const wide = (type: SqlType): SqlType =>
+  type.kind === 'smallint' ? BIGINT : type.kind === 'decimal' ? decimal(MAX_DECIMAL_PRECISION, type.scale) : type;
+
+const isExact = (value: Datum | undefined): value is Exact => typeof value === 'number' || typeof value === 'bigint';
+
+const scaledDown = (value: Exact, from: number, to: number): Exact =>
+  from <= to ? rescale(value, from, to) : canonicalInteger(BigInt(value) / 10n ** BigInt(from - to));
