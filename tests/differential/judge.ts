@@ -61,10 +61,10 @@ async function askDuckdb(duckdb: DuckDbAnalytics, plan: Plan, content: Content):
 
 function isFinal(plan: Plan, row: readonly Datum[], content: Content): boolean {
   if (plan.op !== 'close') throw new Error('there is no EMIT ON WINDOW CLOSE in the plan');
-  const [scan] = scansOf(plan);
-  const watermark = content.watermark(scan.relation);
-  return (
-    watermark !== undefined &&
-    plan.times.every(({ column, lagMicros }) => row[column] !== null && Number(row[column]) < watermark - lagMicros)
+  const watermarks = scansOf(plan).map(({ relation }) => content.watermark(relation));
+  if (watermarks.includes(undefined)) return false;
+  const watermark = Math.min(...(watermarks as number[]));
+  return plan.times.some(
+    ({ column, lagMicros }) => row[column] !== null && Number(row[column]) < watermark - lagMicros,
   );
 }

@@ -19,6 +19,8 @@ export function generateQuery(random: Random): string {
 }
 
 function side(random: Random, columns: string): string {
+  // One type is found for what stands in one column.
+  if (columns === 'k') columns = random.pick(['k', 'k', 'k', 'k + 0.5', 'CAST(k % 9 AS SMALLINT)', '1']);
   const relation = random.pick(columns.includes('s') ? ['a', 'g', 'f'] : ['a', 'g', 'f', 'h', 't', 'c']);
   return `SELECT ${random.chance(0.1) ? 'DISTINCT ' : ''}${columns} FROM ${relation}${random.chance(0.5) ? ` WHERE ${predicate(random, columnsOf(relation), 1)}` : ''}`;
 }
@@ -37,6 +39,8 @@ function setOperation(random: Random): string {
     () => all,
     () => `SELECT k, count(*) AS n, count(DISTINCT k) AS d FROM (${all}) AS u GROUP BY k`,
     () => `${all} ORDER BY 1 DESC NULLS LAST LIMIT 3`,
+    () => `SELECT g.w, u.k FROM g LEFT JOIN (${all}) AS u ON g.k = u.k`,
+    () => `SELECT max(k) OVER (ORDER BY k ROWS 1 PRECEDING) AS m FROM (${all}) AS u`,
   ])();
 }
 
@@ -79,7 +83,15 @@ function onClose(random: Random): string {
   const from = `${name}(${relation}${by}, ts, ${intervals.join(', ')})`;
   const key = by === '' ? random.pick(['', ', k']) : ', k';
   const call = random.pick(['count(*)', 'max(k)', 'min(ts)', 'sum(k)']);
+  const other = relation === 'f' ? 'h' : 'f';
+  const sides = [relation, other].map((name) => from.replace(`${relation}${by},`, `${name}${by},`));
+  const kind = random.pick(['', 'LEFT ', 'FULL ', 'SEMI ', 'ANTI ']);
+  const ends =
+    kind === 'SEMI ' || kind === 'ANTI ' ? 'l.window_end, l.k' : 'l.window_end, r.window_end AS other, l.k, r.ts';
   const query = random.pick([
+    `SELECT ${ends} FROM (SELECT * FROM ${sides[0]}) AS l ${kind}JOIN (SELECT * FROM ${sides[1]}) AS r ON l.window_start = r.window_start AND l.window_end = r.window_end AND l.k = r.k`,
+    `SELECT l.ts, r.ts AS other, l.k FROM f AS l ${random.pick(['', 'LEFT '])}JOIN h AS r ON l.k = r.k AND l.ts BETWEEN r.ts - INTERVAL '3 seconds' AND r.ts + INTERVAL '5 seconds' WHERE l.ts IS NOT NULL`,
+    `SELECT window_end, k, n FROM (SELECT window_start, window_end, k, count(*) AS n FROM ${from} GROUP BY window_start, window_end, k) AS q QUALIFY rank() OVER (PARTITION BY window_start, window_end ORDER BY n DESC) <= 1`,
     `SELECT window_end${key}, ${call} AS m FROM ${from}${where} GROUP BY window_start, window_end${key}`,
     `SELECT window_end, k, ts FROM ${from}${where} QUALIFY row_number() OVER (PARTITION BY window_start, window_end${key} ORDER BY ts, k) <= 2`,
     `SELECT ${columns[0].sql}, window_end FROM ${from}${where}`,

@@ -54,6 +54,8 @@ const randomRow = (random: Random, relation: string): Datum[] =>
 /** What `count` epochs bring. */
 export function randomEpochs(random: Random, count: number): Change[][] {
   const content = new Content();
+  // Now and then enough for tables to grow, and for rows that were let go to be many.
+  const most = random.chance(0.04) ? 60 : 9;
   let offset = 0;
   return Array.from({ length: count }, (_, epoch) => {
     const changes: Change[] = [];
@@ -61,7 +63,7 @@ export function randomEpochs(random: Random, count: number): Change[][] {
       if (content.apply(change)) changes.push(change);
     };
     for (const relation of Object.keys(RELATIONS)) {
-      for (let left = random.below(9); left > 0; left--) {
+      for (let left = random.below(most); left > 0; left--) {
         for (const change of changesOf(
           random,
           relation,

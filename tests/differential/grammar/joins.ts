@@ -1,6 +1,7 @@
 import type { Random } from '../random.ts';
 import { RELATIONS } from '../relations.ts';
 import type { From, Subselect } from './from.ts';
+import { subqueryTerm } from './subqueries.ts';
 import { type Column, columnsOf, predicate, value } from './values.ts';
 
 const KINDS = ['', 'INNER ', 'LEFT ', 'LEFT ', 'RIGHT ', 'FULL ', 'SEMI ', 'ANTI '];
@@ -48,6 +49,7 @@ function condition(random: Random, l: readonly Column[], r: readonly Column[]): 
     ])(),
   ];
   if (random.chance(0.35)) terms.push(predicate(random, both, 1));
+  if (random.chance(0.06)) terms.push(subqueryTerm(random, both));
   return terms.join(random.chance(0.93) ? ' AND ' : ' OR ');
 }
 

@@ -22,7 +22,18 @@ export function select(random: Random, depth: number): Select {
   if (choice < 0.53) return topN(random, from, where);
   if (choice < 0.66) return over(random, from, where);
   if (choice < 0.71) return distinctOn(random, from, where);
-  return plain(random, from, where);
+  const rows = plain(random, from, where);
+  return depth < 2 && random.chance(0.1) ? cut(random, rows) : rows;
+}
+
+/** The first rows, in a subquery. */
+function cut(random: Random, { sql, columns }: Select): Select {
+  const [{ kind }] = columns;
+  if (kind === 'approx' || columns.length > 2 || ['json', 'row', 'map'].includes(kind)) return { sql, columns };
+  return {
+    sql: `${sql} ORDER BY ${columns.map((_, i) => i + 1).join(' DESC, ')} LIMIT ${1 + random.below(4)}`,
+    columns,
+  };
 }
 
 function whereOf(random: Random, { columns }: From): string {
