@@ -1,3 +1,4 @@
+import { markedError } from '../../streamql/functions/duckdb-fail.ts';
 import { ERRORS, type ErrorCode, StreamError } from '../lib/errors.ts';
 
 /** An error of our own code on its way through DuckDB, which knows only texts. */
@@ -5,8 +6,8 @@ const OWN = /\[streamline (\w+)\] (.*)/s;
 
 export const foreignErrorText = (thrown: unknown): string =>
   thrown instanceof StreamError
-    ? `[streamline ${thrown.code}] ${thrown.message}`
-    : `[streamline INVARIANT] ${thrown instanceof Error ? thrown.message : String(thrown)}`;
+    ? markedError(thrown.code, thrown.message)
+    : markedError('INVARIANT', thrown instanceof Error ? thrown.message : String(thrown));
 
 /** First match wins; DuckDB's texts begin with the kind of error. */
 const KINDS: readonly { readonly pattern: RegExp; readonly code: ErrorCode }[] = [

@@ -1,7 +1,7 @@
 import { asDecimal } from '../../streamql/functions/casts.ts';
 import type { ScalarFunction } from '../../streamql/functions/function-table.ts';
 import type { Expr } from '../../streamql/plan/plan.ts';
-import { MAX_DECIMAL_PRECISION, type SqlType } from '../values/types.ts';
+import { type Interval, MAX_DECIMAL_PRECISION, type SqlType } from '../values/types.ts';
 
 type Decimal = { readonly precision: number; readonly scale: number };
 
@@ -26,6 +26,18 @@ const UNITS: ReadonlySet<string> = new Set([
   'microseconds',
 ]);
 
+const DATE_UNITS: ReadonlySet<string> = new Set([
+  'year',
+  'quarter',
+  'month',
+  'week',
+  'day',
+  'epoch',
+  'dow',
+  'isodow',
+  'doy',
+]);
+
 const FIELDS: ReadonlySet<string> = new Set(['epoch', 'dow', 'isodow', 'doy']);
 const isOneOf = (arg: Expr, words: ReadonlySet<string>): boolean =>
   arg.op === 'literal' && words.has(String(arg.value).toLowerCase());
@@ -37,7 +49,9 @@ const fitsShifted = (a: Decimal, b: Decimal, scale: number): boolean =>
 
 /** Functions whose answer DuckDB would give differently: our own code runs inside DuckDB instead (foreign-calls.ts). */
 const FOREIGN: readonly ForeignRow[] = [
-  { ids: /^(upper|initcap|ilike)$/, why: 'it has a capital ß' },
+  { ids: /^(upper|lower|initcap|ilike)$/, why: 'it has a capital ß and a small İ' },
+  { ids: /^reverse$/, why: 'it keeps a letter and the accent behind it together' },
+  { ids: /^chr$/, why: 'it has a character 0' },
   { ids: /^\*\.interval/, why: 'it multiplies intervals by 32 bits' },
   { ids: /^(->|->>|#>>|#>|jsonb_|to_jsonb)/, why: 'it has no empty keys, and reformats numbers in JSON' },
   {
@@ -70,11 +84,20 @@ const FOREIGN: readonly ForeignRow[] = [
     why: 'a field that it does not know is an error before any row is there',
     when: ([field]) => !isOneOf(field, UNITS) && !isOneOf(field, FIELDS),
   },
-  { ids: /^decode$/, why: 'it takes no white space in base64' },
   {
     ids: /^date_trunc/,
     why: 'a unit that it does not know is an error before any row is there',
     when: ([unit]) => !isOneOf(unit, UNITS),
+  },
+  {
+    ids: /^extract\.date$/,
+    why: 'it has hours of a date',
+    when: ([field]) => !isOneOf(field, DATE_UNITS),
+  },
+  {
+    ids: /^date_bin\b/,
+    why: 'it has bins of months',
+    when: ([stride]) => stride.op !== 'literal' || stride.value === null || (stride.value as Interval).months !== 0,
   },
   { ids: /^(extract|date_part)\.time$/, why: 'it takes a field that a time does not have for an error in the query' },
 ];

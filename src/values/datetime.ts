@@ -49,6 +49,13 @@ const MONTH_DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 export const daysInMonth = (year: number, month: number): number =>
   month === 2 && isLeapYear(year) ? 29 : MONTH_DAYS[month - 1];
 
+/** The day of a date as it is written, years before the first negative; undefined where there is none. */
+export function dayOfYmd(year: number, month: number, day: number): number | undefined {
+  if (year === 0 || month < 1 || month > 12) return undefined;
+  const civil = year < 0 ? year + 1 : year;
+  return day < 1 || day > daysInMonth(civil, month) ? undefined : daysFromCivil(civil, month, day);
+}
+
 /** Splits a timestamp into its day and the microseconds since that day's midnight. */
 export function splitTimestamp(micros: Exact): { days: number; time: number } {
   if (typeof micros === 'number') {

@@ -2,7 +2,7 @@ import { compareText } from './compare.ts';
 
 /**
  * JSON text in one form per value: no white space, object keys in Postgres's order (by bytes of length, then by bytes) and each once (the last wins), escapes as short as they can be,
- * numbers with their own digits. What a jsonb datum is. Undefined when the text is not JSON.
+ * numbers with their own digits but without an exponent (`plainNumber`). What a jsonb datum is. Undefined when the text is not JSON.
  */
 export function canonicalJsonText(text: string): string | undefined {
   const value = parseJson(text);
@@ -19,6 +19,23 @@ export class NumberText {
   constructor(text: string) {
     this.text = text;
   }
+}
+
+/** Numbers of more digits keep their exponent. */
+const MOST_DIGITS = 1000;
+
+/** A JSON number as Postgres's numeric has it: 1e3 is 1000, -0.0 is 0.0; zeros behind the point stay. Other texts come back as they are. */
+export function plainNumber(text: string): string {
+  if (!/^-0|^[-\d].*e/i.test(text)) return text;
+  const [mantissa, power = '0'] = text.toLowerCase().split('e');
+  const exponent = Number(power);
+  const [whole, fraction = ''] = mantissa.replace('-', '').split('.');
+  if (Math.abs(exponent) > MOST_DIGITS) return text;
+  const digits = `${'0'.repeat(Math.max(0, -exponent))}${whole}${fraction.padEnd(exponent, '0')}`;
+  const scale = Math.max(0, fraction.length - exponent);
+  const size = digits.slice(0, digits.length - scale).replace(/^0+(?=\d)/, '');
+  const sign = text.startsWith('-') && /[1-9]/.test(digits) ? '-' : '';
+  return `${sign}${size}${scale > 0 ? `.${digits.slice(digits.length - scale)}` : ''}`;
 }
 
 export type Json = null | boolean | string | NumberText | Json[] | Map<string, Json>;
@@ -62,7 +79,7 @@ class Parser {
       }
     }
     const number = this.#match(NUMBER);
-    return number === undefined || number === '' ? undefined : new NumberText(number);
+    return number === undefined || number === '' ? undefined : new NumberText(plainNumber(number));
   }
 
   #nested(parse: () => Json | undefined): Json | undefined {
@@ -124,7 +141,8 @@ class Parser {
 }
 
 /** Postgres's order of keys in jsonb. src/formats/json/json-canonical.ts sorts bytes the same way. */
-const compareKeys = (a: string, b: string): number => Buffer.byteLength(a) - Buffer.byteLength(b) || compareText(a, b);
+export const compareKeys = (a: string, b: string): number =>
+  Buffer.byteLength(a) - Buffer.byteLength(b) || compareText(a, b);
 
 /** In the canonical form. */
 export function printJson(value: Json): string {

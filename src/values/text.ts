@@ -1,4 +1,5 @@
 import { StreamError } from '../lib/errors.ts';
+import { parseBytea } from './bytea-text.ts';
 import { formatDate, formatTime, formatTimestamp, parseDate, parseTime, parseTimestamp } from './datetime.ts';
 import { checkPrecision, type Exact, formatDecimal, parseDecimal } from './decimal.ts';
 import { formatInterval, parseInterval } from './interval.ts';
@@ -65,7 +66,9 @@ export function packPart(datum: Exclude<Datum, null>, type: SqlType): string {
 }
 
 const arrayElement = (text: string): string =>
-  text === '' || /[{},"\\\s]/.test(text) || /^null$/i.test(text) ? `"${text.replace(/(["\\])/g, '\\$1')}"` : text;
+  text === '' || /[{},"\\ \t\n\r\v\f]/.test(text) || /^null$/i.test(text)
+    ? `"${text.replace(/(["\\])/g, '\\$1')}"`
+    : text;
 
 /** The shortest text that reads back as the same value: JavaScript's digits, Postgres's exponents. */
 export function doubleText(value: number, single = false): string {
@@ -170,11 +173,7 @@ function tryFromText(text: string, type: SqlType): Datum | undefined {
     case 'varchar':
       return text;
     case 'bytea':
-      return /^\\x([0-9a-fA-F]{2})*$/.test(text)
-        ? Buffer.from(text.slice(2), 'hex')
-        : text.startsWith('\\')
-          ? undefined
-          : Buffer.from(text);
+      return parseBytea(text);
     case 'date':
       return parseDate(text) ?? dayOf(text);
     case 'time':

@@ -182,6 +182,8 @@ function castCost(arg: Expr, kind: TypeKind | 'any'): number {
   if (arg.type.kind === kind) return 0;
   if (kind === 'any') return 50;
   if (!canCast(arg.type, typeOfKind(kind, arg.type), 'implicit')) return IMPOSSIBLE;
+  // Postgres prefers double where numbers of other kinds meet a real.
+  if (kind === 'real') return 10;
   const steps = LADDER.indexOf(kind) - LADDER.indexOf(arg.type.kind);
   return LADDER.includes(kind) && steps > 0 ? steps : 3;
 }

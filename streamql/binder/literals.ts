@@ -31,7 +31,9 @@ export function unknownLiteral(text: string): Expr {
   return expr;
 }
 
-export const isNullLiteral = (expr: Expr): boolean => expr.op === 'literal' && expr.value === null;
+/** NULL as it is written; a NULL that was cast has a type, which counts. */
+export const isNullLiteral = (expr: Expr): boolean =>
+  expr.op === 'literal' && expr.value === null && expr.type.kind === 'null';
 
 /**
  * The smallest exact type that holds a number as written: INTEGER, BIGINT, DECIMAL(p, s); DOUBLE only when more than

@@ -266,11 +266,14 @@ export const ARRAYS: readonly ScalarFunction[] = [
     BOOLEAN,
     'Whether an element equals the value; NULL where only a NULL element might. Written x = ANY (a).',
     ([x, a], [type]) => {
+      if (a === null) return null;
+      if (a.length === 0) return false;
+      if (x === null) return null;
       if (indexOf(a, x, type) >= 0) return true;
       return (a as List).includes(null) ? null : false;
     },
     [`2 = ANY (${ARRAY})`, 'true'],
-    { together: ofOneElement('ea') },
+    { nullAware: true, together: ofOneElement('ea') },
   ),
   own(
     '@>(array, array)',
@@ -392,6 +395,21 @@ export const ARRAYS: readonly ScalarFunction[] = [
     ([x, n]) => new Array(bounded(Math.max(0, n ?? 0))).fill(x),
     ["array_fill('x', 2)", '{x,x}'],
     { nullAware: true, together: ofOneElement('e-') },
+  ),
+  own(
+    'array_fill(any, array)',
+    ([type]) => arrayOf(type),
+    'The value as many times as the only element of the array says.',
+    ([x, sizes]) => {
+      if (sizes?.length !== 1 || !(sizes[0] >= 0))
+        throw new StreamError('VALUE_DOMAIN', 'array_fill: arrays have one dimension, whose length is not negative');
+      return new Array(bounded(sizes[0])).fill(x);
+    },
+    ['array_fill(7, ARRAY[2])', '{7,7}'],
+    {
+      nullAware: true,
+      together: ([type]) => (type.kind === 'array' ? undefined : [known(type) as SqlType, arrayOf(INTEGER)]),
+    },
   ),
   own(
     'array_series(integer, integer)',

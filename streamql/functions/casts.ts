@@ -8,12 +8,13 @@ import {
   parseDecimal,
   rescale,
 } from '../../src/values/decimal.ts';
-import { datumFromJson, datumToJson } from '../../src/values/json.ts';
+import { datumFromJson } from '../../src/values/json.ts';
 import { type Entry, packMap, packRow, unpackMap, unpackRow } from '../../src/values/nested.ts';
 import { datumFromText, datumToText, doubleText, toReal } from '../../src/values/text.ts';
 import {
   canonicalInteger,
   type Datum,
+  type Interval,
   isNumeric,
   MAX_DECIMAL_PRECISION,
   type SqlType,
@@ -21,6 +22,7 @@ import {
   type TypeKind,
   typeName,
 } from '../../src/values/types.ts';
+import { jsonOf } from './json-of.ts';
 
 export type CastLevel = 'implicit' | 'assignment' | 'explicit';
 
@@ -57,6 +59,7 @@ export function canCast(from: SqlType, to: SqlType, level: CastLevel): boolean {
   if (from.kind === 'boolean') return to.kind === 'integer' || to.kind === 'jsonb';
   if (to.kind === 'boolean') return from.kind === 'integer';
   if (from.kind === 'time' && to.kind === 'interval') return true;
+  if (from.kind === 'interval' && to.kind === 'time') return true;
   return to.kind === 'jsonb';
 }
 
@@ -134,6 +137,7 @@ export function castDatum(datum: Exclude<Datum, null>, from: SqlType, to: SqlTyp
       break;
     case 'time':
       if (from.kind === 'timestamp' || from.kind === 'timestamptz') return splitTimestamp(datum as Exact).time;
+      if (from.kind === 'interval') return timeInDay((datum as Interval).micros);
       break;
     case 'timestamp':
     case 'timestamptz':
@@ -148,7 +152,7 @@ export function castDatum(datum: Exclude<Datum, null>, from: SqlType, to: SqlTyp
       if (from.kind === 'jsonb' && (datum === 'true' || datum === 'false')) return datum === 'true';
       break;
     case 'jsonb':
-      if (from.kind !== 'varchar') return jsonText(datum, from);
+      if (from.kind !== 'varchar') return jsonOf(datum, from);
       break;
     case 'row':
       if (from.kind === 'row') {
@@ -184,13 +188,10 @@ export function castDatum(datum: Exclude<Datum, null>, from: SqlType, to: SqlTyp
   throw cannot(datum, from, to);
 }
 
+const timeInDay = (micros: number): number => ((micros % MICROS_PER_DAY) + MICROS_PER_DAY) % MICROS_PER_DAY;
+
 const castOrNull = (datum: Datum, from: SqlType, to: SqlType): Datum =>
   datum === null ? null : castDatum(datum, from, to);
-
-function jsonText(datum: Exclude<Datum, null>, from: SqlType): string {
-  if (from.kind === 'bigint' || from.kind === 'decimal') return datumToText(datum, from);
-  return JSON.stringify(datumToJson(datum, from));
-}
 
 function cannot(datum: Exclude<Datum, null>, from: SqlType, to: SqlType): StreamError {
   return new StreamError(
@@ -249,7 +250,8 @@ function toDecimal(datum: Exclude<Datum, null>, from: SqlType, to: SqlType & { k
       break;
     case 'real':
     case 'double':
-      value = parseDecimal(doubleText(datum as number, from.kind === 'real'), to.scale);
+      // As many digits as the kind surely has.
+      value = parseDecimal((datum as number).toPrecision(from.kind === 'real' ? 6 : 15), to.scale);
       break;
     case 'jsonb':
     case 'varchar':

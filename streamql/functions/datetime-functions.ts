@@ -2,11 +2,11 @@ import { StreamError } from '../../src/lib/errors.ts';
 import {
   checkTimestamp,
   civilFromDays,
+  dayOfYmd,
   daysFromCivil,
   daysInMonth,
   joinTimestamp,
   MICROS_PER_DAY,
-  MICROS_PER_HOUR,
   MICROS_PER_MINUTE,
   MICROS_PER_SECOND,
   splitTimestamp,
@@ -29,7 +29,7 @@ import { truncate } from './datetime.ts';
 import { dayOfWeek, isoWeek } from './datetime-format.ts';
 import { parsePattern } from './datetime-parse.ts';
 import type { ScalarFunction } from './function-table.ts';
-import { age } from './interval-functions.ts';
+import { age, timeOfDay } from './interval-functions.ts';
 import { own } from './own-function.ts';
 
 /** Dates and moments beyond datetime.ts: zones, construction, parsing, parts and differences. */
@@ -92,11 +92,11 @@ const zones: ScalarFunction[] = [
 ];
 
 function momentOf(name: string, [year, month, day, hour, minute, second]: readonly number[]): Exact {
-  const micros = hour * MICROS_PER_HOUR + minute * MICROS_PER_MINUTE + Math.round(second * MICROS_PER_SECOND);
-  const isDate = year >= 1 && year <= 9999 && month >= 1 && month <= 12 && day >= 1 && day <= daysInMonth(year, month);
-  if (!isDate || hour < 0 || minute < 0 || minute > 59 || !(second >= 0 && second < 60) || micros > MICROS_PER_DAY)
+  const days = dayOfYmd(year, month, day);
+  const time = timeOfDay(hour, minute, second);
+  if (days === undefined || time === undefined)
     throw new StreamError('VALUE_DOMAIN', `${name}: there is no such moment`);
-  return joinTimestamp(daysFromCivil(year, month, day), micros);
+  return checkTimestamp(joinTimestamp(days, time));
 }
 
 const PARTS = 'integer, integer, integer, integer, integer, double';

@@ -1,9 +1,10 @@
 import { StreamError } from '../../src/lib/errors.ts';
 import {
+  checkDate,
   checkTimestamp,
   civilFromDays,
+  dayOfYmd,
   daysFromCivil,
-  daysInMonth,
   joinTimestamp,
   MICROS_PER_DAY,
   MICROS_PER_HOUR,
@@ -38,9 +39,15 @@ interface Moment {
   readonly time: number;
 }
 
+/** There is no year 0: the one before 1 is −1, as 1 BC is written. */
+const writtenYear = (year: number): number => (year < 1 ? year - 1 : year);
+/** The century or millennium, of which there is no 0 either. */
+const spanOf = (year: number, years: number): number =>
+  year > 0 ? Math.ceil(year / years) : -Math.floor((years - year) / years);
+
 /** Field names of extract and date_part: the value in millionths. */
 const FIELDS: Readonly<Record<string, (moment: Moment) => Exact>> = {
-  year: ({ days }) => civilFromDays(days).year * MILLION,
+  year: ({ days }) => writtenYear(civilFromDays(days).year) * MILLION,
   month: ({ days }) => civilFromDays(days).month * MILLION,
   day: ({ days }) => civilFromDays(days).day * MILLION,
   hour: ({ time }) => Math.floor(time / MICROS_PER_HOUR) * MILLION,
@@ -53,13 +60,16 @@ const FIELDS: Readonly<Record<string, (moment: Moment) => Exact>> = {
   isodow: ({ days }) => (dayOfWeek(days) || 7) * MILLION,
   doy: ({ days }) => (days - daysFromCivil(civilFromDays(days).year, 1, 1) + 1) * MILLION,
   week: ({ days }) => isoWeek(days).week * MILLION,
-  isoyear: ({ days }) => isoWeek(days).year * MILLION,
+  isoyear: ({ days }) => writtenYear(isoWeek(days).year) * MILLION,
   quarter: ({ days }) => Math.ceil(civilFromDays(days).month / 3) * MILLION,
   decade: ({ days }) => Math.floor(civilFromDays(days).year / 10) * MILLION,
-  century: ({ days }) => Math.ceil(civilFromDays(days).year / 100) * MILLION,
-  millennium: ({ days }) => Math.ceil(civilFromDays(days).year / 1000) * MILLION,
+  century: ({ days }) => spanOf(civilFromDays(days).year, 100) * MILLION,
+  millennium: ({ days }) => spanOf(civilFromDays(days).year, 1000) * MILLION,
   julian: ({ days, time }) => (days + JULIAN_DAY_OF_1970) * MILLION + Math.round(time / 86_400),
 };
+
+/** Of a timestamptz only: all are in UTC. */
+const ZONE_FIELDS: ReadonlySet<string> = new Set(['timezone', 'timezone_hour', 'timezone_minute']);
 
 /** Fields of a time of day; a date has all the others. Both have an epoch. */
 const TIME_FIELDS: ReadonlySet<string> = new Set(['hour', 'minute', 'second', 'millisecond', 'microsecond']);
@@ -84,6 +94,7 @@ function field(name: string, type: SqlType): (moment: Moment) => Exact {
 
 function findField(name: string, type: SqlType): (moment: Moment) => Exact {
   const lower = name.toLowerCase();
+  if (type.kind === 'timestamptz' && ZONE_FIELDS.has(lower)) return () => 0;
   const singular = FIELDS[lower] === undefined ? lower.replace(/s$/, '') : lower;
   const found = FIELDS[singular];
   const fits =
@@ -129,6 +140,10 @@ function extractOf(name: string, datum: any, type: SqlType): Exact {
       return (Math.trunc((months % 12) / 3) + 1) * MILLION;
     case 'decade':
       return Math.trunc(months / 120) * MILLION + 0;
+    case 'century':
+      return Math.trunc(months / 1200) * MILLION + 0;
+    case 'millennium':
+      return Math.trunc(months / 12_000) * MILLION + 0;
     case 'epoch':
       // As Postgres: a year has 365.25 days, a month 30.
       return addExact(
@@ -143,6 +158,8 @@ function extractOf(name: string, datum: any, type: SqlType): Exact {
 function fieldsOf(kind: string): string[] {
   if (kind === 'interval')
     return [
+      'millennium',
+      'century',
       'decade',
       'year',
       'quarter',
@@ -175,7 +192,8 @@ function duckdbExtract(name: string, x: string, kind: string): string {
   }
   if (plain === 'epoch')
     return duckdbMillionths(kind === 'date' ? `epoch_us(CAST(${x} AS TIMESTAMP))` : `epoch_us(${x})`);
-  return `date_part(${name}, ${x})`;
+  const part = `date_part(${name}, ${x})`;
+  return plain === 'year' && kind !== 'interval' ? `(${part} - CASE WHEN ${part} < 1 THEN 1 ELSE 0 END)` : part;
 }
 
 const extracts: ScalarFunction[] = TEMPORAL.flatMap((kind): ScalarFunction[] => [
@@ -193,7 +211,10 @@ const extracts: ScalarFunction[] = TEMPORAL.flatMap((kind): ScalarFunction[] => 
     id: `date_part.${kind}`,
     args: ['varchar', kind],
     returns: () => DOUBLE,
-    call: ([name, datum], types) => Number(extractOf(name, datum, types[1])) / MILLION,
+    // Of a date it is that of its midnight, so there are hours.
+    call: ([name, datum], types) =>
+      Number(kind === 'date' ? field(name, TIMESTAMP)({ days: datum, time: 0 }) : extractOf(name, datum, types[1])) /
+      MILLION,
     duckdb: ([name, x]) => duckdbExtract(name, x, kind),
     doc: 'As extract, as a double.',
   },
@@ -307,8 +328,9 @@ export const DATETIMES: readonly ScalarFunction[] = [
     args: ['double'],
     returns: () => TIMESTAMPTZ,
     call: ([seconds]) => {
-      if (!Number.isFinite(seconds)) throw new StreamError('VALUE_OVERFLOW', 'to_timestamp: out of range');
-      return checkTimestamp(canonicalInteger(BigInt(Math.round(seconds * MILLION))));
+      const micros = Math.round(seconds * MILLION);
+      if (!Number.isFinite(micros)) throw new StreamError('VALUE_OVERFLOW', 'to_timestamp: out of range');
+      return checkTimestamp(canonicalInteger(BigInt(micros)));
     },
     duckdb: ([x]) => `make_timestamptz(CAST(round(${x} * 1000000) AS BIGINT))`,
     doc: 'The moment that many seconds after 1970.',
@@ -328,11 +350,12 @@ export const DATETIMES: readonly ScalarFunction[] = [
     args: ['integer', 'integer', 'integer'],
     returns: () => DATE,
     call: ([year, month, day]) => {
-      if (year < 1 || year > 9999 || month < 1 || month > 12 || day < 1 || day > daysInMonth(year, month)) {
-        throw new StreamError('VALUE_DOMAIN', `make_date: ${year}-${month}-${day} is no date`);
-      }
-      return daysFromCivil(year, month, day);
+      const days = dayOfYmd(year, month, day);
+      if (days === undefined) throw new StreamError('VALUE_DOMAIN', `make_date: ${year}-${month}-${day} is no date`);
+      return checkDate(days);
     },
+    own: true,
+    example: ['make_date(2024, 2, 29)', '2024-02-29'],
     doc: 'The date of a year, month and day.',
   },
   {

@@ -10,33 +10,59 @@ import {
   splitTimestamp,
 } from '../../src/values/datetime.ts';
 import { addExact, type Exact, multiplyExact } from '../../src/values/decimal.ts';
-import { addInterval, checkInterval, negateInterval } from '../../src/values/interval.ts';
+import { addInterval, checkInterval, intervalUnit, negateInterval } from '../../src/values/interval.ts';
 import { DOUBLE, INTERVAL, type Interval, type SqlType, TIME, TIMESTAMP } from '../../src/values/types.ts';
 import { zeroDivision } from './arithmetic.ts';
 import type { ScalarFunction } from './function-table.ts';
+import { halfEven } from './math.ts';
 import { own } from './own-function.ts';
 
 /** Arithmetic of intervals, dates and times of day, as Postgres has it. */
 
-/** Fractions of a month become days of a 30-day month, fractions of a day microseconds. */
-export function scaled({ months, days, micros }: Interval, by: number): Interval {
-  if (!Number.isFinite(by)) throw new StreamError('VALUE_OVERFLOW', 'the result is out of range for interval');
-  const allMonths = cleaned(months * by);
-  const wholeMonths = Math.trunc(allMonths);
-  const allDays = cleaned(days * by);
-  const wholeDays = Math.trunc(allDays);
-  const restDays = cleaned((allMonths - wholeMonths) * 30);
-  const wholeRest = Math.trunc(restDays);
-  const time = Math.round(
-    cleaned((allDays - wholeDays + restDays - wholeRest) * 86_400) * MICROS_PER_SECOND + micros * by,
+/** Fractions of a month become days of a 30-day month, fractions of a day a time; `of` multiplies or divides a part. */
+function scaled({ months, days, micros }: Interval, of: (part: number) => number): Interval {
+  const [allMonths, allDays, allMicros] = [of(months), of(days), of(micros)];
+  if (![allMonths, allDays, allMicros].every(Number.isFinite))
+    throw new StreamError('VALUE_OVERFLOW', 'the result is out of range for interval');
+  const [wholeMonths, wholeDays] = [Math.trunc(allMonths), Math.trunc(allDays)];
+  const restDays = sixDigits((allMonths - wholeMonths) * 30);
+  const seconds = sixDigits((allDays - wholeDays + restDays - Math.trunc(restDays)) * 86_400);
+  const carried = Math.abs(seconds) >= 86_400 ? Math.trunc(seconds / 86_400) : 0;
+  return checkInterval(
+    wholeMonths,
+    wholeDays + Math.trunc(restDays) + carried,
+    halfEven(allMicros + (seconds - carried * 86_400) * MICROS_PER_SECOND),
   );
-  return checkInterval(wholeMonths, wholeDays + wholeRest, time);
 }
 
-/** Without the noise of binary fractions behind the sixth digit. */
-const cleaned = (value: number): number => {
-  const rounded = Math.round(value * 1e6) / 1e6;
-  return Math.abs(value - rounded) < 1e-9 * Math.max(1, Math.abs(value)) ? rounded : value;
+/** Without the noise of binary fractions. */
+const sixDigits = (value: number): number => halfEven(value * 1e6) / 1e6;
+
+/** The beginning of a unit that an interval consists of: smaller units become 0. */
+function truncated(unit: string, { months, days, micros }: Interval): Interval {
+  const name = intervalUnit(unit) ?? unit.toLowerCase();
+  const whole = MONTHS_OF[name];
+  if (whole !== undefined) return checkInterval(Math.trunc(months / whole) * whole, 0, 0);
+  if (name === 'day') return checkInterval(months, days, 0);
+  const size = MICROS_OF[name];
+  if (size === undefined)
+    throw new StreamError('VALUE_DOMAIN', `date_trunc: an interval is not cut to ${unit.slice(0, 40)}`);
+  return checkInterval(months, days, Math.trunc(micros / size) * size);
+}
+const MONTHS_OF: Readonly<Record<string, number>> = {
+  millennium: 12_000,
+  century: 1200,
+  decade: 120,
+  year: 12,
+  quarter: 3,
+  month: 1,
+};
+const MICROS_OF: Readonly<Record<string, number>> = {
+  hour: MICROS_PER_HOUR,
+  minute: MICROS_PER_MINUTE,
+  second: MICROS_PER_SECOND,
+  millisecond: 1000,
+  microsecond: 1,
 };
 
 /** Whole days of 24 hours move from the time to the days. */
@@ -83,6 +109,18 @@ export function age(a: Exact, b: Exact): Interval {
   return checkInterval(months, days, micros);
 }
 
+/** Microseconds since midnight, up to 24:00:00; undefined where there is no such time. 60 seconds are a minute. */
+export function timeOfDay(hour: number, minute: number, second: number): number | undefined {
+  const micros = halfEven(second * MICROS_PER_SECOND);
+  const time = hour * MICROS_PER_HOUR + minute * MICROS_PER_MINUTE + micros;
+  const fits = hour >= 0 && minute >= 0 && minute < 60 && micros >= 0 && micros <= MICROS_PER_MINUTE;
+  return fits && time <= MICROS_PER_DAY ? time : undefined;
+}
+
+function refuseTime(): never {
+  throw new StreamError('VALUE_DOMAIN', 'make_time: there is no such time of day');
+}
+
 const timeOf = (value: number): number => ((value % MICROS_PER_DAY) + MICROS_PER_DAY) % MICROS_PER_DAY;
 const dateMoment = (days: number): Exact => multiplyExact(days, MICROS_PER_DAY);
 
@@ -122,10 +160,10 @@ export const INTERVALS: readonly ScalarFunction[] = [
     '*(interval, double)',
     INTERVAL,
     'The interval that many times; fractions of months become days, of days a time.',
-    ([a, by]) => scaled(a, by),
+    ([a, by]) => scaled(a, (part) => part * by),
     ["interval '1 hour' * 3.5::double", '03:30:00'],
   ),
-  own('*(double, interval)', INTERVAL, 'The interval that many times.', ([by, a]) => scaled(a, by), [
+  own('*(double, interval)', INTERVAL, 'The interval that many times.', ([by, a]) => scaled(a, (part) => part * by), [
     "2 * interval '1 month'",
     '2 mons',
   ]),
@@ -133,7 +171,7 @@ export const INTERVALS: readonly ScalarFunction[] = [
     '/(interval, double)',
     INTERVAL,
     'The part of an interval.',
-    ([a, by]) => (by === 0 ? zeroDivision() : scaled(a, 1 / by)),
+    ([a, by]) => (by === 0 ? zeroDivision() : scaled(a, (part) => part / by)),
     ["interval '1 hour' / 2", '00:30:00'],
   ),
   own(
@@ -173,6 +211,13 @@ export const INTERVALS: readonly ScalarFunction[] = [
     days: 0,
     micros: a - b,
   })),
+  own(
+    'date_trunc(varchar, interval)',
+    INTERVAL,
+    'The interval with all parts below a unit 0.',
+    ([unit, a]) => truncated(unit, a),
+    ["date_trunc('hour', interval '2 days 03:40:50')", '2 days 03:00:00'],
+  ),
   ...ages,
   ...finites,
   own('justify_hours(interval)', INTERVAL, '24 hours become a day.', ([a]) => justifyHours(a), [
@@ -199,12 +244,7 @@ export const INTERVALS: readonly ScalarFunction[] = [
     'make_time(integer, integer, double)',
     TIME,
     'The time of day of an hour, a minute and seconds.',
-    ([hour, minute, second]) => {
-      const micros = hour * MICROS_PER_HOUR + minute * MICROS_PER_MINUTE + Math.round(second * MICROS_PER_SECOND);
-      if (hour < 0 || minute < 0 || minute > 59 || !(second >= 0 && second < 60) || micros > MICROS_PER_DAY)
-        throw new StreamError('VALUE_DOMAIN', 'make_time: there is no such time of day');
-      return micros;
-    },
+    ([hour, minute, second]) => timeOfDay(hour, minute, second) ?? refuseTime(),
     ['make_time(8, 15, 23.5)', '08:15:23.5'],
   ),
   own(

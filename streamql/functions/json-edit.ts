@@ -1,5 +1,5 @@
 import { StreamError } from '../../src/lib/errors.ts';
-import { type Json, NumberText, parseJson, printJson } from '../../src/values/json-text.ts';
+import { compareKeys, type Json, NumberText, parseJson, printJson } from '../../src/values/json-text.ts';
 import { datumToText } from '../../src/values/text.ts';
 import { arrayOf, BOOLEAN, type Datum, JSONB, type SqlType, VARCHAR } from '../../src/values/types.ts';
 import type { ScalarFunction } from './function-table.ts';
@@ -99,7 +99,12 @@ function changed(name: string, json: Json, path: readonly Datum[], change: Chang
   return at < 0 || at >= list.length ? json : list.with(at, changed(name, list[at], rest, change));
 }
 
+/** A bare value has nothing in it that could be changed. */
+const container = (name: string, json: Json): Json =>
+  isContainer(json) ? json : refuse(name, 'a bare value has no path in it');
+
 function setAt(json: Json, path: readonly Datum[], value: Json, create: boolean): Json {
+  if (!create && (json instanceof Map ? json.size : (json as Json[]).length) === 0) return json;
   return changed('jsonb_set', json, path, (container, step) => {
     if (container instanceof Map)
       return create || container.has(step) ? new Map([...container, [step, value]]) : container;
@@ -150,7 +155,7 @@ function pretty(json: Json, indent = ''): string {
   }
   if (json instanceof Map) {
     const lines = [...json]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .sort(([a], [b]) => compareKeys(a, b))
       .map(([key, value]) => `${inner}${JSON.stringify(key)}: ${pretty(value, inner)}`);
     return lines.length === 0 ? `{\n${indent}}` : `{\n${lines.join(',\n')}\n${indent}}`;
   }
@@ -250,10 +255,13 @@ const operators: ScalarFunction[] = [
     ([a, at]) => printJson(withoutAt(read(a), at)),
     ["'[1,2,3]'::jsonb - 1", '[1,3]'],
   ),
-  own('#-(jsonb, array)', JSONB, 'Without what is at a path.', ([a, path]) => printJson(removeAt(read(a), path)), [
-    `${OBJECT} #- '{b,0}'`,
-    '{"a":1,"b":[3]}',
-  ]),
+  own(
+    '#-(jsonb, array)',
+    JSONB,
+    'Without what is at a path.',
+    ([a, path]) => printJson(removeAt(container('#-', read(a)), path)),
+    [`${OBJECT} #- '{b,0}'`, '{"a":1,"b":[3]}'],
+  ),
   own('#>(jsonb, array)', JSONB, 'The value at a path of keys and places.', ([a, path]) => follow(a, path), [
     `${OBJECT} #> '{b,1}'`,
     '3',
@@ -331,7 +339,7 @@ export const JSON_EDITS: readonly ScalarFunction[] = [
     'The keys of an object, in order.',
     ([a]) => {
       const json = read(a);
-      return json instanceof Map ? [...json.keys()].sort() : refuse('jsonb_keys', 'the value is no object');
+      return json instanceof Map ? [...json.keys()].sort(compareKeys) : refuse('jsonb_keys', 'the value is no object');
     },
     [`jsonb_keys(${OBJECT})`, '{a,b}'],
   ),
@@ -343,27 +351,27 @@ export const JSON_EDITS: readonly ScalarFunction[] = [
     'jsonb_set(jsonb, array, jsonb)',
     JSONB,
     'With the value at a path replaced, or added.',
-    ([a, path, value]) => printJson(setAt(read(a), path, read(value), true)),
+    ([a, path, value]) => printJson(setAt(container('jsonb_set', read(a)), path, read(value), true)),
     [`jsonb_set(${OBJECT}, '{b,0}', '9')`, '{"a":1,"b":[9,3]}'],
   ),
   own(
     'jsonb_set(jsonb, array, jsonb, boolean)',
     JSONB,
     'As jsonb_set; where the last is false nothing is added.',
-    ([a, path, value, create]) => printJson(setAt(read(a), path, read(value), create)),
+    ([a, path, value, create]) => printJson(setAt(container('jsonb_set', read(a)), path, read(value), create)),
   ),
   own(
     'jsonb_insert(jsonb, array, jsonb)',
     JSONB,
     'With a value inserted before a place in an array, or under a new key.',
-    ([a, path, value]) => printJson(insertAt(read(a), path, read(value), false)),
+    ([a, path, value]) => printJson(insertAt(container('jsonb_insert', read(a)), path, read(value), false)),
     [`jsonb_insert(${OBJECT}, '{b,1}', '9')`, '{"a":1,"b":[2,9,3]}'],
   ),
   own(
     'jsonb_insert(jsonb, array, jsonb, boolean)',
     JSONB,
     'As jsonb_insert; behind the place where the last is true.',
-    ([a, path, value, after]) => printJson(insertAt(read(a), path, read(value), after)),
+    ([a, path, value, after]) => printJson(insertAt(container('jsonb_insert', read(a)), path, read(value), after)),
   ),
   own('jsonb_contains(jsonb, jsonb)', BOOLEAN, 'As @>.', ([a, b]) => contains(read(a), read(b), true), [
     `jsonb_contains('[1,2]', '2')`,

@@ -1,5 +1,6 @@
 import { formatIsoDate, formatTimestamp } from '../../src/values/datetime.ts';
 import { type Exact, formatDecimal } from '../../src/values/decimal.ts';
+import { compareKeys, plainNumber } from '../../src/values/json-text.ts';
 import { keyText, unpackMap, unpackRow } from '../../src/values/nested.ts';
 import { datumToText, doubleText } from '../../src/values/text.ts';
 import type { Datum, SqlType } from '../../src/values/types.ts';
@@ -19,7 +20,7 @@ export function jsonOf(datum: Datum, type: SqlType): string {
     case 'real':
     case 'double':
       return Number.isFinite(datum)
-        ? doubleText(datum as number, type.kind === 'real')
+        ? plainNumber(doubleText(datum as number, type.kind === 'real'))
         : `"${doubleText(datum as number)}"`;
     case 'jsonb':
       return datum as string;
@@ -44,9 +45,9 @@ export function jsonOf(datum: Datum, type: SqlType): string {
 
 export const jsonArray = (values: readonly string[]): string => `[${values.join(',')}]`;
 
-/** Canonical: keys sorted, each once (the last wins). */
+/** Canonical: keys in order, each once (the last wins). */
 export function jsonObject(entries: Iterable<readonly [key: string, value: string]>): string {
   const map = new Map<string, string>(entries);
-  const keys = [...map.keys()].sort();
+  const keys = [...map.keys()].sort(compareKeys);
   return `{${keys.map((key) => `${JSON.stringify(key)}:${map.get(key)}`).join(',')}}`;
 }

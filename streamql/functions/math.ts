@@ -1,5 +1,5 @@
 import { StreamError } from '../../src/lib/errors.ts';
-import { bigPower, checkPrecision, type Exact, remainderExact, rescale } from '../../src/values/decimal.ts';
+import { bigPower, checkPrecision, type Exact, rescale } from '../../src/values/decimal.ts';
 import {
   canonicalInteger,
   DOUBLE,
@@ -8,7 +8,7 @@ import {
   MAX_DECIMAL_PRECISION,
   type SqlType,
 } from '../../src/values/types.ts';
-import { finite, int16, int32, negateBigint, zeroDivision } from './arithmetic.ts';
+import { finite, int16, int32, negateBigint } from './arithmetic.ts';
 import { asDecimal } from './casts.ts';
 import type { ScalarFunction } from './function-table.ts';
 
@@ -61,11 +61,13 @@ function integral(name: 'ceil' | 'floor' | 'trunc' | 'round', doc: string): Scal
   ];
 }
 
-function halfEven(x: number): number {
+/** To the nearest integer, halves to the even one. */
+export function halfEven(x: number): number {
   const floor = Math.floor(x);
   const rest = x - floor;
   if (rest !== 0.5) return Math.round(x);
-  return floor % 2 === 0 ? floor : floor + 1;
+  const even = floor % 2 === 0 ? floor : floor + 1;
+  return even === 0 && x < 0 ? -0 : even;
 }
 
 function toWhole(x: Exact, scale: number, name: 'ceil' | 'floor' | 'trunc' | 'round'): Exact {
@@ -199,15 +201,4 @@ export const MATH: readonly ScalarFunction[] = [
     doc: 'x to the power y.',
   },
   { name: 'pi', id: 'pi', args: [], returns: () => DOUBLE, call: () => Math.PI, doc: 'π.' },
-  {
-    name: 'mod',
-    id: 'mod.bigint',
-    args: ['bigint', 'bigint'],
-    returns: ([type]) => type,
-    call: ([a, b]) => (b === 0 ? zeroDivision() : remainderExact(a, b)),
-    inline: ([a, b]) => `remainderInteger(${a}, ${b})`,
-    duckdb: ([a, b]) =>
-      `CASE WHEN ${b} = 0 THEN error('division by zero') WHEN ${b} = -1 THEN 0 ELSE (${a} % ${b}) END`,
-    doc: 'The remainder of a division, with the sign of the first.',
-  },
 ];

@@ -28,6 +28,10 @@ type Example = readonly [string, string];
 const double = (name: string, doc: string, run: (x: number) => number, example: Example): ScalarFunction =>
   own(`${name}(double)`, DOUBLE, doc, ([x]) => finite(run(x), x, 0), example);
 
+/** Whose result may be infinite, at a pole or beyond the range of a double. */
+const unbounded = (name: string, doc: string, run: (x: number) => number, example: Example): ScalarFunction =>
+  own(`${name}(double)`, DOUBLE, doc, ([x]) => run(x), example);
+
 /** The argument, when it is at least −1 and at most 1, or NaN. */
 const ratio = (name: string, x: number): number =>
   x < -1 || x > 1 ? domain(name, 'the argument must be between −1 and 1') : x;
@@ -37,22 +41,44 @@ const angle = (name: string, x: number): number =>
 
 const RADIANS = Math.PI / 180;
 
-/** Sine of an angle in degrees, exact where it is 0, ±1/2 or ±1. */
-function sind(x: number): number {
-  const turn = ((x % 360) + 360) % 360;
-  const [sign, half] = turn >= 180 ? [-1, turn - 180] : [1, turn];
-  const quarter = half > 90 ? 180 - half : half;
-  const value = quarter === 30 ? 0.5 : quarter === 0 ? 0 : Math.sin(quarter * RADIANS);
-  return value === 0 ? 0 : sign * value;
-}
-const cosd = (x: number): number => sind(90 - (Math.abs(x) % 360));
+/** Sines from 0° to 30° and cosines from 0° to 60°, scaled so that the ends are exactly 1/2. */
+const lowSine = (x: number): number => Math.sin(x * RADIANS) / Math.sin(30 * RADIANS) / 2;
+const lowCosine = (x: number): number => 1 - (1 - Math.cos(x * RADIANS)) / (1 - Math.cos(60 * RADIANS)) / 2;
 
+/** Of an angle from 0° to 90°. */
+const quarterSine = (x: number): number => (x <= 30 ? lowSine(x) : lowCosine(90 - x));
+const quarterCosine = (x: number): number => (x <= 60 ? lowCosine(x) : lowSine(90 - x));
+
+/** An angle as one from 0° to 90°, with the signs of its sine and its cosine. */
+function quarterOf(x: number): { quarter: number; sine: number; cosine: number } {
+  const turn = Math.abs(x % 360);
+  let sine = x < 0 || Object.is(x, -0) ? -1 : 1;
+  const half = turn > 180 ? 360 - turn : turn;
+  if (turn > 180) sine = -sine;
+  return half > 90 ? { quarter: 180 - half, sine, cosine: -1 } : { quarter: half, sine, cosine: 1 };
+}
+
+function sind(x: number): number {
+  const { quarter, sine } = quarterOf(x);
+  return sine * quarterSine(quarter);
+}
+
+function cosd(x: number): number {
+  const { quarter, cosine } = quarterOf(x);
+  return cosine * quarterCosine(quarter);
+}
+
+/** Positive zeros only, as Postgres. */
+const TANGENT_45 = quarterSine(45) / quarterCosine(45);
 function tand(x: number): number {
-  const turn = ((x % 180) + 180) % 180;
-  if (turn === 45) return 1;
-  if (turn === 135) return -1;
-  if (turn === 0) return 0;
-  return turn === 90 ? Number.POSITIVE_INFINITY : Math.tan(turn * RADIANS);
+  const { quarter, sine, cosine } = quarterOf(x);
+  return (sine * cosine * (quarterSine(quarter) / quarterCosine(quarter))) / TANGENT_45 + 0;
+}
+
+const COTANGENT_45 = quarterCosine(45) / quarterSine(45);
+function cotd(x: number): number {
+  const { quarter, sine, cosine } = quarterOf(x);
+  return (sine * cosine * (quarterCosine(quarter) / quarterSine(quarter))) / COTANGENT_45 + 0;
 }
 
 /** The whole number of degrees that a multiple of 15 is meant to be. */
@@ -73,12 +99,12 @@ const trigonometry: ScalarFunction[] = [
     'atan2(1, 1)',
     '0.7853981633974483',
   ]),
-  double('cot', 'The cotangent of an angle in radians.', (x) => 1 / Math.tan(angle('cot', x)), [
+  unbounded('cot', 'The cotangent of an angle in radians.', (x) => 1 / Math.tan(angle('cot', x)), [
     'round(cot(pi() / 4))',
     '1',
   ]),
-  double('sinh', 'The hyperbolic sine.', Math.sinh, ['sinh(0)', '0']),
-  double('cosh', 'The hyperbolic cosine.', Math.cosh, ['cosh(0)', '1']),
+  unbounded('sinh', 'The hyperbolic sine.', Math.sinh, ['sinh(0)', '0']),
+  unbounded('cosh', 'The hyperbolic cosine.', Math.cosh, ['cosh(0)', '1']),
   double('tanh', 'The hyperbolic tangent.', Math.tanh, ['tanh(0)', '0']),
   double('asinh', 'The inverse hyperbolic sine.', Math.asinh, ['asinh(0)', '0']),
   double(
@@ -87,11 +113,11 @@ const trigonometry: ScalarFunction[] = [
     (x) => (x < 1 ? domain('acosh', 'the argument must be at least 1') : Math.acosh(x)),
     ['acosh(1)', '0'],
   ),
-  double('atanh', 'The inverse hyperbolic tangent.', (x) => Math.atanh(ratio('atanh', x)), ['atanh(0)', '0']),
+  unbounded('atanh', 'The inverse hyperbolic tangent.', (x) => Math.atanh(ratio('atanh', x)), ['atanh(0)', '0']),
   double('sind', 'The sine of an angle in degrees.', (x) => sind(angle('sind', x)), ['sind(30)', '0.5']),
   double('cosd', 'The cosine of an angle in degrees.', (x) => cosd(angle('cosd', x)), ['cosd(60)', '0.5']),
-  double('tand', 'The tangent of an angle in degrees.', (x) => tand(angle('tand', x)), ['tand(45)', '1']),
-  double('cotd', 'The cotangent of an angle in degrees.', (x) => tand(90 - angle('cotd', x)), ['cotd(45)', '1']),
+  unbounded('tand', 'The tangent of an angle in degrees.', (x) => tand(angle('tand', x)), ['tand(45)', '1']),
+  unbounded('cotd', 'The cotangent of an angle in degrees.', (x) => cotd(angle('cotd', x)), ['cotd(45)', '1']),
   double('asind', 'The angle of a sine, in degrees.', (x) => degrees(Math.asin(ratio('asind', x))), [
     'asind(0.5)',
     '30',
@@ -169,6 +195,10 @@ const wide = (scale: number): SqlType => decimal(MAX_DECIMAL_PRECISION, scale);
 const scaleOf = (type: SqlType): number => asDecimal(type).scale;
 
 const exact: ScalarFunction[] = [
+  own('gcd(integer, integer)', INTEGER, 'The greatest common divisor.', ([a, b]) =>
+    int32(Number(greatestDivisor(a, b))),
+  ),
+  own('lcm(integer, integer)', INTEGER, 'The least common multiple.', ([a, b]) => int32(Number(multiple(a, b)))),
   own('gcd(bigint, bigint)', BIGINT, 'The greatest common divisor.', ([a, b]) => int64(greatestDivisor(a, b)), [
     'gcd(1071, 462)',
     '21',
@@ -266,7 +296,9 @@ const bits: ScalarFunction[] = (['smallint', 'integer', 'bigint'] as const).flat
   const type: SqlType = { kind };
   const size = { smallint: 16, integer: 32, bigint: 64 }[kind];
   const narrow = (value: bigint): Exact => canonicalInteger(BigInt.asIntN(size, value));
-  const shift = (n: number): bigint => BigInt(((n % size) + size) % size);
+  // A smallint is moved among 32 bits.
+  const places = Math.max(size, 32);
+  const shift = (n: number): bigint => BigInt(((n % places) + places) % places);
   return [
     ...BITWISE.map(([sign, doc, run, example]) =>
       own(

@@ -25,6 +25,7 @@ import { QUOTIENT_SCALE } from './aggregates.ts';
 import * as math from './arithmetic.ts';
 import { concatForm, joinForm } from './bytes/string-bytes.ts';
 import { asDecimal } from './casts.ts';
+import { duckdbFail } from './duckdb-fail.ts';
 import type { ScalarFunction } from './function-table.ts';
 
 type Decimal = { readonly precision: number; readonly scale: number };
@@ -110,18 +111,16 @@ function sameKind(kind: TypeKind, { sign, word, duckdb }: Arithmetic, body: stri
     returns: () => ({ kind }) as SqlType,
     call: ([a, b]) => run(a, b),
     inline: (args) => paste(body, args),
-    duckdb: ([a, b]) =>
-      sign === '/' || sign === '%'
-        ? zeroChecked(
-            b,
-            kind === 'real' || kind === 'double'
-              ? `(${a} / ${b})`
-              : // The least integer % −1 overflows in DuckDB.
-                sign === '%'
-                ? `CASE WHEN ${b} = -1 THEN 0 ELSE (${a} % ${b}) END`
-                : `(${a} // ${b})`,
-          )
-        : `(${a} ${duckdb} ${b})`,
+    duckdb: ([a, b]) => {
+      if (kind === 'real' || kind === 'double') {
+        const checked = inRange(a, b, `(${a} ${sign} ${b})`, kind);
+        return sign === '/' ? zeroChecked(b, checked) : checked;
+      }
+      if (sign === '/') return zeroChecked(b, `(${a} // ${b})`);
+      // The least integer % −1 overflows in DuckDB.
+      if (sign === '%') return zeroChecked(b, `CASE WHEN ${b} = -1 THEN 0 ELSE (${a} % ${b}) END`);
+      return `(${a} ${duckdb} ${b})`;
+    },
     doc: `The ${word} of two ${kind} values.`,
   };
 }
@@ -129,6 +128,14 @@ function sameKind(kind: TypeKind, { sign, word, duckdb }: Arithmetic, body: stri
 /** DuckDB yields NULL for a division by zero where Postgres fails. */
 const zeroChecked = (divisor: string, value: string): string =>
   `CASE WHEN ${divisor} = 0 THEN error('division by zero') ELSE ${value} END`;
+
+/** DuckDB goes on with an infinity where finite numbers have none for their result, and with 0 where a real is too small. */
+function inRange(a: string, b: string, result: string, kind: 'real' | 'double'): string {
+  const beyond = `isinf(${result}) AND isfinite(${a}) AND isfinite(${b})`;
+  const vanished = `${result} = 0 AND ${a} <> 0 AND ${b} <> 0 AND isfinite(${b}) AND ${a} <> ${b} AND ${a} <> -${b}`;
+  const wrong = kind === 'real' ? `(${beyond}) OR (${vanished})` : beyond;
+  return `CASE WHEN ${wrong} THEN ${duckdbFail('VALUE_OVERFLOW', `the result is out of range for ${kind}`)} ELSE ${result} END`;
+}
 
 const numeric: ScalarFunction[] = ARITHMETIC.flatMap((row) => [
   sameKind('smallint', row, `int16(${row.small})`),
@@ -401,6 +408,9 @@ export function duckdbText(text: string, type: SqlType): string {
       return duckdbDoubleText(text, plain, type.kind === 'real' ? 6 : 15);
     case 'bytea':
       return `('\\x' || lower(hex(${text})))`;
+    case 'date':
+    case 'timestamp':
+    case 'timestamptz':
     case 'interval':
     case 'array':
     case 'row':

@@ -57,8 +57,8 @@ function split(text: string, regex: Regex): string[] {
   const out: string[] = [];
   let from = 0;
   for (const { start, end } of regex.matchesIn(text)) {
-    // Postgres: an empty match at an end or behind a match splits nothing off.
-    if (start === end && (start === from || start === text.length) && (start === 0 || start === text.length)) continue;
+    // Postgres: an empty match at an end or right behind a match splits nothing off.
+    if (start === end && (start === from || start === text.length)) continue;
     out.push(text.slice(from, start));
     from = end;
   }

@@ -9,6 +9,7 @@ export const SYNONYMS: Readonly<Record<string, string>> = {
   datediff: 'date_diff',
   day: 'dayofmonth',
   json_array_length: 'jsonb_array_length',
+  mod: '%',
   mz_now: 'now',
   pow: 'power',
   regexp: 'regexp_like',

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { StreamError } from '../../src/lib/errors.ts';
 import { BOOLEAN, BYTEA, INTEGER, VARCHAR } from '../../src/values/types.ts';
+import { decodeBytes, encodeBytes } from './byte-formats.ts';
 import {
   concatForm,
   contains,
@@ -18,6 +19,7 @@ import {
   testForm,
   trimForm,
 } from './bytes/string-bytes.ts';
+import { duckdbFail } from './duckdb-fail.ts';
 import type { ScalarFunction } from './function-table.ts';
 import { matchesLike } from './like.ts';
 import { duckdbText, textOf } from './operators.ts';
@@ -72,8 +74,11 @@ function capital(word: string): string {
   return upper(first) + word.slice(first.length);
 }
 
+const NEGATIVE_LENGTH = 'substr: the length must not be negative';
+const NO_FIELD_0 = 'split_part: fields count from 1, or from −1 backwards';
+
 function checkLength(count: number): void {
-  if (count < 0) throw new StreamError('VALUE_DOMAIN', 'substr: the length must not be negative');
+  if (count < 0) throw new StreamError('VALUE_DOMAIN', NEGATIVE_LENGTH);
 }
 
 function substr(value: string, from: number, count: number): string {
@@ -96,7 +101,7 @@ function trims(name: string, left: boolean, right: boolean, where: string): Scal
   const plain = name === 'btrim' ? 'trim' : name;
   return [
     text(name, `${name}.1`, ['varchar'], `Without spaces at the ${where}.`, ([a]) => trimmed(a, ' ', left, right), {
-      duckdb: ([a]) => `${plain}(${a})`,
+      duckdb: ([a]) => `${plain}(${a}, ' ')`,
       bytes: trimForm(left, right),
     }),
     text(
@@ -130,7 +135,7 @@ const duckdbPad = (name: string, [a, n, fill]: readonly string[]): string =>
   `CASE WHEN ${fill} = '' OR ${n} <= 0 THEN left(${a}, greatest(0, ${n})) ELSE ${name}(${a}, ${n}, ${fill}) END`;
 
 function splitPart(value: string, delimiter: string, field: number): string {
-  if (field === 0) throw new StreamError('VALUE_DOMAIN', 'split_part: fields count from 1, or from −1 backwards');
+  if (field === 0) throw new StreamError('VALUE_DOMAIN', NO_FIELD_0);
   if (delimiter === '') return field === 1 || field === -1 ? value : '';
   const { length } = delimiter;
   if (field > 0) {
@@ -149,19 +154,6 @@ function splitPart(value: string, delimiter: string, field: number): string {
 }
 
 const hash = (algorithm: string) => (value: string) => createHash(algorithm).update(value, 'utf8').digest('hex');
-
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
-
-function decode(value: string, format: string): Buffer {
-  if (format === 'hex' && /^([0-9a-fA-F]{2})*$/.test(value)) return Buffer.from(value, 'hex');
-  if (format === 'base64' && BASE64.test(value.replace(/\s/g, ''))) return Buffer.from(value, 'base64');
-  throw new StreamError(
-    'VALUE_DOMAIN',
-    format === 'hex' || format === 'base64'
-      ? `decode: the text is not ${format}`
-      : `decode: ${format} is neither hex nor base64`,
-  );
-}
 
 export const STRINGS: readonly ScalarFunction[] = [
   text('lower', 'lower', ['varchar'], 'In lower case.', ([a]) => lower(a), {
@@ -221,7 +213,7 @@ export const STRINGS: readonly ScalarFunction[] = [
     {
       bytes: substrForm(checkLength),
       duckdb: ([a, from, count]) =>
-        `substr(${a}, greatest(1, ${from}), greatest(0, CAST(${from} AS BIGINT) + ${count} - greatest(1, ${from})))`,
+        `CASE WHEN ${count} < 0 THEN ${duckdbFail('VALUE_DOMAIN', NEGATIVE_LENGTH)} ELSE substr(${a}, greatest(1, ${from}), greatest(0, CAST(${from} AS BIGINT) + ${count} - greatest(1, ${from}))) END`,
     },
   ),
   ...trims('btrim', true, true, 'beginning and the end'),
@@ -233,7 +225,7 @@ export const STRINGS: readonly ScalarFunction[] = [
     ['varchar'],
     'Without spaces at the beginning and the end.',
     ([a]) => trimmed(a, ' ', true, true),
-    { bytes: trimForm(true, true) },
+    { bytes: trimForm(true, true), duckdb: ([a]) => `trim(${a}, ' ')` },
   ),
   text(
     'replace',
@@ -272,7 +264,7 @@ export const STRINGS: readonly ScalarFunction[] = [
     {
       bytes: fieldForm(1, 'empty'),
       duckdb: ([a, by, n]) =>
-        `CASE WHEN ${by} <> '' THEN split_part(${a}, ${by}, ${n}) WHEN ${n} IN (1, -1) THEN ${a} ELSE '' END`,
+        `CASE WHEN ${n} = 0 THEN ${duckdbFail('VALUE_DOMAIN', NO_FIELD_0)} WHEN ${by} <> '' THEN split_part(${a}, ${by}, ${n}) WHEN ${n} IN (1, -1) THEN ${a} ELSE '' END`,
     },
   ),
   text(
@@ -425,27 +417,19 @@ export const STRINGS: readonly ScalarFunction[] = [
     'encode',
     'encode',
     ['bytea', 'varchar'],
-    'Bytes as hex or base64.',
-    ([bytes, format]) => {
-      if (format !== 'hex' && format !== 'base64')
-        throw new StreamError('VALUE_DOMAIN', `encode: ${format} is neither hex nor base64`);
-      const encoded = Buffer.from(bytes).toString(format);
-      // As MIME: lines of 76 characters.
-      return format === 'hex' ? encoded : encoded.replace(/.{76}(?=.)/g, '$&\n');
-    },
-    {
-      duckdb: ([bytes, format]) =>
-        `CASE ${format} WHEN 'hex' THEN lower(hex(${bytes})) ELSE rtrim(regexp_replace(base64(${bytes}), '(.{76})', '\\1' || chr(10), 'g'), chr(10)) END`,
-    },
+    'Bytes as hex, base64 or escape (ASCII with \\ooo for other bytes).',
+    ([bytes, format]) => encodeBytes(bytes, format),
+    { own: true, example: ["encode(decode('6869', 'hex'), 'base64')", 'aGk='] },
   ),
   {
     name: 'decode',
     id: 'decode',
     args: ['varchar', 'varchar'],
     returns: () => BYTEA,
-    call: ([a, format]) => decode(a, format),
-    duckdb: ([a, format]) => `CASE ${format} WHEN 'hex' THEN unhex(${a}) ELSE from_base64(${a}) END`,
-    doc: 'Bytes from hex or base64.',
+    call: ([a, format]) => decodeBytes(a, format),
+    own: true,
+    example: ["encode(decode('aGk=', 'base64'), 'hex')", '6869'],
+    doc: 'Bytes from hex, base64 or escape.',
   },
   {
     name: 'like',

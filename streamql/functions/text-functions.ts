@@ -1,5 +1,6 @@
 import { StreamError } from '../../src/lib/errors.ts';
 import { arrayOf, BOOLEAN, type Datum, INTEGER, type SqlType, VARCHAR } from '../../src/values/types.ts';
+import { isQuotedWord } from '../parser/keywords.ts';
 import type { ScalarFunction } from './function-table.ts';
 import { textOf } from './operators.ts';
 import { own } from './own-function.ts';
@@ -32,7 +33,7 @@ function translate(text: string, from: string, to: string): string {
 
 /** A name as SQL takes it back. */
 const quoteIdent = (name: string): string =>
-  /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
+  /^[a-z_][a-z0-9_]*$/.test(name) && !isQuotedWord(name) ? name : `"${name.replaceAll('"', '""')}"`;
 
 /** A text as a literal of SQL. */
 function quoteLiteral(text: string): string {
@@ -40,20 +41,28 @@ function quoteLiteral(text: string): string {
   return text.includes('\\') ? `E${quoted}` : quoted;
 }
 
-/** format of Postgres: %s text, %I name, %L literal, %% a percent sign; %n$ picks an argument, a width fills with spaces. */
+/**
+ * format of Postgres: %s text, %I name, %L literal, %% a percent sign; %n$ picks an argument, a width fills with spaces and is itself an
+ * argument where it is * or *n$.
+ */
 function format(template: string, args: readonly Datum[], types: readonly SqlType[]): string {
   let next = 0;
   return bounded(
-    template.replace(/%(?:(%)|(?:(\d+)\$)?(-)?(\d+)?([sIL])|)/g, (_, percent, at, left, width, kind) => {
+    template.replace(/%(?:(%)|(?:(\d+)\$)?(-)?(\d+|\*(?:\d+\$)?)?([sIL])|)/g, (_, percent, at, left, width, kind) => {
       if (percent !== undefined) return '%';
       if (kind === undefined) throw new StreamError('VALUE_DOMAIN', 'format: after % stands %, s, I or L');
-      if (at !== undefined) next = Number(at) - 1;
-      if (next < 0 || next >= args.length) throw new StreamError('VALUE_DOMAIN', 'format: there are too few arguments');
-      const shown = formatted(args[next], types[next], kind);
-      next++;
-      const size = Number(width ?? 0);
-      if (size > MAX_TEXT) throw new StreamError('VALUE_OVERFLOW', 'format: the width is too large');
-      return left === undefined ? shown.padStart(size) : shown.padEnd(size);
+      const take = (place: string | undefined): number => {
+        if (place !== undefined) next = Number.parseInt(place, 10) - 1;
+        if (next < 0 || next >= args.length) throw new StreamError('VALUE_DOMAIN', 'format: too few arguments');
+        return next++;
+      };
+      const asked = width?.startsWith('*') ? Number(args[take(width.slice(1) || undefined)] ?? 0) : Number(width ?? 0);
+      const place = take(at);
+      const shown = formatted(args[place], types[place], kind);
+      const size = Math.abs(asked);
+      if (!(size <= MAX_TEXT)) throw new StreamError('VALUE_OVERFLOW', 'format: the width is no number, or too large');
+      const missing = ' '.repeat(Math.max(0, size - Array.from(shown).length));
+      return left === undefined && asked >= 0 ? missing + shown : shown + missing;
     }),
   );
 }
@@ -109,7 +118,7 @@ const SOUNDEX = {
 };
 
 function soundex(text: string): string {
-  const letters = text.toUpperCase().replace(/[^A-Z]/g, '');
+  const letters = text.replace(/[^A-Za-z]/g, '').toUpperCase();
   let out = letters.slice(0, 1);
   let last = SOUNDEX[out as 'B'] ?? 0;
   for (const letter of letters.slice(1)) {
@@ -283,11 +292,11 @@ function unistr(text: string): string {
 
 function parseIdent(text: string): string[] {
   const parts: string[] = [];
-  const pattern = /\s*(?:"((?:[^"]|"")+)"|([A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*))\s*(\.|$)/y;
+  const pattern = /[ \t\n\r]*(?:"((?:[^"]|"")+)"|([A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*))[ \t\n\r]*(\.|$)/y;
   for (;;) {
     const found = pattern.exec(text);
     if (found === null) throw new StreamError('VALUE_DOMAIN', 'parse_ident: not a name');
-    parts.push(found[1]?.replaceAll('""', '"') ?? found[2].toLowerCase());
+    parts.push(found[1]?.replaceAll('""', '"') ?? found[2].replace(/[A-Z]/g, (letter) => letter.toLowerCase()));
     if (found[3] === '') return parts;
   }
 }

@@ -16,6 +16,17 @@ export const RESERVED_BUT_FUNCTION = words(`
   natural notnull outer overlaps right similar tablesample verbose
 `);
 
+/** Names of types and functions with a syntax of their own (Postgres's col_name_keyword). */
+const COLUMN_NAMES = words(`
+  between bigint bit boolean char character coalesce dec decimal exists extract float greatest grouping inout int integer
+  interval least national nchar none normalize nullif numeric out overlay position precision real row setof smallint
+  substring time timestamp treat trim values varchar
+`);
+
+/** Whether quote_ident quotes the word. */
+export const isQuotedWord = (word: string): boolean =>
+  RESERVED.has(word) || RESERVED_BUT_FUNCTION.has(word) || COLUMN_NAMES.has(word);
+
 /** Words that go on with the query and so are no alias without AS, beyond the reserved ones. */
 export const NOT_A_BARE_ALIAS = words(`
   emit filter over within without year month day hour minute second varying precision qualify match_recognize

@@ -1,8 +1,9 @@
+import { plainNumber } from '../../values/json-text.ts';
 import { skipString, skipValue, skipWhitespace } from './json-syntax.ts';
 
 /**
  * The one text of a jsonb value, so that equal values are equal strings: no whitespace; of keys that occur twice the last; keys in
- * Postgres's order (by length, then by bytes); strings with the escapes of JSON.stringify; numbers as they were written.
+ * Postgres's order (by length, then by bytes); strings with the escapes of JSON.stringify; numbers without an exponent.
  * `b[start..end)` must be one valid value.
  */
 export function canonicalJson(b: Buffer, start: number, end: number): string {
@@ -10,7 +11,7 @@ export function canonicalJson(b: Buffer, start: number, end: number): string {
   if (c === 123) return canonicalObject(b, start + 1, end);
   if (c === 91) return canonicalArray(b, start + 1, end);
   if (c === 34) return JSON.stringify(JSON.parse(b.utf8Slice(start, end)));
-  return b.latin1Slice(start, end);
+  return plainNumber(b.latin1Slice(start, end));
 }
 
 function canonicalArray(b: Buffer, start: number, end: number): string {
