@@ -22,6 +22,8 @@ export interface Running {
 const BUSY_SHARE = 0.2;
 /** State below this is not big, however it grows. */
 const BIG_BYTES = 1 << 20;
+/** With so many dead letters older ones may have gone, and only the count is right. */
+const MOST_LETTERS = 10_000;
 /** A partition whose event time is further behind than this holds the others back. */
 const HOLDS_BACK_MICROS = 1_000_000;
 
@@ -47,7 +49,15 @@ export function diagnose(one: Running, reads: readonly Running[]): Finding[] {
 const of = (one: Running, read: Running, found: Finding): Finding =>
   one === read ? found : { ...found, message: `reads ${read.stats.name}: ${found.message}` };
 
-function stopped({ stats: { name, kind, state, error } }: Running): Finding[] {
+function stopped({ stats: { name, kind, state, error, isTopicGone } }: Running): Finding[] {
+  if (state === 'running' && isTopicGone)
+    return [
+      {
+        kind: 'stuck',
+        message: 'its topic is gone',
+        hint: 'create the topic again: it is read from its beginning, beside the rows that were there; or DROP what reads it',
+      },
+    ];
   if (state === 'running') return [];
   const word = kind === 'view' ? 'MATERIALIZED VIEW' : kind.toUpperCase();
   const why = error === undefined ? '' : `: ${error.code}: ${error.detail}`;
@@ -59,13 +69,22 @@ function stopped({ stats: { name, kind, state, error } }: Running): Finding[] {
   return [{ kind: 'stuck', message: `has failed${why}`, hint }];
 }
 
-function sinkWaits({ stats: { trouble, waitingRows = 0 } }: Running): Finding[] {
-  if (trouble === undefined) return [];
+function sinkWaits({ stats: { trouble, waitingRows = 0, isHeldUp } }: Running): Finding[] {
+  if (trouble === undefined)
+    return isHeldUp
+      ? [
+          {
+            kind: 'slow',
+            message: `${count(waitingRows, 'row')} waiting: the target takes rows slower than they come`,
+            hint: 'it reads no further until some are written; what comes meanwhile waits in the log',
+          },
+        ]
+      : [];
   return [
     {
       kind: 'stuck',
       message: `${count(waitingRows, 'row')} waiting: the target cannot be reached: ${trouble.detail}`,
-      hint: 'it is tried again at each checkpoint; nothing is lost meanwhile',
+      hint: 'it is tried again at each checkpoint; what comes meanwhile waits in the log',
     },
   ];
 }
@@ -111,16 +130,18 @@ function heldBack({ stats, object }: Running): Finding[] {
 function lost(one: Running, sources: readonly Running[]): Finding[] {
   const { stats, object } = one;
   const found: Finding[] = [];
-  if (stats.errors > 0) {
+  const open = unanswered(stats);
+  if (open > 0) {
     const what = stats.kind === 'source' ? 'that could not be read' : 'without a result';
     found.push({
       kind: 'wrong',
-      message: `${count(stats.errors, stats.kind === 'source' ? 'record' : 'row')} ${what}`,
+      message: `${count(open, stats.kind === 'source' ? 'record' : 'row')} ${what}`,
       hint: `SELECT * FROM "${stats.name}$errors" says which and why`,
     });
   }
   for (const source of sources) {
-    const { late, errors, name } = source.stats;
+    const { late, name } = source.stats;
+    const errors = unanswered(source.stats);
     if (late > 0) found.push(of(one, source, lateFinding(late, name, source.object?.late ?? 'update')));
     if (source !== one && errors > 0) {
       const hint = `SELECT * FROM "${name}$errors" says which and why`;
@@ -139,6 +160,9 @@ function lost(one: Running, sources: readonly Running[]): Finding[] {
   }
   return found;
 }
+
+/** Rows and records that were refused and not replayed since. */
+const unanswered = ({ errors, letters = errors }: ObjectStats): number => (letters < MOST_LETTERS ? letters : errors);
 
 function lateFinding(late: number, name: string, policy: string): Finding {
   const message = `${count(late, 'row')} behind the watermark`;

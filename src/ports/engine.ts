@@ -200,6 +200,8 @@ export interface ObjectStats {
   /** Rows now held (views), or decoded so far (sources), or written (sinks). */
   readonly rows: number;
   readonly errors: number;
+  /** Of these, the dead letters that are kept: replayed ones are not, nor the oldest of very many. */
+  readonly letters?: number;
   readonly late: number;
   /** Sources, by partition: next offset to read, high watermark, and where a WATERMARK is how far event time is (null before a first time). */
   readonly offsets?: readonly {
@@ -210,10 +212,14 @@ export interface ObjectStats {
     /** Nothing came for the idle timeout: it holds no other back. */
     readonly idle?: boolean;
   }[];
+  /** Sources: there is no such topic. */
+  readonly isTopicGone?: true;
   /** Sources with `max_drift`: the name of the one that is behind and read first. */
   readonly waitsFor?: string;
   /** Sinks: rows that came and are not written, and why the target cannot be reached. */
   readonly waitingRows?: number;
+  /** Sinks: so many rows wait that it reads no further. */
+  readonly isHeldUp?: true;
   readonly trouble?: { readonly code: string; readonly detail: string };
   /** Of a source, or the least of the sources that a query reads; null before the first, absent where no source has one. */
   readonly watermarkMicros?: number | null;

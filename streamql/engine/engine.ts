@@ -98,6 +98,7 @@ class LocalEngine implements StreamEngine {
       clock,
       logger,
       settings,
+      drained: () => wake(),
     });
     if (loaded !== null) this.#checkpointer.stats = { ...this.#checkpointer.stats, epoch: loaded.manifest.epoch };
     this.#loop = new EpochLoop(

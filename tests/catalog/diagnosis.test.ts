@@ -92,6 +92,13 @@ describe('stuck', () => {
       /^7 rows waiting: the target cannot be reached: refused$/,
       /tried again/,
     ],
+    [
+      'a topic that was deleted',
+      running({}),
+      [source({ isTopicGone: true })],
+      /^reads s: its topic is gone$/,
+      /create/,
+    ],
   ])('%s', (_, one, reads, message, hint) => {
     const found = diagnose(one, reads);
     expect(found).toEqual([
@@ -118,6 +125,24 @@ test('wrong: rows that are missing, and where to see them', () => {
       kind: 'wrong',
       message: '5 rows too late for what had been emitted',
       hint: expect.stringContaining('RECORD_LATE'),
+    },
+  ]);
+});
+
+test('what was replayed is wrong no more; of very many the count tells', () => {
+  expect(diagnose(running({ errors: 5, letters: 0 }), [])).toEqual([]);
+  expect(diagnose(running({ errors: 5, letters: 2 }), [])).toMatchObject([{ message: '2 rows without a result' }]);
+  expect(diagnose(running({ errors: 12_000, letters: 10_000 }), [])).toMatchObject([
+    { message: '12000 rows without a result' },
+  ]);
+});
+
+test('slow: a target that takes rows slower than they come', () => {
+  expect(diagnose(running({ kind: 'sink', waitingRows: 7, isHeldUp: true }), [])).toEqual([
+    {
+      kind: 'slow',
+      message: '7 rows waiting: the target takes rows slower than they come',
+      hint: expect.stringContaining('in the log'),
     },
   ]);
 });

@@ -62,6 +62,11 @@ function pushRows({ relation, reader }: QueryInput): void {
 /** Stops a query where it is, between epochs. One that catches up keeps its readers. */
 export function pauseQuery(graph: Graph, query: QueryNode): void {
   query.paused = true;
+  fallBehind(graph, query);
+}
+
+/** Between epochs: the query no longer follows along, but catches up from where it is. */
+export function fallBehind(graph: Graph, query: QueryNode): void {
   if (query.catchingUp !== null || query.error !== null) return;
   const sources = logSources(graph, query);
   const from = Object.fromEntries(sources.map((source) => [source.spec.id, source.cursor.state()]));
@@ -82,7 +87,7 @@ export function pauseQuery(graph: Graph, query: QueryNode): void {
 
 /** Reads on up to where the shared reader is, as fast as it may; false when there was nothing to be had. */
 export function stepCatchUp(graph: Graph, query: QueryNode, most: number, nowMs: number): boolean {
-  if (query.paused) return false;
+  if (query.paused || query.heldUp) return false;
   if (query.catchingUp !== null && query.catchingUp.size > 0 && !followLookups(graph, query)) return false;
   let progress = false;
   for (const [source, cursor] of query.catchingUp ?? []) {
@@ -108,11 +113,12 @@ export function recordsBehind(query: QueryNode): number {
   return behind;
 }
 
-/** Where a query that catches up is: level with the shared readers, so near that they should wait for it, or not yet; or about to get what it looks rows up in. */
-export type Standing = 'level' | 'near' | 'far' | 'lookups';
+/** Where a query that catches up is: level with the shared readers, so near that they should wait for it, or not yet; about to get what it looks rows up in; or held up by its sink. */
+export type Standing = 'level' | 'near' | 'far' | 'lookups' | 'full';
 
 export function standingOf(graph: Graph, query: QueryNode): Standing {
   if (query.paused) return 'far';
+  if (query.writer?.isFull) return 'full';
   if (isLevel(graph, query)) return 'level';
   if (!inputsLive(graph, query)) return 'far';
   const behind = recordsBehind(query);
@@ -150,7 +156,8 @@ export function follow(graph: Graph, query: QueryNode): boolean {
 
 /** Whether the next epoch would bring the query further; if not, news of the log or of what it reads will. */
 export function canProceed(graph: Graph, query: QueryNode): boolean {
-  if (query.catchingUp === null || query.paused || mustWait(query) || !lookupsReady(graph, query)) return false;
+  if (query.catchingUp === null || query.paused || query.heldUp || mustWait(query) || !lookupsReady(graph, query))
+    return false;
   for (const [source, cursor] of query.catchingUp) {
     if (cursor.readyBelow((partition) => source.cursor.position(partition) ?? 0)) return true;
   }

@@ -36,19 +36,23 @@ export class Checkpointer {
   readonly #logger: Log;
   readonly #settings: EngineSettings;
   readonly #drafts: Drafts;
+  /** A sink that was full is not any more. */
+  readonly #drained: () => void;
   #running: Promise<number> | null = null;
   #dirty = false;
   #timer: Timer | null = null;
   #lastBeganMs = Number.NEGATIVE_INFINITY;
   #stopped = true;
   #closed = false;
+  /** The last one, or the one that is under way. */
+  #failed = false;
   stats: CheckpointStats = { epoch: 0, durationMs: 0, bytes: 0 };
 
   constructor(
     graph: Graph,
     store: CheckpointStore | null,
     drafts: Drafts,
-    parts: { clock: Clock; logger: Log; settings: EngineSettings },
+    parts: { clock: Clock; logger: Log; settings: EngineSettings; drained: () => void },
   ) {
     this.#graph = graph;
     this.#store = store;
@@ -56,6 +60,7 @@ export class Checkpointer {
     this.#logger = parts.logger;
     this.#settings = parts.settings;
     this.#drafts = drafts;
+    this.#drained = parts.drained;
   }
 
   start(): void {
@@ -94,8 +99,11 @@ export class Checkpointer {
     this.#timer?.cancel();
     this.#timer = null;
     this.#running = this.#take();
+    this.#failed = true;
     try {
-      return await this.#running;
+      const epoch = await this.#running;
+      this.#failed = false;
+      return epoch;
     } finally {
       this.#running = null;
       if (this.#dirty || this.#unsettled()) this.#schedule();
@@ -106,9 +114,19 @@ export class Checkpointer {
     return this.#writers().some(({ writer }) => !writer.settled);
   }
 
+  /** A full sink does not wait for the interval to be over, unless trying at once would be in vain. */
+  get #isUrgent(): boolean {
+    return !this.#failed && this.#writers().some(({ writer }) => writer.isFull && writer.trouble === null);
+  }
+
   #schedule(): void {
-    if (this.#stopped || this.#timer !== null || this.#running !== null) return;
-    const waitMs = this.#lastBeganMs + this.#settings.checkpointIntervalMs - this.#clock.monotonicMs();
+    if (this.#stopped || this.#running !== null) return;
+    const isUrgent = this.#isUrgent;
+    if (this.#timer !== null) {
+      if (!isUrgent) return;
+      this.#timer.cancel();
+    }
+    const waitMs = isUrgent ? 0 : this.#lastBeganMs + this.#settings.checkpointIntervalMs - this.#clock.monotonicMs();
     this.#timer = this.#clock.setTimeout(
       () => {
         this.#timer = null;
@@ -157,7 +175,9 @@ export class Checkpointer {
         throw thrown;
       }
     }
+    const full = sinks.filter(({ writer }) => writer.isFull);
     for (const one of prepared.values()) one.durable();
+    if (full.some(({ writer }) => !writer.isFull)) this.#drained();
     await Promise.all(
       sinks.map(async ({ node, writer }) => {
         if (node.error !== null) return;

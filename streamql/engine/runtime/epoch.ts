@@ -4,6 +4,7 @@ import { gather, type Peers, plainError, receive, type Waiting } from '../shards
 import { waitsFor } from './alignment.ts';
 import {
   canProceed,
+  fallBehind,
   follow,
   followLookups,
   lookupsReady,
@@ -183,7 +184,7 @@ export class Epoch {
     const { sources, queries } = this.#graph;
     return (
       sources.some((source) => source.isReading && source.cursor.behind) ||
-      queries.some((query) => query.error === null && !query.paused && !mustWait(query) && recordsBehind(query) > 0)
+      queries.some((query) => query.error === null && isCatchingUp(query) && recordsBehind(query) > 0)
     );
   }
 
@@ -196,7 +197,9 @@ export class Epoch {
     this.#lookedUp.clear();
     let any = false;
     const settle = (query: QueryNode, standing: Standing): void => {
-      if (standing === 'lookups' && followLookups(graph, query)) {
+      query.heldUp = standing === 'full';
+      if (query.heldUp) fallBehind(graph, query);
+      else if (standing === 'lookups' && followLookups(graph, query)) {
         this.#lookedUp.add(query);
         query.touched = true;
       } else if (standing === 'level' && follow(graph, query)) any = true;
@@ -205,13 +208,19 @@ export class Epoch {
     };
     if (this.#peers === null) {
       for (const query of graph.queries) {
-        if (query.catchingUp !== null && query.error === null) settle(query, standingOf(graph, query));
+        if (query.error !== null) continue;
+        if (query.catchingUp !== null) settle(query, standingOf(graph, query));
+        else if (query.writer?.isFull) settle(query, 'full');
       }
       return any;
     }
     const mine: Record<string, Standing> = {};
     for (const query of graph.queries) {
-      if (query.catchingUp === null || query.error !== null) continue;
+      if (query.error !== null) continue;
+      if (query.catchingUp === null) {
+        if (query.writer?.isFull) mine[query.spec.id] = 'full';
+        continue;
+      }
       mine[query.spec.id] = query.followsLookups
         ? standingOf(graph, query)
         : !query.paused && lookupsReady(graph, query)
@@ -219,7 +228,7 @@ export class Epoch {
           : 'far';
     }
     const all = yield* this.#agree(this.#peers, 'begin', mine);
-    for (const id of Object.keys(mine)) {
+    for (const id of new Set(all.flatMap((standing) => Object.keys(standing)))) {
       const query = graph.node(id) as QueryNode;
       const standings = all.map((standing) => standing[id]);
       const common = STANDINGS.find((standing) => standings.includes(standing)) ?? 'far';
@@ -411,7 +420,9 @@ export class Epoch {
 }
 
 /** What is true of all shards is the first of these that is true of one. */
-const STANDINGS: readonly Standing[] = ['far', 'lookups', 'near', 'level'];
+const STANDINGS: readonly Standing[] = ['full', 'far', 'lookups', 'near', 'level'];
 
 /** Time that queries took for what was published to them, which is no time of the publisher. */
 const pushedMs = (graph: Graph): number => graph.queries.reduce((sum, query) => sum + query.pushMs, 0);
+
+const isCatchingUp = (query: QueryNode): boolean => !query.paused && !query.heldUp && !mustWait(query);

@@ -64,6 +64,8 @@ export class QueryNode {
   paused = false;
   /** Texts that are out of memory; null while all are in it. */
   spilled: SpillFile | null = null;
+  /** Its sink has enough to write: until that has some of it written, the query reads nothing. */
+  heldUp = false;
   /** Why the engine itself paused it. */
   halted: StreamError | null = null;
   /** Whether it has followed along before: then its rows are good, though old, while it catches up after a pause. */

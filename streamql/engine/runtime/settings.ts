@@ -12,7 +12,7 @@ export interface EngineSettings {
   readonly chunkBytes: number;
   /** How long a read waits for a view that is still catching up with the log; then TIMEOUT. */
   readonly readWaitMs: number;
-  /** What a sink that cannot be reached may leave waiting in memory; beyond, it fails. */
+  /** With so many rows waiting for its target a sink reads no further, and its input waits in the log. */
   readonly sinkBufferRows: number;
 }
 
@@ -23,5 +23,5 @@ export const DEFAULT_ENGINE_SETTINGS: EngineSettings = {
   batchRecords: 4096,
   chunkBytes: 1 << 20,
   readWaitMs: 30_000,
-  sinkBufferRows: 4_000_000,
+  sinkBufferRows: 250_000,
 };

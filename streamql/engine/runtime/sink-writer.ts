@@ -1,4 +1,4 @@
-import { asStreamError, ERRORS, StreamError } from '../../../src/lib/errors.ts';
+import { asStreamError, ERRORS, type StreamError } from '../../../src/lib/errors.ts';
 import type { Sink, SinkToken } from '../../../src/ports/sink.ts';
 import type { Batch, ColumnSchema } from '../../../src/values/batch.ts';
 import type { Parts } from '../state/piece.ts';
@@ -71,14 +71,13 @@ export class SinkWriter {
     for (const batch of this.#unsent) this.#waitingRows += batch.length;
   }
 
-  /** SINK_REJECTED when too much waits. */
+  /** So many rows wait that its query should read no further until some are written. */
+  get isFull(): boolean {
+    return this.#waitingRows >= this.#mostRows && this.#sink.discards !== true;
+  }
+
   collect(batch: Batch): void {
     this.#waitingRows += batch.length;
-    if (this.#waitingRows > this.#mostRows) {
-      throw new StreamError('SINK_REJECTED', `more than ${this.#mostRows} rows wait for the sink`, {
-        hint: this.trouble?.message,
-      });
-    }
     this.#collected.push(
       this.#sink.discards ? { length: batch.length, columns: [], weights: null } : compactBatch(batch),
     );

@@ -51,6 +51,7 @@ export class SourceNode {
   /** Columns decoded now; null for a table, which has all. */
   #layout: readonly number[] | null;
   #topic: TopicState | undefined;
+  isTopicGone = false;
 
   constructor(spec: SourceSpec, parts: CursorParts, entry: ObjectEntry | null) {
     this.spec = spec;
@@ -114,6 +115,9 @@ export class SourceNode {
 
   /** Takes over news of the topic, for everyone who reads it. */
   update(state: TopicState | undefined): void {
+    if (state === undefined && this.#topic !== undefined)
+      this.#parts.logger.warn('source.topic_gone', { source: this.spec.name, topic: this.spec.topic });
+    this.isTopicGone = state === undefined;
     this.#topic = state;
     this.cursor.update(state);
     for (const follower of this.followers) follower.update(state);

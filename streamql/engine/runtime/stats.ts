@@ -24,6 +24,7 @@ function common(node: GraphNode) {
     state: node.error !== null ? ('failed' as const) : node.paused ? ('paused' as const) : ('running' as const),
     ...(error === undefined ? {} : { error: { code: error.code, detail: error.detail } }),
     errors: node.errors.total,
+    letters: node.errors.rows,
     rates: NO_RATES,
   };
 }
@@ -50,6 +51,7 @@ function sourceStats(graph: Graph, node: SourceNode): ObjectStats {
   return {
     ...common(node),
     kind: 'source',
+    ...(node.isTopicGone ? { isTopicGone: true as const } : {}),
     ...(waited === undefined ? {} : { waitsFor: waited }),
     rows: node.rows,
     late: node.lateRows,
@@ -116,6 +118,7 @@ function queryStats(graph: Graph, node: QueryNode): ObjectStats {
       ? {}
       : {
           waitingRows: node.writer.waitingRows,
+          ...(node.heldUp ? { isHeldUp: true as const } : {}),
           ...(node.writer.trouble === null ? {} : { trouble: troubleOf(node.writer.trouble) }),
         }),
     ...(node.spilled === null ? {} : { spilledBytes: node.spilled.bytes }),

@@ -63,6 +63,7 @@ export function mergeStats(shards: readonly (readonly ObjectStats[])[]): ObjectS
       // A sink's rows are counted by its writer, in the first shard.
       rows: object.kind === 'sink' ? object.rows : sum(({ rows }) => rows),
       errors: sum(({ errors }) => errors),
+      letters: sum(({ letters }) => letters ?? 0),
       late: sum(({ late }) => late),
       ...(object.offsets === undefined ? {} : { offsets: offsets.sort((a, b) => a.partition - b.partition) }),
       ...(object.spilledBytes === undefined ? {} : { spilledBytes: sum((part) => part.spilledBytes ?? 0) }),

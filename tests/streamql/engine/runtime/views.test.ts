@@ -156,11 +156,15 @@ describe('views', () => {
     await engine.resume();
     await engine.flush();
     expect(await rowsIn(engine, 'rows', 1)).toEqual([[4], [5]]);
+    const isGone = async () => (await engine.stats()).objects[0].isTopicGone ?? false;
+    expect(await isGone()).toBe(false);
     await log.deleteTopic('orders');
+    await expect.poll(isGone).toBe(true);
     await log.createTopic('other', { partitions: 1 });
     await log.createTopic('orders', { partitions: 1 });
     await log.produce('orders', 0, [order(6)]);
     await engine.flush();
+    expect(await isGone()).toBe(false);
     expect(await rowsIn(engine, 'rows', 1)).toEqual([[4], [5], [6]]);
   });
 
