@@ -58,6 +58,7 @@ export type SqlResult =
       readonly columns: readonly ColumnSchema[];
       readonly batches: readonly Batch[];
       readonly epoch?: number;
+      readonly warnings?: readonly Warning[];
     }
   | {
       readonly kind: 'ok';

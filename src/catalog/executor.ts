@@ -183,7 +183,8 @@ export class SqlExecutor {
       throw new StreamError(code, message, { at: statement.asOf.at, cause: thrown, ...(hint ? { hint } : {}) });
     });
     const epoch = answer.epoch === undefined ? {} : { epoch: answer.epoch };
-    return { kind: 'rows', columns: bound.columns, batches: answer.batches, ...epoch };
+    const warnings = answer.warnings.length === 0 ? {} : { warnings: answer.warnings };
+    return { kind: 'rows', columns: bound.columns, batches: answer.batches, ...epoch, ...warnings };
   }
 
   /** The catalogue's relations, and any other topic by its name. */

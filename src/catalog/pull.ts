@@ -3,9 +3,10 @@ import { compileFilterProject } from '../../streamql/engine/compile-expr.ts';
 import type { Expr, Filter, Plan, Project, Scan } from '../../streamql/plan/plan.ts';
 import { inputsOf, withInputs } from '../../streamql/plan/walk.ts';
 import { StreamError } from '../lib/errors.ts';
+import type { Unreadable } from '../ports/engine.ts';
 import type { Batch } from '../values/batch.ts';
 import type { Datum } from '../values/types.ts';
-import type { QueryOptions, ScanData, SqlContext } from './context.ts';
+import type { QueryOptions, ScanData, SqlContext, Warning } from './context.ts';
 import { isStored } from './objects.ts';
 import { KEY_COLUMN, readTopic, TOPIC_RELATION_PREFIX } from './topic-relation.ts';
 
@@ -15,6 +16,7 @@ export interface PullAnswer {
   readonly epoch: number | undefined;
   /** Rows that each scan had. */
   readonly scanned: ReadonlyMap<Plan, number>;
+  readonly warnings: readonly Warning[];
 }
 
 /**
@@ -24,9 +26,9 @@ export interface PullAnswer {
 export async function runPull(context: SqlContext, plan: Plan, options: QueryOptions): Promise<PullAnswer> {
   const point = asPointLookup(context, plan);
   if (point !== undefined) return runPointLookup(context, point, options);
-  const { scans, epoch } = await fetchScans(context, plan, options);
+  const { scans, epoch, warnings } = await fetchScans(context, plan, options);
   const scanned = new Map([...scans].map(([scan, rows]) => [scan, rows.reduce((sum, batch) => sum + batch.length, 0)]));
-  return { batches: await runOver(context, plan, scans, options), epoch, scanned };
+  return { batches: await runOver(context, plan, scans, options), epoch, scanned, warnings };
 }
 
 /** The plan's answer over these rows of its scans. */
@@ -167,7 +169,7 @@ async function runPointLookup(context: SqlContext, point: PointLookup, options: 
     types = step.schema.map((column) => column.type);
   }
   if (rows.length > options.maxRows) throw tooManyRows(options.maxRows);
-  return { batches: [rows], epoch, scanned: new Map([[point.scan, batch.length]]) };
+  return { batches: [rows], epoch, scanned: new Map([[point.scan, batch.length]]), warnings: [] };
 }
 
 function tooManyRows(maxRows: number): StreamError {
@@ -181,10 +183,11 @@ async function fetchScans(
   context: SqlContext,
   plan: Plan,
   options: QueryOptions,
-): Promise<{ scans: Map<Plan, ScanData>; epoch: number | undefined }> {
+): Promise<{ scans: Map<Plan, ScanData>; epoch: number | undefined; warnings: Warning[] }> {
   const scans = scansOf(plan);
   const data = new Map<Plan, ScanData>();
   const kept = scans.filter((scan) => !isFromLog(context, scan));
+  const warnings: Warning[] = [];
   let epoch: number | undefined;
   if (kept.length > 0) {
     const snapshot = await context.engine.snapshot(
@@ -205,10 +208,22 @@ async function fetchScans(
     };
     if (scan.relation.startsWith(TOPIC_RELATION_PREFIX))
       await readTopic(context.log, scan, keyWanted(plan, scan), onBatch);
-    else await context.engine.readSource(scan.relation, scan.columns, onBatch);
+    else {
+      const unreadable = await context.engine.readSource(scan.relation, scan.columns, onBatch);
+      if (unreadable !== null) warnings.push(leftOut(scan.name, unreadable));
+    }
     data.set(scan, batches);
   }
-  return { scans: data, epoch };
+  return { scans: data, epoch, warnings };
+}
+
+/** A source keeps dead letters for what follows it; one that is only asked says what it left out of the answer. */
+function leftOut(name: string, { records, first: { partition, offset, reason } }: Unreadable): Warning {
+  const what = records === 1 ? '1 record is' : `${records} records are`;
+  return {
+    message: `${what} left out, not being what "${name}" declares: first partition ${partition}, offset ${offset}: ${reason}`,
+    hint: `views over "${name}" put them into "${name}$errors"; a column declared VARCHAR or JSONB takes what does not fit its type`,
+  };
 }
 
 /** The one key of a topic's records that the filter over its scan lets through; undefined when it may be several. */

@@ -7,15 +7,10 @@ import { Client, withServer } from './client.ts';
 import { type Format, formatTable, parseFormat, type Table } from './format.ts';
 
 interface SqlAnswer {
-  readonly results: readonly (
+  readonly results: readonly ((
     | ({ readonly kind: 'rows' } & Table)
-    | {
-        readonly kind: 'ok';
-        readonly tag: string;
-        readonly notice?: string;
-        readonly warnings?: readonly { readonly message: string; readonly hint: string }[];
-      }
-  )[];
+    | { readonly kind: 'ok'; readonly tag: string; readonly notice?: string }
+  ) & { readonly warnings?: readonly { readonly message: string; readonly hint: string }[] })[];
 }
 
 interface SqlOptions {
@@ -59,10 +54,8 @@ async function runSql(client: Client, sql: string, options: SqlOptions): Promise
   });
   for (const result of answer.results) {
     if (result.kind === 'rows') process.stdout.write(formatTable(result, options.format));
-    else {
-      process.stderr.write(`${result.tag}${result.notice ? ` (${result.notice})` : ''}\n`);
-      for (const { message, hint } of result.warnings ?? []) process.stderr.write(`warning: ${message}\n  ${hint}\n`);
-    }
+    else process.stderr.write(`${result.tag}${result.notice ? ` (${result.notice})` : ''}\n`);
+    for (const { message, hint } of result.warnings ?? []) process.stderr.write(`warning: ${message}\n  ${hint}\n`);
   }
 }
 

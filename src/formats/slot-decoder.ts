@@ -63,5 +63,6 @@ export abstract class SlotDecoder implements ValueDecoder {
 
 /** At most 60 characters of the bytes, for messages. */
 export function excerpt(buffer: Buffer, start: number, end: number): string {
+  if (start === end) return 'an empty text';
   return `${buffer.utf8Slice(start, Math.min(end, start + 60))}${end - start > 60 ? '…' : ''}`;
 }

@@ -42,13 +42,13 @@ export interface StreamEngine {
     wants: readonly { id: string; columns: readonly number[]; limit?: number; asOf?: AsOf }[],
     sources?: readonly string[],
   ): Promise<Snapshot>;
-  /** Decoded rows of a source: those readable now, or before `upTo` by partition; what does not decode is left out. Chunks by backpressure. */
+  /** Decoded rows of a source: those readable now, or before `upTo` by partition. Chunks by backpressure. Answers what does not decode and was left out. */
   readSource(
     id: string,
     columns: readonly number[],
     onBatch: (batch: Batch) => Promise<boolean>,
     upTo?: readonly number[],
-  ): Promise<void>;
+  ): Promise<Unreadable | null>;
   /**
    * Changes of a view, consolidated, one call per epoch that has some, and first, unless told not to, the whole view as
    * of `epoch` with `snapshot: true`. A slow consumer is disconnected with OVERLOADED rather than buffered without bound.
@@ -70,6 +70,12 @@ export interface Snapshot {
   readonly batches: Batch[];
   /** Of each source asked for, the offset before which everything has been taken in by that epoch, by partition. */
   readonly offsets: readonly (readonly number[])[];
+}
+
+/** Records that are not what their source declares. */
+export interface Unreadable {
+  readonly records: number;
+  readonly first: { readonly partition: number; readonly offset: number; readonly reason: string };
 }
 
 export interface ViewChange {

@@ -10,6 +10,7 @@ import type {
   ReplayCounts,
   StreamEngine,
   Subscription,
+  Unreadable,
   ViewChange,
 } from '../../src/ports/engine.ts';
 import { type EngineOptions, openState, type StoredState } from './engine-options.ts';
@@ -243,7 +244,7 @@ class LocalEngine implements StreamEngine {
     return this.#reads.snapshot(...args);
   }
 
-  readSource(...args: Parameters<StreamEngine['readSource']>): Promise<void> {
+  readSource(...args: Parameters<StreamEngine['readSource']>): Promise<Unreadable | null> {
     return this.#reads.readSource(...args);
   }
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../../src/lib/clock.ts';
 import { StreamError } from '../../src/lib/errors.ts';
-import type { Snapshot, StreamEngine } from '../../src/ports/engine.ts';
+import type { Snapshot, StreamEngine, Unreadable } from '../../src/ports/engine.ts';
 import { type Batch, type ColumnSchema, concatBatches, firstRows } from '../../src/values/batch.ts';
 import type { Datum, SqlType } from '../../src/values/types.ts';
 import type { AsOf } from '../plan/as-of.ts';
@@ -109,16 +109,16 @@ export class EngineReads {
     columns: readonly number[],
     onBatch: (batch: Batch) => Promise<boolean>,
     upTo?: readonly number[],
-  ): Promise<void> {
+  ): Promise<Unreadable | null> {
     const isHistory = id.endsWith(HISTORY);
     const node = this.#source(id);
     if (node.store !== null && !isHistory) {
       const rows = node.store.scan(columns);
       if (rows.length > 0) await onBatch(rows);
-    } else {
-      const parts = { ...this.#shard.objects.cursorParts(node.spec), owns: () => true };
-      await readSource(node.spec, columns, parts, onBatch, upTo);
+      return null;
     }
+    const parts = { ...this.#shard.objects.cursorParts(node.spec), owns: () => true };
+    return readSource(node.spec, columns, parts, onBatch, upTo);
   }
 
   /** Of all shards. */

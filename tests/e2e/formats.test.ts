@@ -194,6 +194,33 @@ test('debezium: a keyed source that follows inserts, updates, deletes and a snap
   expect(await problem("CREATE SOURCE bad (id INT) WITH (format = 'debezium')")).toMatch(/needs a PRIMARY KEY/);
 });
 
+test('a SELECT over a source that nothing follows says which records it left out', async () => {
+  await server.sql('CREATE SOURCE loose (id INT, at TIMESTAMP)');
+  await send(
+    'loose',
+    [null, '{"id":1,"at":1767225600000}'],
+    [null, '{"id":"x"}'],
+    [null, '{"id":3'],
+    [null, '{"id":4}'],
+  );
+  const [result] = await server.sql('SELECT id, at FROM loose ORDER BY id');
+  expect(result).toMatchObject({
+    rows: [
+      [1, '2026-01-01T00:00:00Z'],
+      [4, null],
+    ],
+    warnings: [
+      {
+        message:
+          '2 records are left out, not being what "loose" declares: first partition 0, offset 1: column "id" (integer) cannot hold "x"',
+      },
+    ],
+  });
+  expect(await server.sql('SELECT at FROM loose WHERE at IS NOT NULL')).toMatchObject([
+    { warnings: [{ message: expect.stringMatching(/^1 record is left out/) }] },
+  ]);
+});
+
 test('what does not fit is refused when it is created, and SQL does not write what it cannot', async () => {
   expect(await problem("CREATE SOURCE bad WITH (format = 'csv')")).toMatch(/SQL_BIND: a csv source needs its columns/);
   expect(await problem("CREATE SOURCE bad (a INT, b INT) WITH (format = 'raw')")).toMatch(/SQL_BIND: a raw record/);

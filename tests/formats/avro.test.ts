@@ -191,11 +191,11 @@ describe('avro', () => {
     ];
     expect(read(schema, rows, [column('c', decimal(20, 2)), column('b', INTEGER), column('t', TIMESTAMP)])).toEqual([
       [2 ** 40 * 100, 4, 1000],
-      expect.stringContaining('column "b" cannot hold x'),
+      expect.stringContaining('column "b" (integer) cannot hold x'),
       [0, null, 1000],
     ]);
     expect(read(schema, rows, [column('a', SMALLINT), column('c', DOUBLE), column('b', VARCHAR, false)])).toEqual([
-      expect.stringContaining('column "a" cannot hold 70000'),
+      expect.stringContaining('column "a" (smallint) cannot hold 70000'),
       [1, 0, 'x'],
       expect.stringContaining('column "b" is NOT NULL but null'),
     ]);

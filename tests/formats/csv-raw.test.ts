@@ -30,11 +30,11 @@ describe('csv', () => {
       'there are more than 3 fields',
       'there are 1 fields for 3 columns',
       'column "id" is NOT NULL but null',
-      'column "id" cannot hold x',
+      'column "id" (bigint) cannot hold x',
       'the quotes of field 2 (name) are not closed',
       'text follows the quotes of field 2',
       'a second line begins in field 2: a record is one line',
-      'column "id" cannot hold 9223372036854775808',
+      'column "id" (bigint) cannot hold 9223372036854775808',
     ]);
   });
 
@@ -66,7 +66,7 @@ describe('csv', () => {
     ).toEqual([
       [1436918400005000, 16631, true, '{"a":[1,2],"b":1}', Buffer.from([255, 0]), -5],
       [1436918400005000, 1, false, 'null', Buffer.from([]), 2147483647],
-      'column "f" cannot hold 2147483648',
+      'column "f" (integer) cannot hold 2147483648',
     ]);
   });
 
@@ -96,10 +96,10 @@ describe('raw', () => {
       'the value is not UTF-8: column "t" would have to be BYTEA',
       [''],
     ]);
-    expect(decodeAll('raw', [column('n', BIGINT)], ['42', '4x'])).toEqual([[42], 'column "n" cannot hold 4x']);
+    expect(decodeAll('raw', [column('n', BIGINT)], ['42', '4x'])).toEqual([[42], 'column "n" (bigint) cannot hold 4x']);
     expect(decodeAll('raw', [column('j', JSONB)], ['{"a" : 1}', '{'])).toEqual([
       ['{"a":1}'],
-      'column "j" cannot hold {',
+      'column "j" (jsonb) cannot hold {',
     ]);
   });
 

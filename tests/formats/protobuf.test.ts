@@ -231,10 +231,10 @@ describe('protobuf', () => {
       ),
     ).toEqual([
       [12, 7, 1_000_000, 3],
-      'column "u" cannot hold 18446744073709551615',
+      'column "u" (bigint) cannot hold 18446744073709551615',
       'column "t" is NOT NULL but null',
-      'column "n" cannot hold x',
-      'column "i" cannot hold 70000',
+      'column "n" (integer) cannot hold x',
+      'column "i" (smallint) cannot hold 70000',
     ]);
     expect(read(schema, 'M', [{ u: 7 }], [column('u', decimal(20, 1))])).toEqual([[70]]);
     expect(() => read(schema, 'M', [], [column('z', INTEGER)])).toThrow(/has no field "z"/);

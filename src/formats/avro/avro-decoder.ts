@@ -128,7 +128,7 @@ class AvroDecoder extends SlotDecoder {
       }
       const datum = convert(given);
       if (datum === undefined)
-        input.problem = `column "${target.schema.name}" cannot hold ${String(given).slice(0, 60)}`;
+        input.problem = `column "${target.schema.name}" (${typeName(target.schema.type)}) cannot hold ${String(given).slice(0, 60)}`;
       else if (datum === null) none(input, row);
       else target.set(row, datum, input.buffer);
     };

@@ -1,4 +1,5 @@
 import type { ColumnSchema } from '../../values/batch.ts';
+import { typeName } from '../../values/types.ts';
 import type { ValueDecoder } from '../decoder.ts';
 import { excerpt, SlotDecoder } from '../slot-decoder.ts';
 import { type ReadText, textReader } from '../text-values.ts';
@@ -85,7 +86,8 @@ class CsvDecoder extends SlotDecoder {
       target.setText(row, b, from, to);
       return null;
     } else datum = this.#readers[slot](b, from, to);
-    if (datum === undefined) return `column "${target.schema.name}" cannot hold ${excerpt(b, from, to)}`;
+    if (datum === undefined)
+      return `column "${target.schema.name}" (${typeName(target.schema.type)}) cannot hold ${excerpt(b, from, to)}`;
     target.set(row, datum, b);
     return null;
   }

@@ -6,7 +6,7 @@
  */
 import type { ColumnSchema } from '../../values/batch.ts';
 import type { Column } from '../../values/column.ts';
-import type { Datum } from '../../values/types.ts';
+import { type Datum, typeName } from '../../values/types.ts';
 import { ColumnSlot } from '../column-slot.ts';
 import type { ValueDecoder } from '../decoder.ts';
 import { TimestampReader } from './byte-times.ts';
@@ -149,7 +149,7 @@ class Decoder implements ValueDecoder {
       const datum = this.#read(i, from, to);
       if (datum === undefined) {
         const text = buffer.utf8Slice(from, Math.min(to, from + 60));
-        this.error = `column "${schema.name}" cannot hold ${text}${to - from > 60 ? '…' : ''}`;
+        this.error = `column "${schema.name}" (${typeName(schema.type)}) cannot hold ${text}${to - from > 60 ? '…' : ''}`;
         return false;
       }
       slots[i].set(this.rows, datum, buffer);

@@ -130,7 +130,8 @@ class ProtoDecoder extends SlotDecoder {
     const datum = checkRequired(this.#input, this.#plan.fields[place], value);
     if (datum === null) return this.setNull(slot, row);
     const converted = convert === null ? datum : convert(datum);
-    if (converted === undefined) return `column "${target.schema.name}" cannot hold ${String(datum).slice(0, 60)}`;
+    if (converted === undefined)
+      return `column "${target.schema.name}" (${typeName(target.schema.type)}) cannot hold ${String(datum).slice(0, 60)}`;
     if (converted === null) return this.setNull(slot, row);
     if (converted === '' && target.isText) target.setText(row, this.buffer, 0, 0);
     else target.set(row, converted, this.buffer);

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { StreamError } from '../../lib/errors.ts';
 import type { ColumnSchema } from '../../values/batch.ts';
-import { BYTEA } from '../../values/types.ts';
+import { BYTEA, typeName } from '../../values/types.ts';
 import type { ValueDecoder } from '../decoder.ts';
 import { excerpt, SlotDecoder } from '../slot-decoder.ts';
 import { type ReadText, textReader } from '../text-values.ts';
@@ -55,7 +55,7 @@ class RawDecoder extends SlotDecoder {
         slot.setText(row, b, start, end);
       } else {
         const datum = this.#readers[i](b, start, end);
-        if (datum === undefined) return `column "${name}" cannot hold ${excerpt(b, start, end)}`;
+        if (datum === undefined) return `column "${name}" (${typeName(type)}) cannot hold ${excerpt(b, start, end)}`;
         slot.set(row, datum, b);
       }
     }

@@ -341,10 +341,11 @@ export class PgConnection {
   ): void {
     if (result.kind === 'ok') {
       if (result.notice !== undefined) this.#notice('NOTICE', result.notice);
-      for (const { message, hint } of result.warnings ?? []) this.#notice('WARNING', message, hint);
+      this.#warn(result);
       this.#out.frame('C', text(result.tag));
       return;
     }
+    if (portal.sent === 0) this.#warn(result);
     const rows = dataRows(this.#out, result, portal.formats, portal.sent, most, () => this.#flush());
     portal.sent += rows;
     const all = result.batches.reduce((sum, batch) => sum + batch.length, 0);
@@ -353,6 +354,10 @@ export class PgConnection {
   }
 
   /** 00000 is success, 01000 a warning (PostgreSQL, appendix A). */
+  #warn({ warnings = [] }: SqlResult): void {
+    for (const { message, hint } of warnings) this.#notice('WARNING', message, hint);
+  }
+
   #notice(severity: 'NOTICE' | 'WARNING', message: string, hint?: string): void {
     const state = severity === 'NOTICE' ? '00000' : '01000';
     const fields = [

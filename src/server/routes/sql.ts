@@ -69,6 +69,7 @@ export function resultJson(result: SqlResult): unknown {
     columns: columnsJson(result.columns),
     rows: allRowsJson(result.columns, result.batches),
     ...(result.epoch === undefined ? {} : { epoch: result.epoch }),
+    ...(result.warnings === undefined ? {} : { warnings: result.warnings }),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { StreamError } from '../../../src/lib/errors.ts';
-import type { SourceSpec } from '../../../src/ports/engine.ts';
+import type { SourceSpec, Unreadable } from '../../../src/ports/engine.ts';
 import type { Batch } from '../../../src/values/batch.ts';
+import type { DeadLetter } from './dead-letters.ts';
 import { type CursorParts, SourceCursor } from './source-cursor.ts';
 import { logDecoder } from './source-node.ts';
 
@@ -15,17 +16,23 @@ export async function readSource(
   parts: CursorParts,
   onBatch: (batch: Batch) => Promise<boolean>,
   upTo?: readonly number[],
-): Promise<void> {
+): Promise<Unreadable | null> {
   const state = await parts.log.describe(spec.topic);
-  if (state === undefined) return;
+  if (state === undefined) return null;
   let batches: Batch[] = [];
   let news: () => void = () => undefined;
   let failure: StreamError | null = null;
+  let unreadable = null as Unreadable | null;
   const output = {
     onBatch: (batch: Batch) => {
       batches.push(batch);
     },
-    onMalformed: () => undefined,
+    onMalformed: ({ partition, offset, reason }: DeadLetter) => {
+      unreadable = {
+        records: (unreadable?.records ?? 0) + 1,
+        first: unreadable?.first ?? { partition, offset, reason },
+      };
+    },
     onLate: () => undefined,
   };
   const cursor = new SourceCursor(
@@ -60,8 +67,9 @@ export async function readSource(
       cursor.step(parts.settings.batchRecords, limit);
       const ready = batches;
       batches = [];
-      for (const batch of ready) if (!(await onBatch(batch))) return;
+      for (const batch of ready) if (!(await onBatch(batch))) return unreadable;
     }
+    return unreadable;
   } finally {
     cursor.close();
   }

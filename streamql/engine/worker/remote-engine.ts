@@ -6,6 +6,7 @@ import type {
   Snapshot,
   StreamEngine,
   Subscription,
+  Unreadable,
   ViewChange,
 } from '../../../src/ports/engine.ts';
 import type { Batch } from '../../../src/values/batch.ts';
@@ -104,11 +105,11 @@ export class RemoteEngine implements StreamEngine {
     columns: readonly number[],
     onBatch: (batch: Batch) => Promise<boolean>,
     upTo?: readonly number[],
-  ): Promise<void> {
+  ): Promise<Unreadable | null> {
     const read = this.#next++;
     this.#reads.set(read, onBatch);
     try {
-      await this.#rpc.call('readSource', [read, id, columns, upTo]);
+      return await this.#rpc.call<Unreadable | null>('readSource', [read, id, columns, upTo]);
     } finally {
       this.#reads.delete(read);
     }
