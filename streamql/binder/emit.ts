@@ -19,7 +19,8 @@ export function closing(input: Plan, { delay, timeout, at }: EmitOnClose, contex
       at,
       hint:
         'the source needs a WATERMARK, and the result window_end, window_start or the watermark column itself; an aggregate has to be ' +
-        'grouped by it, a Top-N partitioned by it, a join to have it equal on both sides',
+        'grouped by it, a Top-N partitioned by it, a window function partitioned or ordered by it (and not looking ahead), a join to have it ' +
+        'equal on both sides; matches of row patterns are shown as they are found, without EMIT',
     });
   }
   const idleMs = idleTimeoutOf(input);

@@ -1,5 +1,6 @@
 import type { Datum, Interval } from '../../src/values/types.ts';
-import type { Expr, Join, Match, Plan, RelationTime } from './plan.ts';
+import { WINDOW_FUNCTIONS } from '../functions/window-functions.ts';
+import type { Expr, Join, Match, Over, Plan, RelationTime } from './plan.ts';
 import { conjuncts, inputsOf } from './walk.ts';
 
 /**
@@ -77,10 +78,17 @@ export function timeBoundsOf(plan: Plan): TimeBounds {
       return boundsOf(plan.groupBy.map((column) => input.get(column)));
     }
     // A row that comes changes the rows of its partition, whatever their times, unless the time is part of what names it.
+    // Or unless it is what they are ordered by: then only rows behind it change.
     case 'topn':
     case 'over': {
       const input = timeBoundsOf(plan.input);
-      return new Map([...input].filter(([column]) => plan.partitionBy.includes(column)));
+      const bounds = new Map([...input].filter(([column]) => plan.partitionBy.includes(column)));
+      const column = settledColumn(plan);
+      const time = column === undefined ? undefined : input.get(column);
+      const ahead = column === undefined || plan.op !== 'over' ? 0 : lookAhead(plan, column);
+      if (column !== undefined && time !== undefined && ahead !== null)
+        bounds.set(column, { ...time, lagMicros: time.lagMicros + ahead });
+      return bounds;
     }
     case 'match': {
       const input = timeBoundsOf(plan.input);
@@ -115,11 +123,37 @@ export function timeBoundsOf(plan: Plan): TimeBounds {
 }
 
 /** What settles the first rows of a partition of row patterns: no row comes before one whose time the watermark has passed. */
-export function settledBound({ input, orderBy }: Match): TimeBound | undefined {
-  const [key] = orderBy;
-  if (key === undefined || key.descending || (key.nullsFirst && input.schema[key.column].nullable)) return undefined;
-  const bound = timeBoundsOf(input).get(key.column);
+export function settledBound(plan: Match): TimeBound | undefined {
+  const column = settledColumn(plan);
+  const bound = column === undefined ? undefined : timeBoundsOf(plan.input).get(column);
   return bound?.firm ? bound : undefined;
+}
+
+/** What the rows of a partition are ordered by, if from the least on, and none where it is NULL comes before them. */
+function settledColumn({
+  input,
+  partitionBy,
+  orderBy,
+}: Pick<Over, 'input' | 'partitionBy' | 'orderBy'>): number | undefined {
+  const key = orderBy.find(({ column }) => !partitionBy.includes(column));
+  if (key === undefined || key.descending || (key.nullsFirst && input.schema[key.column].nullable)) return undefined;
+  return key.column;
+}
+
+/** How far behind a row, by the time that orders them, its values may depend on others; null: on any. */
+function lookAhead({ calls, input }: Over, by: number): number | null {
+  let most = 0;
+  for (const { fn, frame } of calls) {
+    const sees = WINDOW_FUNCTIONS.get(fn)?.sees ?? 'all';
+    if (sees === 'before' || sees === 'lag') continue;
+    if (sees !== 'frame' || frame.end === null) return null;
+    const end = Number(frame.end);
+    if (end <= 0) continue;
+    const { kind } = input.schema[by].type;
+    if (frame.unit === 'rows' || (kind !== 'timestamp' && kind !== 'timestamptz')) return null;
+    most = Math.max(most, end);
+  }
+  return most;
 }
 
 /** What a view with this plan promises to those who read it; undefined when nothing. */

@@ -152,10 +152,12 @@ function isLetGo(plan: Plan): boolean {
   switch (plan.op) {
     case 'aggregate':
     case 'distinct':
-    case 'over':
-    case 'topn':
     case 'setOp':
       return [...timeBoundsOf(plan).values()].some(({ firm }) => firm);
+    // Whole partitions go.
+    case 'over':
+    case 'topn':
+      return [...timeBoundsOf(plan)].some(([column, { firm }]) => firm && plan.partitionBy.includes(column));
     default:
       return false;
   }

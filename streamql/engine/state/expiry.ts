@@ -17,8 +17,11 @@ export function expiryOf(plan: Plan): ExpiryColumn | null {
 
 /** The same among the partition columns of a node; `column` is a position in `partitionBy`. */
 export function partitionExpiry(plan: TopN | Over): ExpiryColumn | null {
-  const expiry = expiryOf(plan);
-  return expiry === null ? null : { ...expiry, column: plan.partitionBy.indexOf(expiry.column) };
+  for (const [column, { lagMicros, firm }] of timeBoundsOf(plan)) {
+    const at = plan.partitionBy.indexOf(column);
+    if (firm && at >= 0) return { column: at, lagMicros };
+  }
+  return null;
 }
 
 /**
