@@ -9,9 +9,10 @@ import type { SourceSpec } from '../ports/engine.ts';
 import { RecordCursor } from '../protocol/records.ts';
 import type { ColumnSchema } from '../values/batch.ts';
 import { HIDDEN_COLUMNS, SOURCE_HIDDEN_COLUMNS } from '../values/hidden-columns.ts';
+import { typeName } from '../values/types.ts';
 import { ok, type SqlContext, type SqlResult } from './context.ts';
 import { existing, install } from './ddl.ts';
-import { formatsOf, maxDriftOf } from './engine-object.ts';
+import { formatsOf, keyColumnOf, maxDriftOf } from './engine-object.ts';
 import type { CatalogObject } from './objects.ts';
 import { checkOptions, parseCount, parseDurationMs, SOURCE_OPTIONS } from './options.ts';
 import { refuseInternal } from './topic-relation.ts';
@@ -43,6 +44,7 @@ export async function createSource(
         : bindGiven(given, statement.name);
   }
   const key = keyPositions(statement, declared, options);
+  const { keyColumn } = fromKey(statement, declared, options);
   // Rows that are only added may also go by the time when they were written.
   const timed = key === null ? [...declared, ...HIDDEN_COLUMNS] : declared;
   const watermark = statement.watermark === null ? null : bindWatermark(statement.watermark, timed);
@@ -52,7 +54,11 @@ export async function createSource(
     });
   }
   if (key !== null) declared = declared.map((column, i) => (key.includes(i) ? { ...column, nullable: false } : column));
-  checkDecoders(format, declared, key ?? []);
+  checkDecoders(
+    format,
+    declared.filter((_, i) => i !== keyColumn),
+    key ?? [],
+  );
   const ownsTopic = await ensureTopic(context, topic, parseCount(options['partitions'], 'partitions', 10_000), isTable);
   const object: CatalogObject = {
     id: context.newId(),
@@ -87,6 +93,32 @@ function bindGiven(given: readonly ColumnSchema[], owner: Name): ColumnSchema[] 
   });
 }
 
+/** The column of `from_key`. */
+function fromKey(
+  { kind, options: given, at }: CreateSource | CreateTable,
+  columns: readonly ColumnSchema[],
+  options: Readonly<Record<string, string>>,
+): { keyColumn?: number } {
+  const name = options['from_key'];
+  if (name === undefined) return {};
+  const refused = (why: string, hint: string): StreamError =>
+    new StreamError('OPTION_INVALID', `from_key = '${name}': ${why}`, {
+      at: given.find((option) => option.name === 'from_key')?.at ?? at,
+      hint,
+    });
+  if (kind === 'createTable' || options['format'] === 'debezium')
+    throw refused('rows with a PRIMARY KEY have their key already', 'leave it out, and see key_format');
+  const names = columns.map((column) => column.name);
+  const { keyColumn } = keyColumnOf({ options, columns: [...columns] });
+  if (keyColumn === undefined || keyColumn < 0)
+    throw refused('there is no such column', suggestion(name, names) ?? `the columns are: ${names.join(', ')}`);
+  if (columns[keyColumn].type.kind !== 'varchar')
+    throw refused(`the column is ${typeName(columns[keyColumn].type)}`, 'declare it VARCHAR, and CAST it in a view');
+  if (!columns[keyColumn].nullable)
+    throw refused('the column is NOT NULL, and a record may have no key', 'leave NOT NULL out');
+  return { keyColumn };
+}
+
 /** Null for rows without a key. */
 function keyPositions(
   statement: CreateSource | CreateTable,
@@ -111,7 +143,7 @@ function keyPositions(
   if (options['key_format'] !== undefined) {
     throw new StreamError('OPTION_INVALID', 'key_format is for rows with a PRIMARY KEY', {
       at: statement.at,
-      hint: 'the key of a source is its hidden column _key',
+      hint: "the key of a source is its hidden column _key; from_key = 'column' makes a declared one of it",
     });
   }
   return null;

@@ -8,6 +8,7 @@ import { partitionOfKey } from '../protocol/partitioner.ts';
 import { type Batch, type ColumnSchema, rowAt } from '../values/batch.ts';
 import type { Datum } from '../values/types.ts';
 import { ok, pullBinding, type SqlContext, type SqlResult, type StatementOptions } from './context.ts';
+import { keyColumnOf } from './engine-object.ts';
 import { absentHint } from './object-named.ts';
 import type { CatalogObject } from './objects.ts';
 import { runPull } from './pull.ts';
@@ -143,18 +144,27 @@ async function append(
       }
     });
   });
+  const keyAt = keyColumnOf(object).keyColumn ?? -1;
   const declared = columns.filter((column) => !column.hidden);
   const timeAt = columns.findIndex((column) => column.name === RECORD_TIME && column.hidden);
   await appendRecords(
     context,
     object,
     rows.map((row) => ({
-      key: object.key === null ? null : keyOf(object, columns, row),
-      value: encodeJsonRow(declared, row),
+      key: object.key === null ? textKey(row[keyAt]) : keyOf(object, columns, row),
+      value:
+        keyAt < 0
+          ? encodeJsonRow(declared, row)
+          : encodeJsonRow(
+              declared.filter((_, i) => i !== keyAt),
+              row.filter((_, i) => i !== keyAt),
+            ),
       ...(timeAt < 0 ? {} : { timestampMs: Math.floor(Number(row[timeAt]) / 1000) }),
     })),
   );
 }
+
+const textKey = (key: Datum | undefined): Buffer | null => (typeof key === 'string' ? Buffer.from(key) : null);
 
 /** The record key of a table's row: the JSON array of its primary key values. */
 function keyOf(object: CatalogObject, columns: readonly ColumnSchema[], row: readonly Datum[]): Buffer {

@@ -34,6 +34,15 @@ export function maxDriftOf({ options }: Pick<CatalogObject, 'options'>): Pick<So
   return text === undefined ? {} : { maxDriftMicros: parseDurationMs(text, 'max_drift') * 1000 };
 }
 
+/** `from_key`: the column that is the record key. */
+export function keyColumnOf({
+  options,
+  columns,
+}: Pick<CatalogObject, 'options' | 'columns'>): Pick<SourceSpec, 'keyColumn'> {
+  const name = options['from_key'];
+  return name === undefined ? {} : { keyColumn: columns.findIndex((column) => column.name === name) };
+}
+
 /** What the engine runs for an object; views and sinks are bound anew from their text. */
 export function engineObject(context: { readonly catalog: StoredRelations }, object: CatalogObject): EngineObject {
   if (object.kind === 'source' || object.kind === 'table') {
@@ -49,6 +58,7 @@ export function engineObject(context: { readonly catalog: StoredRelations }, obj
       late: object.late,
       idleTimeoutMs: object.idleTimeoutMs,
       ...maxDriftOf(object),
+      ...keyColumnOf(object),
       ...(object.paused && { paused: true }),
       ...indexesOf(object),
     };

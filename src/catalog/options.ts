@@ -23,6 +23,10 @@ export const SOURCE_OPTIONS: readonly OptionSpec[] = [
     name: 'max_drift',
     doc: 'Sources: do not read further than this ahead, in event time, of another source of the same query that has unread records.',
   },
+  {
+    name: 'from_key',
+    doc: 'Sources: the declared VARCHAR column that is the text of the record key, and no part of the value.',
+  },
   { name: 'partitions', doc: 'Partitions of the topic if it has to be created.', default: '1' },
   ...FORMAT_OPTIONS,
   {

@@ -112,6 +112,8 @@ export interface SourceSpec {
   readonly keyFormat?: { readonly name: string; readonly options: Readonly<Record<string, string>> };
   /** Declared columns, then HIDDEN_COLUMNS, of a source SOURCE_HIDDEN_COLUMNS. */
   readonly columns: readonly ColumnSchema[];
+  /** Of a source: the declared column that is the record key rather than a part of the value. */
+  readonly keyColumn?: number;
   readonly paused?: boolean;
   readonly indexes?: readonly (readonly number[])[];
   /** Set for CREATE TABLE: indexes of the primary key; the record key names the row, a null value deletes it. */

@@ -21,6 +21,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   value_format: 'format',
   key_format: 'key_format',
   format: 'format',
+  from_key: 'from_key',
   partitions: 'partitions',
   replicas: '',
 };
@@ -41,9 +42,39 @@ function statement(tokens: readonly DialectToken[]): DialectToken[] {
   });
 }
 
+const SHOWN: Readonly<Record<string, string>> = { streams: 'sources', queries: 'pipelines' };
+
+/** What stands for ksqlDB's own commands, and what to do instead of others. */
+const INSTEAD: Readonly<Record<string, string>> = {
+  terminate: 'a query ends with its view: DROP MATERIALIZED VIEW name',
+  print: 'SELECT * FROM "topic" shows its records',
+  run: 'send the statements of the script',
+};
+
+/** SHOW and LIST, DESCRIBE … EXTENDED, DROP STREAM … DELETE TOPIC. */
+function command(tokens: readonly DialectToken[]): DialectToken[] {
+  const first = lower(tokens[0]);
+  if (Object.hasOwn(INSTEAD, first))
+    throw new StreamError('SQL_UNSUPPORTED', `${first.toUpperCase()} is not translated`, {
+      at: tokens[0].at,
+      hint: INSTEAD[first],
+    });
+  if (first === 'show' || first === 'list') {
+    const what = lower(tokens[1]);
+    return [
+      word('show', tokens[0]),
+      ...tokens.slice(1).map((token, i) => (i === 0 && Object.hasOwn(SHOWN, what) ? word(SHOWN[what], token) : token)),
+    ];
+  }
+  if (first === 'describe') return tokens.filter((token, i) => i < 2 || lower(token) !== 'extended');
+  if (first === 'drop' && lower(tokens[1]) === 'stream')
+    return [tokens[0], word('source', tokens[1]), ...tokens.slice(2)];
+  return [...tokens];
+}
+
 /** CREATE [OR REPLACE] STREAM | TABLE: a source, a table, or with AS SELECT a view. */
 function head(tokens: readonly DialectToken[]): DialectToken[] {
-  if (lower(tokens[0]) !== 'create') return [...tokens];
+  if (lower(tokens[0]) !== 'create') return command(tokens);
   const kind = tokens.findIndex((token) => lower(token) === 'stream' || lower(token) === 'table');
   if (kind < 0 || kind > 3) return [...tokens];
   const open = tokens.findIndex((token) => lower(token) === '(');
@@ -64,11 +95,7 @@ function head(tokens: readonly DialectToken[]): DialectToken[] {
   }
   const isStream = lower(tokens[kind]) === 'stream';
   const key = tokens.findIndex((token, i) => lower(token) === 'key' && lower(tokens[i - 1]) !== 'primary' && i > open);
-  if (isStream && key >= 0 && (withAt < 0 || key < withAt))
-    throw new StreamError('SQL_UNSUPPORTED', 'a KEY column of a stream is not translated', {
-      at: tokens[key].at,
-      hint: 'leave the column out; the key of each record is the column _key',
-    });
+  if (isStream && key >= 0 && withAt > key) return head(keyToOption(tokens, key, withAt));
   const typed = tokens.map((token, i) => {
     const inColumns = i > open && open > 0 && (withAt < 0 || i < withAt);
     const type = inColumns && token.kind === 'word' ? TYPES[lower(token)] : undefined;
@@ -76,6 +103,21 @@ function head(tokens: readonly DialectToken[]): DialectToken[] {
   });
   const made = [...typed.slice(0, kind), word(isStream ? 'source' : 'table', tokens[kind]), ...typed.slice(kind + 1)];
   return withAt < 0 ? made : [...made.slice(0, withAt), ...options(made.slice(withAt))];
+}
+
+/** `name VARCHAR KEY` is a column that the record key holds: without KEY, and said in WITH. */
+function keyToOption(tokens: readonly DialectToken[], key: number, withAt: number): DialectToken[] {
+  const name = tokens[key - 2];
+  const type = lower(tokens[key - 1]);
+  if (type !== 'varchar' && type !== 'string')
+    throw new StreamError('SQL_UNSUPPORTED', 'a KEY column of a stream that is no VARCHAR is not translated', {
+      at: tokens[key].at,
+      hint: 'declare it VARCHAR, and CAST it where it is used',
+    });
+  const other = (text: string): DialectToken => ({ kind: 'other', text, at: name.at });
+  const text = name.kind === 'word' ? name.text.toLowerCase() : name.text;
+  const said = [word('from_key', name), other('='), { ...name, kind: 'string' as const, text }, other(',')];
+  return [...tokens.slice(0, key), ...tokens.slice(key + 1, withAt + 2), ...said, ...tokens.slice(withAt + 2)];
 }
 
 function options(tokens: readonly DialectToken[]): DialectToken[] {
@@ -90,7 +132,12 @@ function options(tokens: readonly DialectToken[]): DialectToken[] {
     if (name === undefined)
       throw new StreamError('SQL_UNSUPPORTED', `the option ${token.text} is not translated`, {
         at: token.at,
-        hint: `translated are: ${Object.keys(OPTIONS).join(', ')}`,
+        hint:
+          lower(token) === 'timestamp'
+            ? 'declare the column TIMESTAMP (it reads milliseconds too), and take windows of it: FROM TUMBLE(stream, column, size) in StreamQL'
+            : `translated are: ${Object.keys(OPTIONS)
+                .filter((option) => option !== 'from_key')
+                .join(', ')}`,
       });
     const value = tokens[i + 2];
     if (name === '') {
@@ -99,7 +146,9 @@ function options(tokens: readonly DialectToken[]): DialectToken[] {
       else if (lower(tokens[i + 3]) === ',') i++;
     } else {
       const lowered =
-        value.kind === 'string' && name !== 'topic' ? { ...value, text: value.text.toLowerCase() } : value;
+        value.kind === 'string' && name !== 'topic' && name !== 'from_key'
+          ? { ...value, text: value.text.toLowerCase() }
+          : value;
       // Bare text is what our json keys take too.
       const text = name === 'key_format' && lowered.text === 'kafka' ? { ...lowered, text: 'json' } : lowered;
       out.push(word(name, token), tokens[i + 1], text);

@@ -194,6 +194,32 @@ test('debezium: a keyed source that follows inserts, updates, deletes and a snap
   expect(await problem("CREATE SOURCE bad (id INT) WITH (format = 'debezium')")).toMatch(/needs a PRIMARY KEY/);
 });
 
+test('from_key: a column of the record key, in the middle of csv fields', async () => {
+  await server.sql(`CREATE SOURCE keyed (a INT, k VARCHAR, b VARCHAR) WITH (format = 'csv', from_key = 'k');
+    CREATE MATERIALIZED VIEW by_key AS SELECT k, sum(a) AS a, max(b) AS b FROM keyed GROUP BY k`);
+  await send('keyed', ['x', '1,p'], ['y', '2,q'], ['x', '3,r'], [null, '4,s'], ['z', '5,k,t']);
+  await server.sql('FLUSH');
+  expect(await server.rows('SELECT k, a, b FROM by_key ORDER BY a')).toEqual([
+    ['y', 2, 'q'],
+    ['x', 4, 'r'],
+    [null, 4, 's'],
+  ]);
+  expect(await server.rows('SELECT reason FROM keyed$errors')).toEqual([['there are more than 2 fields']]);
+  for (const [columns, reason] of [
+    ['a INT, k VARCHAR', /did you mean "k"/],
+    ['a INT, kk INT', /the column is integer/],
+    ['a INT, kk VARCHAR NOT NULL', /NOT NULL/],
+  ] as const) {
+    expect(await problem(`CREATE SOURCE bad (${columns}) WITH (from_key = 'kk')`)).toMatch(
+      /OPTION_INVALID: from_key = 'kk'/,
+    );
+    const { json } = await server.request('POST', '/api/v1/sql', {
+      sql: `CREATE SOURCE bad (${columns}) WITH (from_key = 'kk')`,
+    });
+    expect(`${json.detail} ${json.hint}`).toMatch(reason);
+  }
+});
+
 test('a SELECT over a source that nothing follows says which records it left out', async () => {
   await server.sql('CREATE SOURCE loose (id INT, at TIMESTAMP)');
   await send(

@@ -1,7 +1,7 @@
 import type { ValueDecoder } from '../../../src/formats/decoder.ts';
 import { createDecoder } from '../../../src/formats/formats.ts';
 import type { SourceSpec } from '../../../src/ports/engine.ts';
-import { type Batch, gatherBatch } from '../../../src/values/batch.ts';
+import { type Batch, type ColumnSchema, gatherBatch } from '../../../src/values/batch.ts';
 import type { Column } from '../../../src/values/column.ts';
 import { DEAD_LETTER_VALUE_BYTES, type DeadLetter } from './dead-letters.ts';
 import { type LogRecord, RecordMeta, valueText } from './record-meta.ts';
@@ -77,6 +77,12 @@ export function markLate(
   return count;
 }
 
+/** The declared columns that record values hold. */
+export const valueColumns = ({ columns, keyColumn }: Pick<SourceSpec, 'columns' | 'keyColumn'>): ColumnSchema[] =>
+  columns.filter(({ hidden }, column) => !hidden && column !== keyColumn);
+
+const KEY_COLUMN = '_key';
+
 /** The only hidden column that a watermark can be on. */
 const TIMESTAMP_COLUMN = '_timestamp';
 
@@ -98,18 +104,20 @@ export class AppendDecoder implements RecordDecoder {
     this.#spec = spec;
     this.#output = output;
     const declared = declaredCount(spec);
-    const decoded = [
-      ...new Set([...wanted, ...(spec.watermark ? [spec.watermark.column] : [])].filter((column) => column < declared)),
-    ];
+    const { keyColumn } = spec;
+    const isValue = (column: number): boolean => column < declared && column !== keyColumn;
+    const decoded = [...new Set([...wanted, ...(spec.watermark ? [spec.watermark.column] : [])].filter(isValue))];
     decoded.sort((a, b) => a - b);
-    const columns = spec.columns.slice(0, declared);
     this.#decoder = createDecoder(spec.format, {
-      columns,
-      wanted: decoded,
+      columns: valueColumns(spec),
+      wanted: decoded.map((column) => (keyColumn !== undefined && column > keyColumn ? column - 1 : column)),
       key: [],
       options: spec.formatOptions ?? {},
     });
-    this.#plan = wanted.map((column) => (column < declared ? decoded.indexOf(column) : spec.columns[column].name));
+    this.#plan = wanted.map((column) => {
+      if (isValue(column)) return decoded.indexOf(column);
+      return column === keyColumn ? KEY_COLUMN : spec.columns[column].name;
+    });
     this.#timeAt = spec.watermark === null ? -1 : decoded.indexOf(spec.watermark.column);
     const hidden = new Set(this.#plan.filter((place) => typeof place === 'string'));
     if (spec.watermark !== null && this.#timeAt < 0) hidden.add(TIMESTAMP_COLUMN);
