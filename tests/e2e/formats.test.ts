@@ -206,15 +206,15 @@ test('from_key: a column of the record key, in the middle of csv fields', async 
   ]);
   expect(await server.rows('SELECT reason FROM keyed$errors')).toEqual([['there are more than 2 fields']]);
   for (const [columns, reason] of [
-    ['a INT, k VARCHAR', /did you mean "k"/],
-    ['a INT, kk INT', /the column is integer/],
-    ['a INT, kk VARCHAR NOT NULL', /NOT NULL/],
+    ['a INT, cod VARCHAR', /did you mean "cod"/],
+    ['a INT, code INT', /the column is integer/],
+    ['a INT, code VARCHAR NOT NULL', /NOT NULL/],
   ] as const) {
-    expect(await problem(`CREATE SOURCE bad (${columns}) WITH (from_key = 'kk')`)).toMatch(
-      /OPTION_INVALID: from_key = 'kk'/,
+    expect(await problem(`CREATE SOURCE bad (${columns}) WITH (from_key = 'code')`)).toMatch(
+      /OPTION_INVALID: from_key = 'code'/,
     );
     const { json } = await server.request('POST', '/api/v1/sql', {
-      sql: `CREATE SOURCE bad (${columns}) WITH (from_key = 'kk')`,
+      sql: `CREATE SOURCE bad (${columns}) WITH (from_key = 'code')`,
     });
     expect(`${json.detail} ${json.hint}`).toMatch(reason);
   }
