@@ -142,6 +142,8 @@ export class CheckpointStore {
     const file = `${checkpoint}.pieces`;
     const buffers: Uint8Array[] = [];
     let at = 0;
+    // A piece may have no bytes, and is looked for in the file all the same.
+    let hasPieces = false;
     const entries = objects.map((object) => ({
       ...object,
       tables: object.tables.map(({ id, shard, pieces }) => ({
@@ -151,13 +153,14 @@ export class CheckpointStore {
           if (isRef(piece)) return piece;
           const ref = { file, at, bytes: bytesOfParts(piece), crc: crc32cOfParts(piece) };
           buffers.push(...piece);
+          hasPieces = true;
           at += ref.bytes;
           return ref;
         }),
       })),
     }));
     const manifest: Manifest = { checkpoint, epoch, ...(shards === 1 ? {} : { shards }), objects: entries };
-    if (buffers.length > 0) {
+    if (hasPieces) {
       const opened = await this.#disk.open(this.#path(file), 'create');
       try {
         await opened.append(buffers);
