@@ -178,6 +178,12 @@ class MatchBinder {
 
   #skip(sets: VariableSets): MatchSkip {
     const { skip } = this.#ref;
+    if (this.#ref.rows === 'unmatched' && skip.to !== 'pastLast') {
+      throw new StreamError('SQL_UNSUPPORTED', 'WITH UNMATCHED ROWS is not supported where matches may overlap', {
+        at: this.#ref.at,
+        hint: 'AFTER MATCH SKIP PAST LAST ROW, or leave WITH UNMATCHED ROWS out',
+      });
+    }
     if (skip.to !== 'first' && skip.to !== 'last') return { to: skip.to };
     const variables = sets.get(skip.variable.text);
     if (variables === undefined) throw noVariable(skip.variable, [...sets.keys()]);

@@ -440,7 +440,7 @@ export interface MatchRecognize extends Located {
   readonly orderBy: readonly OrderItem[];
   readonly measures: readonly { readonly expr: AstExpr; readonly name: Name }[];
   /** ONE ROW PER MATCH, or ALL ROWS with or without those of empty matches. */
-  readonly rows: 'one' | 'all' | 'allButEmpty';
+  readonly rows: 'one' | 'all' | 'allButEmpty' | 'unmatched';
   /** AFTER MATCH SKIP. */
   readonly skip: { readonly to: 'pastLast' | 'nextRow' } | { readonly to: 'first' | 'last'; readonly variable: Name };
   readonly pattern: PatternAst;

@@ -68,8 +68,10 @@ function parseRows(cursor: Cursor): Body['rows'] {
     cursor.expectWord('empty', 'matches');
     return 'allButEmpty';
   }
-  if (cursor.isWord('with'))
-    throw cursor.unsupported('WITH UNMATCHED ROWS', 'add "| other" with an undefined variable to the pattern');
+  if (cursor.takeWord('with')) {
+    cursor.expectWord('unmatched', 'rows');
+    return 'unmatched';
+  }
   if (cursor.takeWord('show')) cursor.expectWord('empty', 'matches');
   return 'all';
 }

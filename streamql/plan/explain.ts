@@ -182,7 +182,7 @@ function matchText(plan: Match): string {
   const where = defines.length === 0 ? '' : ` where ${defines.join(', ')}`;
   return (
     `(${patternText(plan.pattern, variables)})${by}${orderText(plan.orderBy, plan.input)}${within}, ` +
-    `${plan.rows === 'one' ? 'one row' : 'all rows'} per match, skip ${skipText(plan.skip, variables)}${where}`
+    `${plan.rows === 'one' ? 'one row' : 'all rows'} per match${plan.rows === 'unmatched' ? ' and unmatched rows' : ''}, skip ${skipText(plan.skip, variables)}${where}`
   );
 }
 

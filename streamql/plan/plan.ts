@@ -350,7 +350,8 @@ export interface Match extends Node {
   /** By variable; null: any row. */
   readonly defines: readonly (MatchExpr | null)[];
   readonly measures: readonly MatchExpr[];
-  readonly rows: 'one' | 'all' | 'allButEmpty';
+  /** unmatched: all, and those that are in no match. */
+  readonly rows: 'one' | 'all' | 'allButEmpty' | 'unmatched';
   readonly rest: readonly number[];
   readonly skip: MatchSkip;
   /** The last row's time less the first's is shorter than this; of the first sort key, a moment. */

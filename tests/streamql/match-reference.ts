@@ -70,6 +70,13 @@ class Partition {
     while (this.#start < this.#rows.length) {
       const [way] = this.#ways(this.#plan.pattern, { position: this.#start, path: [] }, false);
       if (way === undefined) {
+        if (this.#plan.rows === 'unmatched')
+          out.push(
+            this.#whole(
+              this.#start,
+              this.#plan.measures.map(() => null),
+            ),
+          );
         this.#start++;
         continue;
       }
@@ -192,21 +199,22 @@ class Partition {
   }
 
   #output({ path }: Way): Row[] {
-    const { rows, partitionBy, orderBy, measures, rest } = this.#plan;
+    const { rows, partitionBy, measures } = this.#plan;
     const row = (position: number) => this.#rows[position];
     const values = (depth: number) => measures.map((measure) => this.#value(measure, path, depth));
     if (rows === 'one') {
       return [[...partitionBy.map((column) => row(this.#start)[column]), ...values(path.length - 1)]];
     }
+    if (path.length === 0) return rows === 'allButEmpty' ? [] : [this.#whole(this.#start, values(-1))];
+    return path.flatMap((taken, depth) => (taken.excluded ? [] : [this.#whole(this.#start + depth, values(depth))]));
+  }
+
+  #whole(position: number, measures: readonly Datum[]): Row {
+    const { partitionBy, orderBy, rest } = this.#plan;
     const keys = [...partitionBy];
     for (const { column } of orderBy) if (!partitionBy.includes(column)) keys.push(column);
-    const whole = (position: number, depth: number): Row => [
-      ...keys.map((column) => row(position)[column]),
-      ...values(depth),
-      ...rest.map((column) => row(position)[column]),
-    ];
-    if (path.length === 0) return rows === 'all' ? [whole(this.#start, -1)] : [];
-    return path.flatMap((taken, depth) => (taken.excluded ? [] : [whole(this.#start + depth, depth)]));
+    const row = this.#rows[position];
+    return [...keys.map((column) => row[column]), ...measures, ...rest.map((column) => row[column])];
   }
 
   #after({ path }: Way): number {

@@ -74,7 +74,7 @@ export const matchQueries: fc.Arbitrary<string> = fc
     order: fc.constantFrom('ORDER BY ts', 'ORDER BY ts DESC, v', 'ORDER BY v NULLS FIRST'),
     measures: fc.subarray(MEASURES, { minLength: 1, maxLength: 5 }),
     rows: fc.constantFrom('ONE ROW', 'ONE ROW', 'ALL ROWS'),
-    empties: fc.constantFrom('', ' OMIT EMPTY MATCHES', ' SHOW EMPTY MATCHES'),
+    empties: fc.constantFrom('', ' OMIT EMPTY MATCHES', ' SHOW EMPTY MATCHES', ' WITH UNMATCHED ROWS'),
     skip: fc.constantFrom('', 'PAST LAST ROW', 'TO NEXT ROW', 'TO FIRST b', 'TO LAST u', 'TO b'),
     within: fc.constantFrom('', '', " WITHIN INTERVAL '3 seconds'"),
     defines: fc.tuple(...VARIABLES.map(define), fc.subarray([0, 1, 2, 3], { minLength: 1 })),
@@ -83,7 +83,8 @@ export const matchQueries: fc.Arbitrary<string> = fc
     // Every variable that the clauses name has to be in the pattern.
     const text = `${written} | (d d d d a b c)`;
     const chosen = (defines[4] as number[]).map((i) => defines[i] as string);
-    const after = skip === '' ? '' : ` AFTER MATCH SKIP ${skip}`;
+    const overlaps = rows === 'ALL ROWS' && empties === ' WITH UNMATCHED ROWS' && skip.startsWith('TO');
+    const after = skip === '' || overlaps ? '' : ` AFTER MATCH SKIP ${skip}`;
     const interval = order === 'ORDER BY ts' ? within : '';
     return (
       `SELECT * FROM t MATCH_RECOGNIZE (${partition}${order} MEASURES ${measures.join(', ')} ` +

@@ -17,7 +17,7 @@ export class Attempts {
   numbers = new Int32Array(8);
   /** Searches given up since the last match, up to and with this one. */
   givenUp = new Int32Array(8);
-  /** Null: no match. */
+  /** Null: nothing to show. A search without a match may show the row where it began. */
   outputs: (MatchOutput | null)[] = [];
   /** Where the next search begins. */
   next: number;
@@ -40,7 +40,7 @@ export class Attempts {
 
   matchesBefore(index: number): number {
     if (index >= this.count) return this.matches;
-    return this.numbers[index] - (this.outputs[index] === null ? 0 : 1);
+    return index === 0 ? this.#base : this.numbers[index - 1];
   }
 
   get bytes(): number {
@@ -79,7 +79,7 @@ export class Attempts {
   /** Takes off the searches from the first that looked at `position` or behind it. */
   cut(position: number): Attempts {
     const from = this.firstBeyond(position);
-    const tail = new Attempts(this.next);
+    const tail = new Attempts(this.next, this.matchesBefore(from));
     if (from === this.count) return tail;
     tail.count = this.count - from;
     tail.starts = this.starts.slice(from, this.count);

@@ -171,7 +171,13 @@ export class MatchOperator extends OperatorBase {
       const number = attempts.matches + 1;
       const givenUp = attempts.givenUpBefore(attempts.count);
       if (!matcher.find(start, number, givenUp)) {
-        attempts.push(start, matcher.reach, number - 1, null, givenUp + (matcher.gaveUp ? 1 : 0));
+        attempts.push(
+          start,
+          matcher.reach,
+          number - 1,
+          this.#unmatched(rows, start),
+          givenUp + (matcher.gaveUp ? 1 : 0),
+        );
         attempts.next = start + 1;
         continue;
       }
@@ -184,27 +190,32 @@ export class MatchOperator extends OperatorBase {
   }
 
   #output(rows: MatchRows, start: number, matcher: Matcher): MatchOutput {
-    const { partitionBy, orderBy, rest } = this.#plan;
+    const { partitionBy, rows: shown } = this.#plan;
     const { length } = matcher;
-    const datum = (position: number, column: number): Datum => rows.columns[column].get(rows.slots[position]);
-    if (this.#plan.rows === 'one') {
-      return [[...partitionBy.map((column) => datum(start, column)), ...this.#measures.values(length - 1, length)]];
+    if (shown === 'one') {
+      const key = partitionBy.map((column) => rows.columns[column].get(rows.slots[start]));
+      return [[...key, ...this.#measures.values(length - 1, length)]];
     }
-    const first = [
-      ...partitionBy,
-      ...orderBy.map((key) => key.column).filter((column) => !partitionBy.includes(column)),
-    ];
-    const row = (position: number, measures: readonly Datum[]): Datum[] => [
-      ...first.map((column) => datum(position, column)),
-      ...measures,
-      ...rest.map((column) => datum(position, column)),
-    ];
-    if (length === 0) return this.#plan.rows === 'all' ? [row(start, this.#measures.values(-1, 0))] : [];
+    if (length === 0) return shown === 'allButEmpty' ? [] : [this.#whole(rows, start, this.#measures.values(-1, 0))];
     const out: Datum[][] = [];
     for (let depth = 0; depth < length; depth++) {
-      if (!matcher.isExcluded(depth)) out.push(row(start + depth, this.#measures.values(depth, length)));
+      if (!matcher.isExcluded(depth)) out.push(this.#whole(rows, start + depth, this.#measures.values(depth, length)));
     }
     return out;
+  }
+
+  /** The row without measures where WITH UNMATCHED ROWS says so. Searches begin behind the last match, so no other has it. */
+  #unmatched(rows: MatchRows, start: number): MatchOutput | null {
+    const { rows: shown, measures } = this.#plan;
+    return shown === 'unmatched' ? [this.#whole(rows, start, new Array<null>(measures.length).fill(null))] : null;
+  }
+
+  /** Partition and order columns, measures, the other columns. */
+  #whole({ columns, slots }: MatchRows, position: number, measures: readonly Datum[]): Datum[] {
+    const { partitionBy, orderBy, rest } = this.#plan;
+    const datum = (column: number): Datum => columns[column].get(slots[position]);
+    const order = orderBy.map((key) => key.column).filter((column) => !partitionBy.includes(column));
+    return [...partitionBy.map(datum), ...order.map(datum), ...measures, ...rest.map(datum)];
   }
 
   /** Where AFTER MATCH SKIP goes on. */

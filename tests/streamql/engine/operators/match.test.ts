@@ -90,6 +90,7 @@ describe('rows that a watermark has passed', () => {
     "MATCH_RECOGNIZE (PARTITION BY k ORDER BY ts MEASURES FIRST(ts) AS at, LAST(b.v) AS v AFTER MATCH SKIP TO NEXT ROW PATTERN (a x*? b) WITHIN INTERVAL '5 seconds' DEFINE a AS v = 0, b AS b.v = 3 AND COUNT(*) > 2)",
     'MATCH_RECOGNIZE (PARTITION BY k ORDER BY ts MEASURES SUM(v) AS total, x.v AS head PATTERN (^ x y | y y z))',
     "MATCH_RECOGNIZE (PARTITION BY k ORDER BY ts ALL ROWS PER MATCH PATTERN (down+ up+) WITHIN INTERVAL '20 seconds' DEFINE down AS v < PREV(v), up AS v > PREV(v))",
+    "MATCH_RECOGNIZE (PARTITION BY k ORDER BY ts MEASURES MATCH_NUMBER() AS n ALL ROWS PER MATCH WITH UNMATCHED ROWS PATTERN (down+ up+) WITHIN INTERVAL '20 seconds' DEFINE down AS v < PREV(v), up AS v > PREV(v))",
   ];
 
   test.each(QUERIES)('are dropped without a difference: %s', (text) => {
