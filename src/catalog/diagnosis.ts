@@ -22,6 +22,9 @@ export interface Running {
 const BUSY_SHARE = 0.2;
 /** State below this is not big, however it grows. */
 const BIG_BYTES = 1 << 20;
+/** With fewer rows nothing is said of a join that finds no match. */
+const MANY_ROWS = 10;
+const VERY_MANY_PAIRS = 1_000_000;
 /** With so many dead letters older ones may have gone, and only the count is right. */
 const MOST_LETTERS = 10_000;
 /** A partition whose event time is further behind than this holds the others back. */
@@ -40,6 +43,8 @@ export function diagnose(one: Running, reads: readonly Running[]): Finding[] {
     ...sinkWaits(one),
     ...all.flatMap((source) => heldBack(source).map((found) => of(one, source, found))),
     ...lost(one, all),
+    ...all.flatMap((source) => neverFilled(source).map((found) => of(one, source, found))),
+    ...unmatched(one),
     ...slow(one, all),
     ...big(one),
   ];
@@ -157,6 +162,37 @@ function lost(one: Running, sources: readonly Running[]): Finding[] {
       message: `${count(own, 'row')} too late for what had been emitted`,
       hint: `they are in "${stats.name}$errors" as RECORD_LATE; EMIT AFTER WINDOW CLOSE WITH DELAY waits longer`,
     });
+  }
+  return found;
+}
+
+function neverFilled({ stats: { name, emptyColumns = [] } }: Running): Finding[] {
+  return emptyColumns.map((column) => ({
+    kind: 'wrong',
+    message: `column "${column}" was NULL in all records that were read`,
+    hint: `fields are found by the name of the column: look how a record of "${name}" calls them`,
+  }));
+}
+
+/** Joins that say why a view is empty, or why so much has to be done. */
+function unmatched({ stats }: Running): Finding[] {
+  const joins = stats.operators.filter(({ name }) => name.includes('join'));
+  const hint = `EXPLAIN ANALYZE "${stats.name}" shows the rows of each operator`;
+  const found: Finding[] = [];
+  for (const join of joins) {
+    const { rowsIn, rowsOut } = join;
+    if (stats.rows === 0 && stats.backfill === undefined && rowsIn >= MANY_ROWS && rowsOut === 0)
+      found.push({
+        kind: 'wrong',
+        message: `no rows: ${titleOf(join)} has taken ${rowsIn} rows and found no match`,
+        hint,
+      });
+    if (rowsOut >= VERY_MANY_PAIRS && rowsOut >= 100 * rowsIn)
+      found.push({
+        kind: 'slow',
+        message: `${titleOf(join)} has made ${rowsOut} pairs of ${rowsIn} rows: many rows share a key`,
+        hint: 'join on more columns, or aggregate before joining',
+      });
   }
   return found;
 }

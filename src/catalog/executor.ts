@@ -3,7 +3,7 @@ import { statementsOf, type Translated, translate } from '../../streamql/dialect
 import type { Query, QueryStatement, Statement } from '../../streamql/parser/ast.ts';
 import { parseScript } from '../../streamql/parser/parser.ts';
 import { optimize } from '../../streamql/rules/optimize.ts';
-import { asStreamError, type Position, StreamError } from '../lib/errors.ts';
+import { asStreamError, StreamError } from '../lib/errors.ts';
 import type { Relation, RelationCatalog } from '../ports/relations.ts';
 import type { ColumnSchema } from '../values/batch.ts';
 import { alter, pause } from './alter.ts';
@@ -88,13 +88,9 @@ export class SqlExecutor {
     return startPushQuery(this.#context, sql, options, onChange);
   }
 
-  async #run(statement: Statement, sql: string, options: StatementOptions, session: SqlSession): Promise<SqlResult> {
+  #run(statement: Statement, sql: string, options: StatementOptions, session: SqlSession): Promise<SqlResult> {
     const run = () => this.#runStatement(statement, sql, options, session);
-    try {
-      return await ('options' in statement ? locatingOptions(statement.options, run) : run());
-    } catch (thrown) {
-      throw inStatement(thrown, statement.at);
-    }
+    return 'options' in statement ? locatingOptions(statement.options, run) : run();
   }
 
   async #runStatement(
@@ -223,31 +219,6 @@ function inOneLine(statement: Statement, text: string, { hasLongTokens }: Transl
 }
 
 /** The error where it was written: in another dialect, or further down in the script. */
-/** Faults of what is written: whoever knows no better place for one says the statement, of which a script has many. */
-const OF_STATEMENTS: ReadonlySet<string> = new Set([
-  'SQL_BIND',
-  'SQL_TYPE',
-  'SQL_UNSUPPORTED',
-  'SQL_LIMIT',
-  'OPTION_INVALID',
-  'SINK_REJECTED',
-]);
-
-function inStatement(thrown: unknown, at: Position): unknown {
-  if (!(thrown instanceof StreamError) || thrown.at !== undefined || !OF_STATEMENTS.has(thrown.code)) return thrown;
-  return located(thrown, at);
-}
-
-function located(error: StreamError, at: Position): StreamError {
-  const { code, message, hint, sqlState } = error;
-  return new StreamError(code, message, {
-    at,
-    ...(hint === undefined ? {} : { hint }),
-    ...(sqlState === undefined ? {} : { sqlState }),
-    cause: error,
-  });
-}
-
 function moved(
   error: StreamError,
   translated: Translated | null,
@@ -255,7 +226,12 @@ function moved(
 ): StreamError {
   if (error.at === undefined) return error;
   const { line, column } = translated?.positionOf(error.at) ?? error.at;
-  return located(error, { line: line + before.line, column: line === 1 ? column + before.column : column });
+  const { hint } = error;
+  return new StreamError(error.code, error.message, {
+    at: { line: line + before.line, column: line === 1 ? column + before.column : column },
+    ...(hint === undefined ? {} : { hint }),
+    cause: error,
+  });
 }
 
 function pushNeedsStream(at: Statement['at']): StreamError {

@@ -152,6 +152,7 @@ async function runPointLookup(context: SqlContext, point: PointLookup, options: 
     point.key,
     options.maxRows + 1,
     point.columns,
+    options.timeoutMs,
   );
   let rows: Batch = {
     length: batch.length,
@@ -192,6 +193,8 @@ async function fetchScans(
   if (kept.length > 0) {
     const snapshot = await context.engine.snapshot(
       kept.map(({ relation: id, columns, asOf }) => ({ id, columns, ...(asOf === undefined ? {} : { asOf }) })),
+      [],
+      options.timeoutMs,
     );
     epoch = snapshot.epoch;
     kept.forEach((scan, i) => {

@@ -27,12 +27,16 @@ export interface StreamEngine {
   handOver(views: readonly (readonly [from: string, to: string])[]): Promise<void>;
   /** Resolves once every view and sink reflects every record below the high watermarks at the call; the epoch that does. */
   flush(): Promise<number>;
-  /** Rows whose key columns begin with `key`, in no order, at most `limit`; or with an index on `columns`, rows with these values there. */
+  /**
+   * Rows whose key columns begin with `key`, in no order, at most `limit`; or with an index on `columns`, rows with these values there. For a view that catches
+   * up with the log it is waited, here and in `snapshot`, at most `waitMs`: then TIMEOUT says how far it is.
+   */
   lookup(
     id: string,
     key: readonly Datum[],
     limit: number,
     columns?: readonly number[],
+    waitMs?: number,
   ): Promise<{ epoch: number; batch: Batch }>;
   /**
    * A consistent copy of some columns of some views or tables, all at one epoch; with `limit`, of that many rows. Weights are expanded: none. With `asOf` the
@@ -41,6 +45,7 @@ export interface StreamEngine {
   snapshot(
     wants: readonly { id: string; columns: readonly number[]; limit?: number; asOf?: AsOf }[],
     sources?: readonly string[],
+    waitMs?: number,
   ): Promise<Snapshot>;
   /** Decoded rows of a source: those readable now, or before `upTo` by partition. Chunks by backpressure. Answers what does not decode and was left out. */
   readSource(
@@ -220,6 +225,8 @@ export interface ObjectStats {
     /** Nothing came for the idle timeout: it holds no other back. */
     readonly idle?: boolean;
   }[];
+  /** Sources: columns that were NULL in all of the rows read since the start, of which there were some. */
+  readonly emptyColumns?: readonly string[];
   /** Sources: there is no such topic. */
   readonly isTopicGone?: true;
   /** Sources with `max_drift`: the name of the one that is behind and read first. */

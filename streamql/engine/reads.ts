@@ -4,8 +4,8 @@ import type { Snapshot, StreamEngine, Unreadable } from '../../src/ports/engine.
 import { type Batch, type ColumnSchema, concatBatches, firstRows } from '../../src/values/batch.ts';
 import type { Datum, SqlType } from '../../src/values/types.ts';
 import type { AsOf } from '../plan/as-of.ts';
-import { waitsForResume } from './runtime/catch-up.ts';
-import { type Graph, isLive } from './runtime/graph.ts';
+import { recordsBehind, waitsForResume } from './runtime/catch-up.ts';
+import { type Graph, type GraphNode, isLive } from './runtime/graph.ts';
 import { readSource } from './runtime/read-source.ts';
 import type { Relation, RelationRows } from './runtime/relation.ts';
 import type { EngineSettings } from './runtime/settings.ts';
@@ -13,6 +13,8 @@ import type { SourceNode } from './runtime/source-node.ts';
 import type { Waiters } from './runtime/waiters.ts';
 import type { OtherShard, Shard } from './shards/shard.ts';
 
+/** Timers take no more. */
+const MOST_WAIT_MS = 2 ** 31 - 1;
 /** Ends the relation of a table's versions. */
 const HISTORY = '$history';
 
@@ -50,8 +52,9 @@ export class EngineReads {
     key: readonly Datum[],
     limit: number,
     columns?: readonly number[],
+    waitMs?: number,
   ): Promise<{ epoch: number; batch: Batch }> {
-    const { relation, rows } = await this.#readable(id);
+    const { relation, rows } = await this.#readable(id, waitMs);
     if (columns === undefined && (rows.lookup === null || key.length === 0)) {
       throw new StreamError('REQUEST_INVALID', `${relation.id} cannot be looked up by key`, {
         hint: rows.lookup === null ? 'it has no key; use a SELECT' : 'give a value for the first key column at least',
@@ -65,8 +68,12 @@ export class EngineReads {
     return { epoch, batch: firstRows(concatBatches(typesOf(relation.columns), batches), limit) };
   }
 
-  async snapshot(wants: Parameters<StreamEngine['snapshot']>[0], sources: readonly string[] = []): Promise<Snapshot> {
-    for (const { id } of wants) await this.#readable(id);
+  async snapshot(
+    wants: Parameters<StreamEngine['snapshot']>[0],
+    sources: readonly string[] = [],
+    waitMs?: number,
+  ): Promise<Snapshot> {
+    for (const { id } of wants) await this.#readable(id, waitMs);
     const past = await this.#past(wants);
     // From here on without waiting, so all are of one epoch.
     for (const { id } of wants) this.relationRows(id);
@@ -148,7 +155,7 @@ export class EngineReads {
   }
 
   /** Waits until the view has caught up with the log as it was when it was created. */
-  async #readable(id: string): Promise<{ relation: Relation; rows: RelationRows }> {
+  async #readable(id: string, waitMs = this.#settings.readWaitMs): Promise<{ relation: Relation; rows: RelationRows }> {
     const found = this.relationRows(id);
     const node = this.#graph.ownerOf(found.relation);
     if (isLive(node)) return found;
@@ -162,9 +169,18 @@ export class EngineReads {
         this.relationRows(id);
         return isLive(node);
       },
-      `reading what ${node.spec.name} is made from`,
-      this.#settings.readWaitMs,
+      () => notReady(node, waitMs),
+      Math.min(waitMs, MOST_WAIT_MS),
     );
     return this.relationRows(id);
   }
+}
+
+function notReady(node: GraphNode, waitMs: number): StreamError {
+  const { name } = node.spec;
+  const behind = node.kind === 'source' ? 0 : recordsBehind(node);
+  const why = behind === 0 ? 'it waits for what it reads' : `${behind} records of the log are to be read first`;
+  return new StreamError('TIMEOUT', `${name} had not caught up after ${waitMs} ms: ${why}`, {
+    hint: 'SHOW PIPELINES says how far it is; raise timeoutMs (statement_timeout on the Postgres wire) to wait longer',
+  });
 }

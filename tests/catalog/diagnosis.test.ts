@@ -137,6 +137,30 @@ test('what was replayed is wrong no more; of very many the count tells', () => {
   ]);
 });
 
+test('wrong: a column that no record has, a join without a match', () => {
+  const join = operator({ name: 'inner join', detail: 'a = b', rowsIn: 20 });
+  expect(diagnose(running({ operators: [join] }), [source({ rows: 20, emptyColumns: ['usr'] })])).toEqual([
+    {
+      kind: 'wrong',
+      message: 'reads s: column "usr" was NULL in all records that were read',
+      hint: expect.any(String),
+    },
+    {
+      kind: 'wrong',
+      message: 'no rows: inner join a = b has taken 20 rows and found no match',
+      hint: expect.any(String),
+    },
+  ]);
+  expect(diagnose(running({ rows: 1, operators: [join] }), [])).toEqual([]);
+});
+
+test('slow: a join that pairs very many rows', () => {
+  const join = operator({ name: 'inner join', detail: 'a = b', rowsIn: 6000, rowsOut: 9_000_000 });
+  expect(diagnose(running({ rows: 1, operators: [join] }), [])).toMatchObject([
+    { kind: 'slow', message: 'inner join a = b has made 9000000 pairs of 6000 rows: many rows share a key' },
+  ]);
+});
+
 test('slow: a target that takes rows slower than they come', () => {
   expect(diagnose(running({ kind: 'sink', waitingRows: 7, isHeldUp: true }), [])).toEqual([
     {
@@ -229,6 +253,20 @@ describe('EXPLAIN', () => {
     expect(join).toMatch(/event time: none/);
     expect(join).toMatch(/state of Join on auction = auction: without bound: keeps every row of plain/);
     expect(await explained('SELECT count(*) FROM plain')).not.toContain('state of');
+  });
+
+  test('a column that no record has is named, until one has it', async () => {
+    await rig.run(`CREATE SOURCE named (usr BIGINT, v BIGINT, other BIGINT);
+      CREATE MATERIALIZED VIEW by_user AS SELECT usr, sum(v) AS v FROM named GROUP BY usr`);
+    for (let i = 0; i < 12; i++) await rig.run(`INSERT INTO named (v) VALUES (${i})`);
+    await rig.run('FLUSH');
+    expect(await explained('by_user')).toMatch(/\nwrong: reads named: column "usr" was NULL in all records/);
+    // What nobody reads is not looked at; a view that comes later is told of what it has read.
+    expect(await explained('by_user')).not.toContain('"other"');
+    await rig.run('CREATE MATERIALIZED VIEW others AS SELECT max(other) AS m FROM named; FLUSH');
+    expect(await explained('others')).toMatch(/column "other" was NULL/);
+    await rig.run('INSERT INTO named VALUES (1, 1, 1); FLUSH');
+    expect(await explained('by_user')).not.toMatch(/was NULL/);
   });
 
   test('says what stands out as it runs', async () => {

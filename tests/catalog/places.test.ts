@@ -30,9 +30,6 @@ test.each([
   ['OPTION_INVALID', "CREATE SINK x FROM o INTO TOPIC y WITH (format = 'json', »mode = 'sideways')", /mode/],
   ['SQL_BIND', 'CREATE SINK x AS SELECT id, »k FROM t INTO TABLE t2', /no column "k"/],
   ['SQL_BIND', 'CREATE SINK x FROM w INTO TABLE »t2', /no column "k"/],
-  ['SINK_REJECTED', "»CREATE SINK x FROM w INTO TOPIC y WITH (mode = 'append')", /take rows back/],
-  ['SQL_BIND', "FLUSH; »CREATE SOURCE s WITH (topic = 's', format = 'csv')", /needs its columns declared/],
-  ['OPTION_INVALID', "»CREATE SOURCE s (a INT) WITH (topic = 's', format = 'avro')", /schema is missing/],
   ['SQL_UNSUPPORTED', 'CREATE SINK x FROM w INTO »NOWHERE', /no sink INTO NOWHERE/],
   ['VALUE_DOMAIN', "INSERT INTO t VALUES (2, 'x', 1), (3, 'x', »NULL)", /"v" of "t" is NOT NULL/],
   ['VALUE_DOMAIN', 'INSERT INTO t (v, id) VALUES (1, »NULL)', /"id" of "t" is NOT NULL/],
@@ -59,7 +56,7 @@ test.each([
   ['VALUE_OVERFLOW', 'SELECT v + 1 FROM t', /^the result is out of range for bigint$/],
   ['VALUE_OVERFLOW', 'SELECT v::smallint FROM t', /^9223372036854775807 is out of range for smallint$/],
   ['VALUE_OVERFLOW', 'SELECT v::numeric(5,2) FROM t', /^9223372036854775807 is out of range for numeric\(5,2\)$/],
-  ['VALUE_DOMAIN', "SELECT * FROM t WHERE k »~ '('", /missing closing \): `\(`$/],
+  ['VALUE_DOMAIN', "SELECT * FROM t WHERE k ~ '('", /missing closing \): `\(`$/],
 ])('%s: %s', async (code, marked, message) => {
   const place = marked.indexOf('»');
   const thrown = await rig.run(marked.replace('»', '')).then(

@@ -15,6 +15,7 @@ import {
   stepCatchUp,
 } from './catch-up.ts';
 import type { Graph, GraphNode } from './graph.ts';
+import { Pace } from './pace.ts';
 import type { QueryNode } from './query-node.ts';
 import type { Relation } from './relation.ts';
 import type { EngineSettings } from './settings.ts';
@@ -51,6 +52,7 @@ export class Epoch {
   readonly #settings: EngineSettings;
   readonly #peers: Peers | null;
   readonly #readsWait: () => boolean;
+  readonly #paces = new WeakMap<GraphNode, Pace>();
   /** Sources that wait for a query that has nearly caught up. */
   readonly #held = new Set<SourceNode>();
   /** The source that comes first in the next slice: the one after the last that had a turn, so that none waits for another's backlog. */
@@ -243,7 +245,7 @@ export class Epoch {
 
   /** Sources and queries that catch up take turns until the slice is over, somebody waits to read, or nothing is left. */
   #takeInput(): boolean {
-    const { batchRecords, sliceMs } = this.#settings;
+    const { sliceMs } = this.#settings;
     const graph = this.#graph;
     const catchingUp = graph.queries.filter(
       (query) => query.catchingUp !== null && query.error === null && this.#mayStep(query),
@@ -259,8 +261,9 @@ export class Epoch {
         const source = active[(first + i) % active.length];
         if (source.error !== null || waitsFor(graph, source) !== undefined) continue;
         let stepped = false;
+        const pace = this.#paceOf(source);
         try {
-          stepped = source.cursor.step(batchRecords);
+          stepped = source.cursor.step(pace.records);
         } catch (thrown) {
           graph.fail(source, asStreamError(thrown));
         }
@@ -268,6 +271,7 @@ export class Epoch {
         progress = true;
         this.#turn = (first + i + 1) % active.length;
         const nowMs = this.#clock.monotonicMs();
+        pace.took(nowMs - lastMs, sliceMs);
         source.busyMs += nowMs - lastMs - (pushedMs(graph) - pushed);
         pushed = pushedMs(graph);
         lastMs = nowMs;
@@ -275,8 +279,13 @@ export class Epoch {
       }
       for (const query of catchingUp) {
         if (query.error !== null) continue;
+        const pace = this.#paceOf(query);
+        const beganMs = this.#clock.monotonicMs();
         try {
-          if (stepCatchUp(graph, query, batchRecords, lastMs)) progress = true;
+          if (stepCatchUp(graph, query, pace.records, lastMs)) {
+            progress = true;
+            pace.took(this.#clock.monotonicMs() - beganMs, sliceMs);
+          }
         } catch (thrown) {
           graph.fail(query, asStreamError(thrown));
         }
@@ -286,6 +295,15 @@ export class Epoch {
       if (lastMs >= until || this.#readsWait()) break;
     }
     return worked;
+  }
+
+  #paceOf(node: GraphNode): Pace {
+    let pace = this.#paces.get(node);
+    if (pace === undefined) {
+      pace = new Pace(this.#settings.batchRecords);
+      this.#paces.set(node, pace);
+    }
+    return pace;
   }
 
   /** `others`: by source id, how far event time has come in other shards' partitions; null without other shards. */

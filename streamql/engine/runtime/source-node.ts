@@ -1,6 +1,7 @@
 import { asStreamError, type StreamError } from '../../../src/lib/errors.ts';
 import type { SourceSpec } from '../../../src/ports/engine.ts';
 import type { Batch } from '../../../src/values/batch.ts';
+import { datumAt } from '../../../src/values/column.ts';
 import { DEAD_LETTER_COLUMNS, historyColumns } from '../../../src/values/hidden-columns.ts';
 import type { StateTable } from '../operator.ts';
 import type { ObjectEntry } from './checkpoint-store.ts';
@@ -13,6 +14,9 @@ import { TableDecoder, type WriteChanges } from './table-decoder.ts';
 import { TableHistory } from './table-history.ts';
 import { TableStore } from './table-store.ts';
 import { Watermark } from './watermark.ts';
+
+/** Rows without a value from which on a column is suspected to have another name. */
+const MANY_NULLS = 10;
 
 /** The relation over dead letters, with their rows. */
 export function deadLetterRelation(id: string, owner: string, letters: DeadLetters): Relation {
@@ -52,6 +56,9 @@ export class SourceNode {
   #layout: readonly number[] | null;
   #topic: TopicState | undefined;
   isTopicGone = false;
+  /** Columns that had a value since the start, and how many rows were read of those that had none. */
+  readonly #filled = new Set<number>();
+  readonly #nulls = new Map<number, number>();
 
   constructor(spec: SourceSpec, parts: CursorParts, entry: ObjectEntry | null) {
     this.spec = spec;
@@ -126,7 +133,10 @@ export class SourceNode {
   /** A reader of its own over the same topic, from `from` or the log's start. Its dead letters are told once, here. */
   openCursor(wanted: readonly number[], onBatch: (batch: Batch) => void, from: CursorState | null): SourceCursor {
     const output: DecodedOutput = {
-      onBatch,
+      onBatch: (batch) => {
+        if (this.store === null) this.#lookAt(batch, wanted);
+        onBatch(batch);
+      },
       onMalformed: this.#output.onMalformed,
       // The shared reader was there before and has told them.
       onLate: () => undefined,
@@ -178,8 +188,27 @@ export class SourceNode {
   }
 
   publish(batch: Batch): void {
+    if (this.#layout !== null) this.#lookAt(batch, this.#layout);
     if (batch.weights === null) this.rows += batch.length;
     this.relation.publish(batch, this.#layout);
+  }
+
+  /** Declared columns that were NULL in all of so many rows: most likely they are called otherwise in the records. */
+  get emptyColumns(): string[] {
+    return [...this.#nulls].flatMap(([column, rows]) => (rows >= MANY_NULLS ? [this.spec.columns[column].name] : []));
+  }
+
+  #lookAt(batch: Batch, layout: readonly number[]): void {
+    layout.forEach((column, i) => {
+      if (this.#filled.has(column) || this.spec.columns[column].hidden) return;
+      for (let row = 0; row < batch.length; row++) {
+        if (datumAt(batch.columns[i], row) === null) continue;
+        this.#filled.add(column);
+        this.#nulls.delete(column);
+        return;
+      }
+      this.#nulls.set(column, (this.#nulls.get(column) ?? 0) + batch.length);
+    });
   }
 
   countLate(count: number, letters: readonly DeadLetter[]): void {

@@ -51,6 +51,7 @@ function sourceStats(graph: Graph, node: SourceNode): ObjectStats {
   return {
     ...common(node),
     kind: 'source',
+    ...(node.emptyColumns.length === 0 ? {} : { emptyColumns: node.emptyColumns }),
     ...(node.isTopicGone ? { isTopicGone: true as const } : {}),
     ...(waited === undefined ? {} : { waitsFor: waited }),
     rows: node.rows,

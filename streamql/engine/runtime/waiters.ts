@@ -19,12 +19,16 @@ export class Waiters {
   }
 
   /** Resolves once `done` says so; what it throws rejects. TIMEOUT after `timeoutMs`, CANCELLED when the engine closes. */
-  until(done: () => boolean, what: string, timeoutMs = Number.POSITIVE_INFINITY): Promise<void> {
+  until(done: () => boolean, what: string | (() => StreamError), timeoutMs = Number.POSITIVE_INFINITY): Promise<void> {
     return new Promise((resolve, reject) => {
       const timer = Number.isFinite(timeoutMs)
         ? this.#clock.setTimeout(() => {
             this.#waiting = this.#waiting.filter((other) => other !== waiter);
-            reject(new StreamError('TIMEOUT', `${what} takes longer than ${timeoutMs} ms`));
+            reject(
+              typeof what === 'string'
+                ? new StreamError('TIMEOUT', `${what} takes longer than ${timeoutMs} ms`)
+                : what(),
+            );
           }, timeoutMs)
         : null;
       const waiter: Waiter = { done, resolve, reject, timer };

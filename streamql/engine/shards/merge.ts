@@ -65,6 +65,7 @@ export function mergeStats(shards: readonly (readonly ObjectStats[])[]): ObjectS
       errors: sum(({ errors }) => errors),
       letters: sum(({ letters }) => letters ?? 0),
       late: sum(({ late }) => late),
+      ...emptyIn([object, ...parts]),
       ...(object.offsets === undefined ? {} : { offsets: offsets.sort((a, b) => a.partition - b.partition) }),
       ...(object.spilledBytes === undefined ? {} : { spilledBytes: sum((part) => part.spilledBytes ?? 0) }),
       ...(object.recordsBehind === undefined ? {} : { recordsBehind: sum((part) => part.recordsBehind ?? 0) }),
@@ -85,6 +86,13 @@ export function mergeStats(shards: readonly (readonly ObjectStats[])[]): ObjectS
       ),
     };
   });
+}
+
+/** Shards that read no rows know nothing of columns. */
+function emptyIn(parts: readonly ObjectStats[]): Pick<ObjectStats, 'emptyColumns'> {
+  const reading = parts.filter(({ rows }) => rows > 0).map(({ emptyColumns = [] }) => emptyColumns);
+  const all = (reading[0] ?? []).filter((column) => reading.every((columns) => columns.includes(column)));
+  return { emptyColumns: all.length === 0 ? undefined : all };
 }
 
 function mergeOperators(first: OperatorStats, others: readonly OperatorStats[]): OperatorStats {

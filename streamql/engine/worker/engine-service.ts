@@ -83,9 +83,9 @@ export function serveEngine(engine: StreamEngine, rpc: Rpc, readCame: () => void
     replay: (id: string) => engine.replay(id),
     checkpoint: () => engine.checkpoint(),
     close: () => engine.close(),
-    lookup: async (id: string, key: readonly Datum[], limit: number, columns?: readonly number[]) => {
+    lookup: async (id: string, key: readonly Datum[], limit: number, columns?: readonly number[], waitMs?: number) => {
       readCame();
-      const { epoch, batch } = await engine.lookup(id, key, limit, columns);
+      const { epoch, batch } = await engine.lookup(id, key, limit, columns, waitMs);
       if (batch.length <= FEW_ROWS && batch.weights === null) return { epoch, batch: fewRows(batch) };
       const { plain, buffers } = packed([batch]);
       return new Transferred({ epoch, batch: plain[0] }, buffers);

@@ -80,6 +80,7 @@ export class RemoteEngine implements StreamEngine {
     key: readonly Datum[],
     limit: number,
     columns?: readonly number[],
+    waitMs?: number,
   ): Promise<{ epoch: number; batch: Batch }> {
     this.#readWaits();
     const { epoch, batch } = await this.#rpc.callTogether<{ epoch: number; batch: unknown }>('lookup', [
@@ -87,6 +88,7 @@ export class RemoteEngine implements StreamEngine {
       key,
       limit,
       columns,
+      waitMs,
     ]);
     return { epoch, batch: unpacked(batch) };
   }

@@ -20,11 +20,18 @@ test('a view with a rate reads no faster, says how far it is, and is level in th
   const progress = async () => (await engine.stats()).objects.find(({ id }) => id === 'limited')?.backfill;
   await turns();
   expect(await progress()).toEqual({ done: 4, total: 200, secondsLeft: null });
+  const reading = expect(engine.snapshot([{ id: 'limited', columns: [0] }], [], 70)).rejects.toMatchObject({
+    code: 'TIMEOUT',
+    message: expect.stringMatching(
+      /^limited had not caught up after 70 ms: \d+ records of the log are to be read first$/,
+    ),
+  });
   const seen: number[] = [];
   for (let second = 1; second < 200 && (await progress()) !== undefined; second++) {
     clock.moveTo(second * 100);
     await turns();
     const { done, secondsLeft } = (await progress()) ?? { done: 200, secondsLeft: 0 };
+    if (second === 1) await reading;
     seen.push(done);
     if (second === 20) expect(secondsLeft).toBeGreaterThan(1);
   }
