@@ -202,7 +202,7 @@ function checkDistinctNames(columns: readonly ColumnSchema[], owner: Name): void
     if (seen.has(column.name)) {
       throw new StreamError('SQL_BIND', `two columns of "${owner.text}" are named "${column.name}"`, {
         at: owner.at,
-        hint: `give one another name with AS; in place of * name the columns, or join USING ("${column.name}"), which keeps one`,
+        hint: `give one another name with AS; in place of * write * EXCEPT (t.${column.name}), or join USING (${column.name}), which keeps one`,
       });
     }
     seen.add(column.name);

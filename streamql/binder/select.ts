@@ -1,6 +1,6 @@
 import { type Position, StreamError } from '../../src/lib/errors.ts';
 import type { ColumnSchema } from '../../src/values/batch.ts';
-import type { AstExpr, Name, OrderItem, Query, Select } from '../parser/ast.ts';
+import type { AstExpr, Name, OrderItem, Query, Select, SelectItem } from '../parser/ast.ts';
 import type { Expr, Plan, SortKey } from '../plan/plan.ts';
 import { columnRef, conjuncts, exprKey, filterBy } from '../plan/walk.ts';
 import { Aggregation, projected } from './aggregates.ts';
@@ -25,6 +25,8 @@ export interface BoundBody {
 
 /** `outer`: of the query around it, whose columns it may name. */
 type Subquery = (query: Query, commons: Commons | null, outer: ExprScope | undefined) => Plan;
+
+type Star = Extract<SelectItem, { kind: 'star' }>;
 
 interface Item {
   readonly expr: Expr;
@@ -77,7 +79,7 @@ export class SelectBinder {
     };
     const inList: ExprScope = { ...withAggregates, window: (call, scope) => overs.take(call, scope) };
     const items = select.items.flatMap((item): Item[] => {
-      if (item.kind === 'star') return this.#star(from, input, item.table, item.at, base);
+      if (item.kind === 'star') return this.#star(from, input, item, base);
       return [{ expr: bindExpr(item.expr, inList), name: item.alias?.text ?? nameOf(item.expr), at: item.at }];
     });
     const groups = select.groupBy.flatMap((ast) =>
@@ -164,8 +166,13 @@ export class SelectBinder {
     return filterByNow(filterBy(ranked.plan, ranked.terms), settled.filter(readsNow), where.at);
   }
 
-  #star(from: Bound, input: Plan, table: Name | null, at: Position, scope: ExprScope): Item[] {
-    return from.scope.star(table, at).map(({ index, name }) => {
+  #star(from: Bound, input: Plan, { table, except, at }: Star, scope: ExprScope): Item[] {
+    const columns = from.scope.star(table, at);
+    const without = new Set(except.map((path) => from.scope.resolve(path).index));
+    const left = columns.filter(({ index }) => !without.has(index));
+    if (left.length === 0)
+      throw new StreamError('SQL_BIND', '* stands for no columns here', { at, hint: 'leave one out of EXCEPT' });
+    return left.map(({ index, name }) => {
       const expr = columnRef(input.schema, index);
       scope.place?.(expr, at, name);
       return { expr, name, at };

@@ -343,7 +343,8 @@ export interface Select extends Located {
 }
 
 export type SelectItem =
-  | ({ readonly kind: 'star'; readonly table: Name | null } & Located)
+  /** `except`: columns that it does not stand for, `c` or `t.c`. */
+  | ({ readonly kind: 'star'; readonly table: Name | null; readonly except: readonly (readonly Name[])[] } & Located)
   | ({ readonly kind: 'expr'; readonly expr: AstExpr; readonly alias: Name | null } & Located);
 
 export interface OrderItem extends Located {

@@ -252,14 +252,21 @@ function parseItem(cursor: Cursor): SelectItem {
   return { kind: 'expr', expr, alias: bareAlias(cursor), at };
 }
 
+/** `*`, `t.*`, and either with EXCEPT or EXCLUDE and columns that it does not stand for. */
 function star(cursor: Cursor, table: Name | null, at: Select['at']): SelectItem {
-  if (cursor.isWord('except') && cursor.isSign('(', 1) && !cursor.isWord('except', 'select')) {
-    throw cursor.unsupported('* EXCEPT', 'name the columns');
-  }
-  if (cursor.isWord('exclude') || cursor.isWord('replace')) {
-    throw cursor.unsupported(`* ${cursor.token.text.toUpperCase()}`, 'name the columns');
-  }
-  return { kind: 'star', table, at };
+  if (cursor.isWord('replace')) throw cursor.unsupported('* REPLACE', 'name the columns');
+  // SELECT * EXCEPT (SELECT …) takes rows away.
+  const takesRows = cursor.isSign('(', 2) || /^(?:select|with|values)$/.test(cursor.peek(2).text);
+  const isList = cursor.isSign('(', 1) && !takesRows && (cursor.isWord('except') || cursor.isWord('exclude'));
+  if (!isList) return { kind: 'star', table, except: [], at };
+  cursor.next();
+  const except = cursor.parenthesized(() =>
+    cursor.list(() => {
+      const first = cursor.name('a column name');
+      return cursor.takeSign('.') ? [first, cursor.name('a column name')] : [first];
+    }),
+  );
+  return { kind: 'star', table, except, at };
 }
 
 function bareAlias(cursor: Cursor): Name | null {

@@ -92,7 +92,7 @@ export function queryOfName(name: Name): { query: Query; queryText: string } {
       body: {
         kind: 'select',
         distinct: false,
-        items: [{ kind: 'star', table: null, at }],
+        items: [{ kind: 'star', table: null, except: [], at }],
         from: [{ kind: 'table', name, alias: null, at }],
         where: null,
         distinctOn: [],
