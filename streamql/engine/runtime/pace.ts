@@ -1,7 +1,7 @@
 /** Fewer records are not worth a batch. */
 const LEAST = 16;
 /** To begin with: nobody knows yet what is done with a record. */
-const FIRST = 256;
+const FIRST = 64;
 
 /**
  * How many records a reader takes at a time. A batch is not interrupted, so what costs a millisecond a record (a function of a user, a join with many matches) takes
