@@ -250,21 +250,24 @@ class Printer {
     return `SELECT ${select} FROM (${this.node(plan.left)}) AS l ${kind} (${this.node(plan.right)}) AS r ON ${on}`;
   }
 
-  /** Of right rows of one key and time the one that decides is chosen first: DuckDB takes any. */
+  /** Of right rows of one key and time the one that decides is chosen first: DuckDB takes any. From 64 left rows on it also has a match for a NULL time. */
   #asof(plan: AsofJoin): string {
     const width = plan.left.schema.length;
-    const columns = plan.schema.map((_, i) => `${i < width ? `l.c${i}` : `r.c${i - width}`} AS c${i}`);
+    const hasTime = `l.c${plan.leftTime} IS NOT NULL`;
+    const right = (i: number): string => (plan.kind === 'left' ? `CASE WHEN ${hasTime} THEN r.c${i} END` : `r.c${i}`);
+    const columns = plan.schema.map((_, i) => `${i < width ? `l.c${i}` : right(i - width)} AS c${i}`);
     const conditions = plan.keys.map(([left, right]) => `l.c${left} = r.c${right}`);
     conditions.push(`l.c${plan.leftTime} ${plan.cmp} r.c${plan.rightTime}`);
     const isBackward = plan.cmp === '>=' || plan.cmp === '>';
     const ties = [...new Set([...plan.ties, ...plan.right.schema.map((_, i) => i)])];
     const order = ties.map((c) => `t.c${c} ${isBackward ? 'DESC NULLS FIRST' : 'ASC NULLS LAST'}`).join(', ');
     const moment = [...plan.keys.map(([, right]) => right), plan.rightTime].map((c) => `t.c${c}`).join(', ');
-    const right =
+    const nearest =
       `SELECT * ${this.#from(plan.right)} WHERE t.c${plan.rightTime} IS NOT NULL ` +
       `QUALIFY row_number() OVER (PARTITION BY ${moment} ORDER BY ${order}) = 1`;
-    const kind = plan.kind === 'left' ? 'ASOF LEFT JOIN' : 'ASOF JOIN';
-    return `SELECT ${columns.join(', ')} FROM (${this.node(plan.left)}) AS l ${kind} (${right}) AS r ON ${conditions.join(' AND ')}`;
+    const join = `FROM (${this.node(plan.left)}) AS l ${plan.kind === 'left' ? 'ASOF LEFT JOIN' : 'ASOF JOIN'} (${nearest}) AS r`;
+    const timed = plan.kind === 'left' ? '' : ` WHERE ${hasTime}`;
+    return `SELECT ${columns.join(', ')} ${join} ON ${conditions.join(' AND ')}${timed}`;
   }
 
   /** The step reads its inputs where they stand, and the rows of the last round by the name of the common table. */

@@ -20,7 +20,7 @@ export function generateQuery(random: Random): string {
 
 function side(random: Random, columns: string): string {
   // One type is found for what stands in one column.
-  if (columns === 'k') columns = random.pick(['k', 'k', 'k', 'k + 0.5', 'CAST(k % 9 AS SMALLINT)', '1']);
+  if (columns === 'k') columns = random.pick(['k', 'k', 'k', 'k + 0.5 AS k', 'CAST(k % 9 AS SMALLINT) AS k', '1 AS k']);
   const relation = random.pick(columns.includes('s') ? ['a', 'g', 'f'] : ['a', 'g', 'f', 'h', 't', 'c']);
   return `SELECT ${random.chance(0.1) ? 'DISTINCT ' : ''}${columns} FROM ${relation}${random.chance(0.5) ? ` WHERE ${predicate(random, columnsOf(relation), 1)}` : ''}`;
 }
