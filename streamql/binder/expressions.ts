@@ -382,6 +382,8 @@ function bindNamedCall(ast: Of<'call'>, scope: ExprScope): Expr {
     }
     return scope.aggregate(ast, scope);
   }
+  const extra = ofAggregates(ast);
+  if (extra !== undefined) throw new StreamError('SQL_BIND', `${name} is no aggregate: it takes no ${extra}`, { at });
   if (name === 'grouping') {
     if (scope.grouping === undefined) {
       throw new StreamError('SQL_BIND', `GROUPING may not stand in ${scope.clause}`, {
@@ -391,8 +393,6 @@ function bindNamedCall(ast: Of<'call'>, scope: ExprScope): Expr {
     }
     return scope.grouping(ast, scope);
   }
-  const extra = ofAggregates(ast);
-  if (extra !== undefined) throw new StreamError('SQL_BIND', `${name} is no aggregate: it takes no ${extra}`, { at });
   if (GROUP_WINDOW.test(name) && functionsNamed(name).length === 0) {
     const column = scope.groupWindow?.(ast);
     if (column !== undefined) return column;

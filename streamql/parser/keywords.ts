@@ -27,6 +27,12 @@ const COLUMN_NAMES = words(`
 export const isQuotedWord = (word: string): boolean =>
   RESERVED.has(word) || RESERVED_BUT_FUNCTION.has(word) || COLUMN_NAMES.has(word);
 
+/** Names of columns, and most of types, that Postgres takes for no function's. */
+export const NO_FUNCTION = words(`
+  between bigint bit boolean char character dec decimal float inout int integer interval national nchar none numeric
+  out precision real setof smallint time timestamp values varchar
+`);
+
 /** Words that go on with the query and so are no alias without AS, beyond the reserved ones. */
 export const NOT_A_BARE_ALIAS = words(`
   emit filter over within without year month day hour minute second varying precision qualify match_recognize

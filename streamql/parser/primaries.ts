@@ -1,9 +1,9 @@
-import type { Position } from '../../src/lib/errors.ts';
+import { type Position, StreamError } from '../../src/lib/errors.ts';
 import { INTERVAL } from '../../src/values/types.ts';
 import type { AstExpr, FrameBoundDef, FrameDef, Name, OrderItem, WindowSpec } from './ast.ts';
 import type { Cursor } from './cursor.ts';
 import { call, parseExpr, parseRestricted, startsQuery } from './expressions.ts';
-import { RESERVED, RESERVED_BUT_FUNCTION } from './keywords.ts';
+import { NO_FUNCTION, RESERVED, RESERVED_BUT_FUNCTION } from './keywords.ts';
 import { isTypeWord, parseType } from './types.ts';
 
 /** Functions that Postgres lets stand without parentheses. */
@@ -102,6 +102,7 @@ function parseWord(cursor: Cursor, word: string, at: Position): AstExpr {
   // OFFSET can begin no expression, so the column of that name in `<source>$errors` needs no quotes.
   if (RESERVED.has(word) && word !== 'offset') throw cursor.expected('an expression');
   if (RESERVED_BUT_FUNCTION.has(word) && !cursor.isSign('(', 1)) throw cursor.expected('an expression');
+  if (NO_FUNCTION.has(word) && cursor.isSign('(', 1)) throw noFunction(cursor, word);
   return parseName(cursor);
 }
 
@@ -173,9 +174,12 @@ function bracketed(cursor: Cursor): AstExpr[] {
 function parseOverlay(cursor: Cursor, at: Position): AstExpr {
   return cursor.parenthesized(() => {
     const args = [parseExpr(cursor)];
-    for (const word of ['placing', 'from', 'for']) {
-      if (cursor.takeWord(word) || cursor.takeSign(',')) args.push(parseExpr(cursor));
-    }
+    if (cursor.takeWord('placing')) {
+      args.push(parseExpr(cursor));
+      cursor.expectWord('from');
+      args.push(parseExpr(cursor));
+      if (cursor.takeWord('for')) args.push(parseExpr(cursor));
+    } else while (cursor.takeSign(',')) args.push(parseExpr(cursor));
     return call('overlay', args, at);
   });
 }
@@ -196,6 +200,16 @@ function parseFields(cursor: Cursor, row: AstExpr): AstExpr {
   return expr;
 }
 
+function noFunction(cursor: Cursor, word: string): StreamError {
+  const { code, message, at } = cursor.expected('an expression');
+  const hint = isTypeWord(word)
+    ? `a type is no function: write CAST(… AS ${word.toUpperCase()})`
+    : `there is no function of that name; a column is written "${word}"`;
+  return new StreamError(code, message, { ...(at && { at }), hint });
+}
+
+const AFTER_NOT: ReadonlySet<string> = new Set(['between', 'in', 'like', 'ilike', 'similar']);
+
 function parseName(cursor: Cursor): AstExpr {
   const first = cursor.next();
   const name: Name = { text: first.text, quoted: first.kind === 'quoted', at: first.at };
@@ -205,7 +219,9 @@ function parseName(cursor: Cursor): AstExpr {
     if (cursor.isSign('*', 1)) throw cursor.unsupported('a star inside an expression', 'name the columns');
     cursor.next();
     const part = cursor.token;
-    if (part.kind !== 'word' && part.kind !== 'quoted') throw cursor.expected('a column name after "."');
+    // As in Postgres any word is a name here, but for the NOT of NOT IN and its like: the name before it was forgotten.
+    const isNot = part.kind === 'word' && part.text === 'not' && AFTER_NOT.has(cursor.peek(1).text);
+    if ((part.kind !== 'word' && part.kind !== 'quoted') || isNot) throw cursor.expected('a column name after "."');
     cursor.next();
     path.push({ text: part.text, quoted: part.kind === 'quoted', at: part.at });
     if (cursor.isSign('(')) {

@@ -217,12 +217,12 @@ function parsePart(cursor: Cursor): AstExpr[] {
   return cursor.parenthesized(() => cursor.list(() => parseExpr(cursor)));
 }
 
-/** Whether a comma stands in the parenthesis that begins here, outside of inner ones. */
+/** Whether a comma stands in the parenthesis that begins here, outside of inner ones and of brackets. */
 function holdsList(cursor: Cursor): boolean {
   let depth = 0;
   for (let i = 0; cursor.peek(i).kind !== 'end'; i++) {
-    if (cursor.isSign('(', i)) depth++;
-    else if (cursor.isSign(')', i)) depth--;
+    if (cursor.isSign('(', i) || cursor.isSign('[', i)) depth++;
+    else if (cursor.isSign(')', i) || cursor.isSign(']', i)) depth--;
     else if (depth === 1 && cursor.isSign(',', i)) return true;
     if (depth === 0) return false;
   }

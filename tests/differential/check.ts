@@ -2,7 +2,7 @@ import type { DuckDbAnalytics } from '../../src/analytics/analytics.ts';
 import { StreamError } from '../../src/lib/errors.ts';
 import type { Datum } from '../../src/values/types.ts';
 import { optimize } from '../../streamql/rules/optimize.ts';
-import { type Case, Content } from './case.ts';
+import { type Case, Content, idOf } from './case.ts';
 import { batchAnswer, bind } from './judge.ts';
 import { Misbehaviour, runWay, shown, type Way } from './ways.ts';
 
@@ -86,7 +86,7 @@ function without(rows: readonly string[], others: readonly string[]): string[] {
 function checkKey(way: Way, epoch: number, rows: readonly (readonly Datum[])[], key: readonly number[]): void {
   const seen = new Set<string>();
   for (const row of rows) {
-    const id = JSON.stringify(key.map((column) => (typeof row[column] === 'bigint' ? `${row[column]}n` : row[column])));
+    const id = idOf(key.map((column) => row[column]));
     if (seen.has(id)) throw new Difference(way, epoch, `two rows with the key (${key.join(', ')}) ${id}`);
     seen.add(id);
   }

@@ -64,7 +64,7 @@ function isFinal(plan: Plan, row: readonly Datum[], content: Content): boolean {
   const watermarks = scansOf(plan).map(({ relation }) => content.watermark(relation));
   if (watermarks.includes(undefined)) return false;
   const watermark = Math.min(...(watermarks as number[]));
-  return plan.times.some(
-    ({ column, lagMicros }) => row[column] !== null && Number(row[column]) < watermark - lagMicros,
-  );
+  // The first of the columns that is not NULL says it.
+  const time = plan.times.find(({ column }) => row[column] !== null);
+  return time !== undefined && Number(row[time.column]) < watermark - time.lagMicros;
 }
