@@ -1,5 +1,5 @@
 import { StreamError } from '../../src/lib/errors.ts';
-import { checkDate } from '../../src/values/datetime.ts';
+import { checkDate, splitTimestamp } from '../../src/values/datetime.ts';
 import {
   addExact,
   checkPrecision,
@@ -41,6 +41,12 @@ export function int32(value: number): number {
 function int64(value: Exact): Exact {
   if (typeof value === 'number' || (value < INT64 && value >= -INT64)) return value;
   return overflow('bigint');
+}
+
+/** How many whole units of so many microseconds a moment is into the next greater one, of `per` of them: hours of the day, minutes of the hour. */
+export function wholeUnits(micros: Exact, unit: number, per: number): number {
+  const units = Math.floor((typeof micros === 'number' ? micros : splitTimestamp(micros).time) / unit);
+  return units - Math.floor(units / per) * per;
 }
 
 export function addBigint(a: Exact, b: Exact): Exact {

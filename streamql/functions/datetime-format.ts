@@ -1,6 +1,15 @@
 import { StreamError } from '../../src/lib/errors.ts';
-import { civilFromDays, daysFromCivil, MICROS_PER_SECOND, splitTimestamp } from '../../src/values/datetime.ts';
+import {
+  civilFromDays,
+  daysFromCivil,
+  MICROS_PER_DAY,
+  MICROS_PER_HOUR,
+  MICROS_PER_MINUTE,
+  MICROS_PER_SECOND,
+  splitTimestamp,
+} from '../../src/values/datetime.ts';
 import type { Exact } from '../../src/values/decimal.ts';
+import { type BytesForm, TextScratch } from './bytes/bytes-form.ts';
 
 /** Patterns of to_char (Postgres) and date_format (Java, as in Flink), each a table of its fields, longer before shorter. */
 
@@ -57,25 +66,29 @@ function dayOf(days: number): Day {
 type PrintDay = (day: Day) => string;
 /** From the seconds since midnight and the microseconds after them. */
 type PrintTime = (seconds: number, micros: number) => string;
+/** `every`: microseconds for which it prints the same. */
+type TimePart = { readonly time: PrintTime; readonly every: number };
 /** `strftime`: how DuckDB's strftime spells the field; null where it cannot. */
-type Field = readonly [text: string, strftime: string | null, part: { day: PrintDay } | { time: PrintTime }];
+type Field = readonly [text: string, strftime: string | null, part: { readonly day: PrintDay } | TimePart];
 type Fields = readonly Field[];
 
 const digits = (value: number, width: number): string => String(value).padStart(width, '0');
 const twelve = (seconds: number): number => Math.floor(seconds / 3600) % 12 || 12;
 const onDay = (text: string, strftime: string | null, day: PrintDay): Field => [text, strftime, { day }];
-const inTime = (text: string, strftime: string | null, time: PrintTime): Field => [text, strftime, { time }];
-const noon =
-  (am: string, pm: string): PrintTime =>
-  (seconds) =>
-    seconds < 43200 ? am : pm;
+const inTime = (text: string, strftime: string | null, part: TimePart): Field => [text, strftime, part];
+const noon = (am: string, pm: string): TimePart => ({
+  time: (seconds) => (seconds < 43200 ? am : pm),
+  every: 12 * MICROS_PER_HOUR,
+});
+const hourly = (time: PrintTime): TimePart => ({ time, every: MICROS_PER_HOUR });
+const everySecond = (time: PrintTime): TimePart => ({ time, every: MICROS_PER_SECOND });
 
-const HOUR: PrintTime = (seconds) => digits(Math.floor(seconds / 3600), 2);
-const HOUR12: PrintTime = (seconds) => digits(twelve(seconds), 2);
-const MINUTE: PrintTime = (seconds) => digits(Math.floor(seconds / 60) % 60, 2);
-const SECOND: PrintTime = (seconds) => digits(seconds % 60, 2);
-const MILLIS: PrintTime = (_, micros) => digits(Math.floor(micros / 1000), 3);
-const MICROS: PrintTime = (_, micros) => digits(micros, 6);
+const HOUR = hourly((seconds) => digits(Math.floor(seconds / 3600), 2));
+const HOUR12 = hourly((seconds) => digits(twelve(seconds), 2));
+const MINUTE: TimePart = { time: (seconds) => digits(Math.floor(seconds / 60) % 60, 2), every: MICROS_PER_MINUTE };
+const SECOND = everySecond((seconds) => digits(seconds % 60, 2));
+const MILLIS: TimePart = { time: (_, micros) => digits(Math.floor(micros / 1000), 3), every: 1000 };
+const MICROS: TimePart = { time: (_, micros) => digits(micros, 6), every: 1 };
 const YEAR: PrintDay = ({ year }) => digits(year, 4);
 const MONTH: PrintDay = ({ month }) => digits(month, 2);
 const DAY: PrintDay = ({ day }) => digits(day, 2);
@@ -108,7 +121,11 @@ const POSTGRES: Fields = [
   inTime('HH24', '%H', HOUR),
   inTime('HH12', '%I', HOUR12),
   inTime('HH', '%I', HOUR12),
-  inTime('SSSS', null, (seconds) => String(seconds)),
+  inTime(
+    'SSSS',
+    null,
+    everySecond((seconds) => String(seconds)),
+  ),
   inTime('SS', '%S', SECOND),
   inTime('AM', '%p', noon('AM', 'PM')),
   inTime('PM', '%p', noon('AM', 'PM')),
@@ -130,7 +147,11 @@ const JAVA: Fields = [
   onDay('EEEE', '%A', ({ dayOfWeek: day }) => DAYS[day]),
   onDay('EEE', '%a', ({ dayOfWeek: day }) => DAYS[day].slice(0, 3)),
   inTime('HH', '%H', HOUR),
-  inTime('H', '%-H', (seconds) => String(Math.floor(seconds / 3600))),
+  inTime(
+    'H',
+    '%-H',
+    hourly((seconds) => String(Math.floor(seconds / 3600))),
+  ),
   inTime('hh', '%I', HOUR12),
   inTime('mm', '%M', MINUTE),
   inTime('ss', '%S', SECOND),
@@ -152,7 +173,8 @@ const DATE_FORMAT = dialect('date_format', JAVA, "'");
 /** A pattern taken apart once; remembers the day it printed last, for moments mostly come in order. */
 interface Pattern {
   readonly parts: readonly (string | Field)[];
-  readonly hasTime: boolean;
+  /** Microseconds for which the text is the same: a day when the pattern has no time in it. */
+  readonly every: number;
   lastDays: number;
   lastDay: Day;
   /** The whole text of that day when the pattern has no time in it. */
@@ -166,8 +188,9 @@ function patternOf(pattern: string, of: Dialect): Pattern {
   const known = of.known.get(pattern);
   if (known !== undefined) return known;
   const parts = partsOf(pattern, of);
-  const hasTime = parts.some((part) => typeof part !== 'string' && 'time' in part[2]);
-  const made: Pattern = { parts, hasTime, lastDays: 0, lastDay: dayOf(0), lastText: null };
+  const times = parts.map((part) => (typeof part !== 'string' && 'time' in part[2] ? part[2].every : MICROS_PER_DAY));
+  const every = Math.min(MICROS_PER_DAY, ...times);
+  const made: Pattern = { parts, every, lastDays: 0, lastDay: dayOf(0), lastText: null };
   if (of.known.size >= CACHE_SIZE) of.known.delete(of.known.keys().next().value as string);
   of.known.set(pattern, made);
   return made;
@@ -215,9 +238,35 @@ function format(timestamp: Exact, text: string, of: Dialect): string {
     if (typeof part === 'string') out += part;
     else out += 'day' in part[2] ? part[2].day(pattern.lastDay) : part[2].time(seconds, micros);
   }
-  if (!pattern.hasTime) pattern.lastText = out;
+  if (pattern.every === MICROS_PER_DAY) pattern.lastText = out;
   return out;
 }
+
+/** A moment by a constant pattern, in UTF-8. Moments mostly come in order, so the last text stays for as long as it is the same. */
+const momentForm =
+  (of: Dialect): BytesForm =>
+  ([, pattern]) => {
+    if (typeof pattern !== 'string') return undefined;
+    const last = new TextScratch(pattern.length);
+    let from = 0;
+    let to = 0;
+    return {
+      yields: 'text',
+      call: (scratch: TextScratch, micros: Exact): number => {
+        if (micros < from || micros >= to) {
+          const text = format(micros, pattern, of);
+          const { every } = patternOf(pattern, of);
+          last.length = 0;
+          last.write(text);
+          from = typeof micros === 'number' ? Math.floor(micros / every) * every : 0;
+          to = typeof micros === 'number' ? from + every : 0;
+        }
+        return scratch.copy(last.bytes, 0, last.length);
+      },
+    };
+  };
+export const toCharForm = momentForm(TO_CHAR);
+export const dateFormatForm = momentForm(DATE_FORMAT);
 
 export const formatPostgres = (timestamp: Exact, pattern: string): string => format(timestamp, pattern, TO_CHAR);
 export const formatFlink = (timestamp: Exact, pattern: string): string => format(timestamp, pattern, DATE_FORMAT);

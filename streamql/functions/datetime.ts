@@ -16,6 +16,7 @@ import { addExact, divideTruncating, type Exact, multiplyExact, subtractExact } 
 import {
   canonicalInteger,
   DATE,
+  type Datum,
   DOUBLE,
   decimal,
   type Interval,
@@ -24,8 +25,16 @@ import {
   TIMESTAMPTZ,
   VARCHAR,
 } from '../../src/values/types.ts';
-import { writtenForm } from './bytes/string-bytes.ts';
-import { dayOfWeek, duckdbDateFormat, duckdbToChar, formatFlink, formatPostgres, isoWeek } from './datetime-format.ts';
+import {
+  dateFormatForm,
+  dayOfWeek,
+  duckdbDateFormat,
+  duckdbToChar,
+  formatFlink,
+  formatPostgres,
+  isoWeek,
+  toCharForm,
+} from './datetime-format.ts';
 import type { ScalarFunction } from './function-table.ts';
 
 /** What extract yields: seconds have six digits after the point, everything else is whole. */
@@ -155,6 +164,14 @@ function extractOf(name: string, datum: any, type: SqlType): Exact {
   }
 }
 
+/** Hours and minutes of moments as text of code: the fields that queries ask for of every row. */
+function inlineExtract(name: Datum | undefined, x: string, { kind }: SqlType): string | undefined {
+  if (kind !== 'timestamp' && kind !== 'timestamptz') return undefined;
+  if (name === 'hour') return `wholeUnits(${x}, ${MICROS_PER_HOUR}, 24) * ${MILLION}`;
+  if (name === 'minute') return `wholeUnits(${x}, ${MICROS_PER_MINUTE}, 60) * ${MILLION}`;
+  return undefined;
+}
+
 function fieldsOf(kind: string): string[] {
   if (kind === 'interval')
     return [
@@ -203,6 +220,7 @@ const extracts: ScalarFunction[] = TEMPORAL.flatMap((kind): ScalarFunction[] => 
     args: ['varchar', kind],
     returns: () => EXTRACTED,
     call: ([name, datum], types) => extractOf(name, datum, types[1]),
+    inline: ([, x], types, [name]) => inlineExtract(name, x, types[1]),
     duckdb: ([name, x]) => duckdbExtract(name, x, kind),
     doc: `A field of a ${kind}: ${fieldsOf(kind).join(', ')}. Written extract(field FROM x).`,
   },
@@ -294,7 +312,7 @@ const moments = (['timestamp', 'timestamptz'] as const).flatMap((kind): ScalarFu
       args: [kind, 'varchar'],
       returns: () => VARCHAR,
       call: ([x, pattern]) => formatPostgres(x, pattern),
-      bytes: writtenForm(([x, pattern]) => formatPostgres(x, pattern)),
+      bytes: toCharForm,
       duckdb: duckdbToChar,
       doc: 'A moment by a Postgres pattern: YYYY, MM, DD, HH24, HH12, MI, SS, MS, US, AM, DDD, D, Mon, Month, Dy, Day, Q, IW, IYYY; "quoted" text stays.',
     },
@@ -304,7 +322,7 @@ const moments = (['timestamp', 'timestamptz'] as const).flatMap((kind): ScalarFu
       args: [kind, 'varchar'],
       returns: () => VARCHAR,
       call: ([x, pattern]) => formatFlink(x, pattern),
-      bytes: writtenForm(([x, pattern]) => formatFlink(x, pattern)),
+      bytes: dateFormatForm,
       duckdb: duckdbDateFormat,
       doc: "A moment by a Java pattern, as in Flink: yyyy, MM, dd, HH, mm, ss, SSS; 'quoted' text stays.",
     },

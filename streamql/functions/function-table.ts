@@ -21,8 +21,15 @@ export interface ScalarFunction {
    * VALUE_* for a value that has none. `types` are the argument types after casts (needed for decimal scales), then the result's.
    */
   call(args: readonly any[], types: readonly SqlType[]): Datum;
-  /** Same meaning as JS source text over the argument texts (each a local variable of a non-NULL datum); for hot functions. */
-  inline?(args: readonly string[], types: readonly SqlType[]): string | undefined;
+  /**
+   * Same meaning as JS source text over the argument texts (each a local variable of a non-NULL datum); for hot functions. `literals` has the value of
+   * each argument that is a constant, undefined for the others.
+   */
+  inline?(
+    args: readonly string[],
+    types: readonly SqlType[],
+    literals: readonly (Datum | undefined)[],
+  ): string | undefined;
   readonly nullAware?: boolean;
   /** The same over texts in UTF-8, where `call` would make strings of them. */
   readonly bytes?: BytesForm;

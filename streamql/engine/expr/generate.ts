@@ -39,6 +39,8 @@ const SCRATCH = 'scratch';
 const bytesOf = (home: string): string => (home === SCRATCH ? 'scratch.bytes' : home);
 const rangeOf = ({ home, start, end }: Span): string => `${bytesOf(home)}, ${start}, ${end}`;
 type Call = Expr & { op: 'call' };
+const literalsOf = (args: readonly Expr[]): (Datum | undefined)[] =>
+  args.map((arg) => (arg.op === 'literal' ? arg.value : undefined));
 const isText = (expr: Expr): boolean => expr.type.kind === 'varchar';
 
 /**
@@ -157,7 +159,7 @@ export class Generator {
     const homes = args.filter(isText).map((arg) => this.#homeOf(arg));
     if (homes.includes(undefined)) return undefined;
     if (type.kind !== 'varchar' && homes.every((home) => home === POOL)) return undefined;
-    const literals = args.map((arg) => (arg.op === 'literal' ? arg.value : undefined));
+    const literals = literalsOf(args);
     if (!row.nullAware && literals.includes(null)) return undefined;
     return row.bytes(literals, [...args.map((arg) => arg.type), type]);
   }
@@ -391,7 +393,7 @@ export class Generator {
     const types = [...args.map((arg) => arg.type), type];
     this.throws = true;
     const texts = pieces.map((piece) => piece.text);
-    const inline = row.inline?.(texts, types);
+    const inline = row.inline?.(texts, types, literalsOf(args));
     const text = inline ?? `${this.#pool(row.call)}([${texts.join(', ')}], ${this.#pool(types)})`;
     if (row.nullAware) return this.#keep(text, true);
     const guards = pieces.filter((piece) => piece.nullable).map((piece) => `${piece.text} !== null`);

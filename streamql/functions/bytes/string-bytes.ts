@@ -142,6 +142,14 @@ export const replaceForm: BytesForm = ([, from]) => {
       let p = start;
       let to = scratch.reserve(end - start);
       let out = scratch.bytes;
+      if (length === 1 && added === 0) {
+        // Without a branch: where the byte comes cannot be foretold.
+        for (; p < end; p++) {
+          const c = b[p];
+          out[to] = c;
+          to += c === first ? 0 : 1;
+        }
+      }
       while (p < end) {
         const c = b[p];
         if (c !== first || (length > 1 && !(p + length <= end && startsWith(b, p, end, part, 0, length)))) {
@@ -334,26 +342,3 @@ export const joinForm: BytesForm = () => ({
     return beginning;
   },
 });
-
-/** A function without text arguments, whose text is made as a string. */
-export const writtenForm =
-  (make: (args: readonly any[], types: readonly SqlType[]) => Datum): BytesForm =>
-  (literals, types) => {
-    const last = literals.length;
-    // Constant texts (a format) are known; they still come as three.
-    if (literals.some((literal, i) => types[i].kind === 'varchar' && typeof literal !== 'string')) return undefined;
-    return {
-      yields: 'text',
-      call: (scratch: TextScratch, ...args: any[]): number => {
-        const datums: Datum[] = [];
-        for (let i = 0, n = 0; i < last; i++) {
-          const isText = types[i].kind === 'varchar';
-          datums.push(isText ? (literals[i] as string) : args[n]);
-          n += isText ? 3 : 1;
-        }
-        const text = make(datums, types) as string | null;
-        if (text === null) return -1;
-        return scratch.write(text);
-      },
-    };
-  };
