@@ -39,6 +39,11 @@ export interface EpochReport {
   readonly dueInMs: number;
 }
 
+/** The log is far ahead when it has this many batches more. */
+const FAR_BATCHES = 16;
+/** While it is, and nobody follows what comes out, an epoch takes this much longer: a group that changes often in it changes once. */
+const BACKLOG_SLICES = 5;
+
 /** An object that one shard found broken: it is then broken in all. */
 type Failure = readonly [id: string, error: ReturnType<typeof plainError>];
 
@@ -252,7 +257,7 @@ export class Epoch {
     );
     const active = graph.sources.filter((source) => source.isReading && !this.#held.has(source));
     let lastMs = this.#clock.monotonicMs();
-    const until = lastMs + sliceMs;
+    const until = lastMs + this.#sliceMs();
     let worked = false;
     let pushed = pushedMs(graph);
     for (let progress = true; progress; ) {
@@ -304,6 +309,16 @@ export class Epoch {
       this.#paces.set(node, pace);
     }
     return pace;
+  }
+
+  #sliceMs(): number {
+    const { sliceMs, batchRecords } = this.#settings;
+    const { sources, queries, relations } = this.#graph;
+    const much = FAR_BATCHES * batchRecords;
+    const isFar =
+      sources.some((source) => source.isReading && source.cursor.backlog > much) ||
+      queries.some((query) => query.error === null && !query.paused && recordsBehind(query) > much);
+    return isFar && !relations.some((relation) => relation.isFollowed) ? sliceMs * BACKLOG_SLICES : sliceMs;
   }
 
   /** `others`: by source id, how far event time has come in other shards' partitions; null without other shards. */

@@ -102,7 +102,12 @@ export class Relation {
   /** `layout`: which of the relation's columns the batch has, in order; null for all. */
   publish(batch: Batch, layout: readonly number[] | null): void {
     distribute(this.readers, batch, layout);
-    if (this.subscribers.size > 0 || this.isWatched) this.#changes.push(batch);
+    if (this.isFollowed) this.#changes.push(batch);
+  }
+
+  /** Somebody wants each epoch's changes, here or through another shard. */
+  get isFollowed(): boolean {
+    return this.subscribers.size > 0 || this.isWatched;
   }
 
   /** For the first shard: this epoch's changes, and behind them the rows, if somebody starts. */

@@ -110,6 +110,11 @@ export class SourceCursor {
     return this.#partitions.some((partition) => partition.next < partition.highWatermark);
   }
 
+  /** How many they are. */
+  get backlog(): number {
+    return this.#partitions.reduce((sum, { next, highWatermark }) => sum + Math.max(0, highWatermark - next), 0);
+  }
+
   /** Whether a `step` would bring it further. */
   get ready(): boolean {
     return this.readyBelow(() => Number.POSITIVE_INFINITY);
