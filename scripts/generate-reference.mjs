@@ -113,7 +113,7 @@ write('http.md', [
   "Rows come as JSON, or as the request's `Accept` says: `application/x-ndjson`, `text/csv`, `application/vnd.apache.arrow.stream`.",
   '',
   'Of `POST /api/v1/sql` a result of kind `ok` has a `tag`, and where there is something to say a `notice` (what was not as asked for) and',
-  '`warnings`, a list of `{"message", "hint"}` such as of state without bound.',
+  '`warnings`, a list of `{"message", "hint"}` such as of state without bound. Rows of a source come with a warning when records were left out that are not what it declares.',
   '',
   '`GET /api/v1/pipelines/<name>` answers why something is slow, big, stuck or wrong:',
   '',
