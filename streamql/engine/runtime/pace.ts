@@ -22,8 +22,10 @@ export class Pace {
 
   /** That many took so long, of a slice that should take `sliceMs`. */
   took(ms: number, sliceMs: number): void {
-    if (ms > 2 * sliceMs)
-      this.#records = Math.max(Math.min(LEAST, this.#most), Math.floor((this.#records * sliceMs) / ms));
-    else if (ms < sliceMs / 2) this.#records = Math.min(this.#most, this.#records * 2);
+    // What is a little long may have been another process's turn, or the collector's.
+    if (ms > 4 * sliceMs) {
+      const fewer = Math.floor((this.#records * 2 * sliceMs) / ms);
+      this.#records = Math.max(Math.min(LEAST, this.#most), fewer);
+    } else if (ms < sliceMs / 2) this.#records = Math.min(this.#most, this.#records * 2);
   }
 }
