@@ -244,7 +244,7 @@ export interface ObjectStats {
   readonly behindForMs?: number;
   /** Of a query that catches up with its sources: records of the log. `secondsLeft` null: at this rate, or before there is a rate, not known. */
   readonly backfill?: { readonly done: number; readonly total: number; readonly secondsLeft: number | null };
-  /** Of queries: texts of their state that are on disk instead of in memory. */
+  /** Of queries that spill: how much of their state is in files. */
   readonly spilledBytes?: number;
   /** Over the last seconds. */
   readonly rates: Rates;
@@ -262,8 +262,10 @@ export interface OperatorStats {
   readonly rowsOut: number;
   readonly stateRows: number;
   readonly stateBytes: number;
-  /** What rows use of these; the rest is room for more. */
+  /** Of these, what rows use of memory; the rest is room for more, or spilled. */
   readonly usedBytes: number;
+  /** Of these, what is in files. */
+  readonly spilledBytes: number;
   readonly busyMs: number;
   readonly growth: StateGrowth | null;
   readonly rates: Rates;

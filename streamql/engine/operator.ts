@@ -7,8 +7,8 @@ import type { ChangelogKind, Join } from '../plan/plan.ts';
 import type { StateGrowth } from '../plan/state-growth.ts';
 import type { JoinOperator } from './operators/join.ts';
 import type { Waiting } from './shards/peers.ts';
+import type { Visit } from './state/arrays.ts';
 import type { Parts } from './state/piece.ts';
-import type { StateColumn } from './state/state-column.ts';
 
 /**
  * The pure half of the engine: operators turn batches of row changes into batches of row changes, synchronously, with
@@ -60,6 +60,17 @@ export interface OperatorCounters {
 /** How an operator hands on its output; a batch given away is not changed afterwards. */
 export type Emit = (batch: Batch) => void;
 
+export interface StateSize {
+  readonly bytes: number;
+  /** Of these, what rows use of memory; the rest is room that was made for more, or spilled. */
+  readonly used: number;
+  /** Of these, what is in files. */
+  readonly spilled: number;
+}
+
+/** Of state that cannot be put elsewhere. */
+export const inMemory = (bytes: number): StateSize => ({ bytes, used: bytes, spilled: 0 });
+
 /**
  * State that a checkpoint stores. Save and load only between epochs: after an `endEpoch` and before the next `push`,
  * and load only into a pipeline freshly built from the same plan.
@@ -68,11 +79,9 @@ export interface StateTable {
   /** Unique within a pipeline and stable for a plan. */
   readonly id: string;
   readonly rows: number;
-  readonly bytes: number;
-  /** Of these, what rows use; the rest is room that was made for more. Absent: all. */
-  readonly usedBytes?: number;
-  /** Of these, texts can be put out of memory. */
-  readonly columns?: readonly StateColumn[];
+  readonly size: StateSize;
+  /** Its arrays can be put elsewhere, between epochs. */
+  arrays?(visit: Visit): void;
   /** Bytes of the last full piece, and of the changes saved after it: when to take a full one is the caller's choice. */
   readonly fullBytes: number;
   readonly changeBytes: number;

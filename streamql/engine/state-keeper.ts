@@ -1,10 +1,11 @@
 import type { Clock } from '../../src/lib/clock.ts';
+import { asStreamError, type StreamError } from '../../src/lib/errors.ts';
 import type { Log } from '../../src/lib/log.ts';
-import type { ObjectStats, ViewSpec } from '../../src/ports/engine.ts';
+import type { ObjectStats, StateLimit, ViewSpec } from '../../src/ports/engine.ts';
 import type { Graph } from './runtime/graph.ts';
 import type { QueryNode } from './runtime/query-node.ts';
-import { bytesToSpill, exceeded, LIMIT_CHECK_MS, shareToExpire, usedBytesOf } from './runtime/state-limits.ts';
-import type { OtherShard, Shard } from './shards/shard.ts';
+import { exceeded, LIMIT_CHECK_MS, shareToExpire, usedBytesOf } from './runtime/state-limits.ts';
+import type { OtherShard, Shard, ShardChange } from './shards/shard.ts';
 
 interface StateKeeperParts {
   readonly graph: Graph;
@@ -51,32 +52,44 @@ export class StateKeeper {
     void this.#serial(async () => {
       for (const stats of await this.#stats()) {
         const node = this.#graph.node(stats.id);
-        if (node !== undefined && node.kind !== 'source' && isLimited(node)) this.#limit(node, usedBytesOf(stats));
+        if (node !== undefined && node.kind !== 'source' && isLimited(node)) await this.#limit(node, stats);
       }
     }).catch(() => undefined);
   }
 
-  #limit(node: QueryNode, used: number): void {
+  async #limit(node: QueryNode, stats: ObjectStats): Promise<void> {
     const limit = (node.spec as ViewSpec).stateLimit!;
-    if (used <= limit.bytes) return;
-    const error = exceeded(used, limit);
-    if (limit.onExceed === 'fail') {
-      this.#graph.fail(node, error);
-    } else {
-      let isPausing = limit.onExceed === 'pause';
-      if (limit.onExceed === 'spill') {
-        const share = bytesToSpill(used, limit) / (1 + this.#others.length);
-        for (const other of this.#others) other.alter(node.spec.id, { spill: share });
-        if (this.#shard.spill(node.spec.id, share) > 0) return;
-        isPausing = true;
-      }
-      const change = isPausing ? { paused: true } : { evict: shareToExpire(used, limit) };
-      for (const shard of [this.#shard, ...this.#others]) shard.alter(node.spec.id, change);
-      if (isPausing) {
-        node.halted = error;
-        this.#logger.warn('view.paused', { name: node.spec.name, reason: error.message });
-      }
+    const used = usedBytesOf(stats);
+    if (limit.onExceed === 'spill' && (used > limit.bytes || node.spilled !== null)) {
+      const error = await this.#spill(node, limit, used);
+      if (error !== null) this.#pause(node, error);
+    } else if (used > limit.bytes) {
+      if (limit.onExceed === 'fail') this.#graph.fail(node, exceeded(used, limit));
+      else if (limit.onExceed === 'expire') this.#alter(node, { evict: shareToExpire(used, limit) });
+      else this.#pause(node, exceeded(used, limit));
+      this.#changed();
     }
+  }
+
+  /** Every shard has its share of the limit. Answers why the view cannot go on. */
+  async #spill({ spec }: QueryNode, limit: StateLimit, used: number): Promise<StreamError | null> {
+    const shards = [this.#shard, ...this.#others];
+    try {
+      const moved = await Promise.all(shards.map((shard) => shard.spill(spec.id, limit.bytes / shards.length)));
+      return used <= limit.bytes || moved.some((bytes) => bytes > 0) ? null : exceeded(used, limit);
+    } catch (thrown) {
+      return asStreamError(thrown);
+    }
+  }
+
+  #pause(node: QueryNode, error: StreamError): void {
+    this.#alter(node, { paused: true });
+    node.halted = error;
+    this.#logger.warn('view.paused', { name: node.spec.name, reason: error.message });
     this.#changed();
+  }
+
+  #alter({ spec }: QueryNode, change: ShardChange): void {
+    for (const shard of [this.#shard, ...this.#others]) shard.alter(spec.id, change);
   }
 }

@@ -16,6 +16,7 @@ const operator = (more: Partial<OperatorStats>): OperatorStats => ({
   stateRows: 0,
   stateBytes: 0,
   usedBytes: 0,
+  spilledBytes: 0,
   busyMs: 0,
   growth: null,
   rates: RATES,

@@ -1,5 +1,5 @@
 import type { Datum } from '../../../src/values/types.ts';
-import { grown } from '../state/state-column.ts';
+import { grown } from '../state/arrays.ts';
 
 /** Output rows of one match. */
 export type MatchOutput = readonly (readonly Datum[])[];

@@ -2,7 +2,7 @@ import type { Column } from '../../../src/values/column.ts';
 import type { Datum, SqlType } from '../../../src/values/types.ts';
 import { VARCHAR } from '../../../src/values/types.ts';
 import type { MatchExpr, MatchRead } from '../../plan/plan.ts';
-import { grown } from '../state/state-column.ts';
+import { grown } from '../state/arrays.ts';
 import { compileScalar, type ScalarFunction } from './compile-scalar.ts';
 import { type AggregateRead, type PrefixAggregate, prefixAggregate } from './prefix-aggregate.ts';
 

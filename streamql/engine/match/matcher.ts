@@ -2,7 +2,7 @@ import { StreamError } from '../../../src/lib/errors.ts';
 import type { Datum, SqlType } from '../../../src/values/types.ts';
 import { compilePattern, type MatchProgram, Op } from '../../plan/match-program.ts';
 import type { Match, MatchExpr, RowPattern } from '../../plan/plan.ts';
-import { grown } from '../state/state-column.ts';
+import { grown } from '../state/arrays.ts';
 import { MatchPath, type MatchRows, type PreparedExpr } from './match-path.ts';
 
 /**

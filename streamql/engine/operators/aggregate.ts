@@ -4,11 +4,12 @@ import type { Batch } from '../../../src/values/batch.ts';
 import { BIGINT } from '../../../src/values/types.ts';
 import type { Aggregate } from '../../plan/plan.ts';
 import type { StateTable } from '../operator.ts';
+import { grown, type Visit } from '../state/arrays.ts';
 import { Expiry, expiryOf } from '../state/expiry.ts';
 import { makeColumn } from '../state/make-column.ts';
 import { markDifferent } from '../state/row-hash.ts';
 import { RowTable } from '../state/row-table.ts';
-import { grown, identity, type StateColumn } from '../state/state-column.ts';
+import { identity, type StateColumn } from '../state/state-column.ts';
 import { AggregateState } from './aggregate-state.ts';
 import { allWeights, OperatorBase, type OperatorContext, type OperatorInfo } from './base.ts';
 
@@ -60,7 +61,7 @@ export class AggregateOperator extends OperatorBase {
       `${this.id}.groups`,
       plan.groupBy.map((column) => plan.input.schema[column].type),
       [BIGINT, ...this.#parts.accumulators.flatMap((part) => part.types)],
-      { rebuilt: () => this.#rebuilt(), derivedBytes: () => this.#expiry?.bytes ?? 0 },
+      { rebuilt: () => this.#rebuilt(), derived: (visit) => this.#derived(visit) },
     );
     this.#expiry = expiry === null ? null : new Expiry(this.#table.keys, expiry);
     if (this.#expiry !== null) this.advance = (port, micros) => this.#expiry!.advance(port, micros);
@@ -145,6 +146,14 @@ export class AggregateOperator extends OperatorBase {
     const made = this.#table.upsert([], 1, slots);
     if (made > 0) this.#init(slots, 1);
     this.#touch(slots, 1);
+  }
+
+  #derived(visit: Visit): void {
+    this.#mark = visit(this.#mark);
+    this.#touched = visit(this.#touched);
+    this.#before = visit(this.#before);
+    for (const column of this.#old) column.arrays(visit);
+    this.#expiry?.arrays(visit);
   }
 
   #rebuilt(): void {

@@ -37,10 +37,6 @@ export class ArrangedStore {
     return this.#rows.table.rows;
   }
 
-  get bytes(): number {
-    return this.#rows.table.bytes;
-  }
-
   apply(batch: Batch): void {
     const split = this.#arranged.nullSafe ? null : splitByNullKey(batch, this.#arranged.by);
     const keyed = split === null ? batch : gatherBatch(batch, split.keyed, split.keyedCount);

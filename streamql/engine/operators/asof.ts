@@ -4,10 +4,10 @@ import type { SqlType } from '../../../src/values/types.ts';
 import { type TimeBound, timeBoundsOf } from '../../plan/event-time.ts';
 import type { AsofJoin } from '../../plan/plan.ts';
 import { type StateTable, wholeRows } from '../operator.ts';
+import { grown } from '../state/arrays.ts';
 import { KeyTable } from '../state/key-table.ts';
 import { EMPTY } from '../state/ordered-set.ts';
 import { totalOrder } from '../state/row-order.ts';
-import { grown } from '../state/state-column.ts';
 import { compareTimes, Timeline } from '../state/timeline.ts';
 import { OperatorBase, type OperatorContext, type OperatorInfo } from './base.ts';
 import { splitByNullKey } from './join-pairs.ts';
@@ -83,6 +83,11 @@ export class AsofOperator extends OperatorBase {
       this.#freeKey,
       stale,
     );
+    this.#left.table.goesWith((visit) => {
+      this.#keys.arrays(visit);
+      this.#matches = visit(this.#matches);
+      this.#marked = visit(this.#marked);
+    });
     this.#left.table.holds = wholeRows(LEFT, plan.left.schema.length);
     this.#right.table.holds = wholeRows(RIGHT, plan.right.schema.length);
   }

@@ -26,7 +26,7 @@ export class CloseOperator extends OperatorBase {
   readonly #closed: RowTable;
   /** Row slots by final time, and the times that have some. */
   #byTime = new Chains([DOUBLE], true);
-  #times = new TimeQueue<number>();
+  #times = new TimeQueue();
   readonly #queued = new Set<number>();
   /** The greatest final time of a row that came. */
   #latest = Number.NEGATIVE_INFINITY;
@@ -51,7 +51,10 @@ export class CloseOperator extends OperatorBase {
       [BIGINT],
       {
         rebuilt: () => this.#rebuild(),
-        derivedBytes: () => this.#byTime.bytes + this.#times.bytes,
+        derived: (visit) => {
+          this.#byTime.arrays(visit);
+          this.#times.arrays(visit);
+        },
       },
     );
     // What is only appended to is in any shard, equal rows in several.

@@ -17,7 +17,7 @@ export class DistinctEntries {
     this.#byGroup = drops ? new Chains([INTEGER], true) : null;
     this.table = new RowTable(id, [INTEGER, type], values, {
       rebuilt: () => this.#rebuild(),
-      derivedBytes: () => this.#byGroup?.bytes ?? 0,
+      derived: (visit) => this.#byGroup?.arrays(visit),
     });
   }
 

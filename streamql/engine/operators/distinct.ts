@@ -22,7 +22,7 @@ export class DistinctOperator extends OperatorBase {
     const types = plan.schema.map((column) => column.type);
     this.#table = new RowTable(`${this.id}.rows`, types, appendOnly ? [] : [BIGINT], {
       rebuilt: () => this.#expiry?.rebuild(),
-      derivedBytes: () => this.#expiry?.bytes ?? 0,
+      derived: (visit) => this.#expiry?.arrays(visit),
     });
     const expiry = expiryOf(plan);
     this.#expiry = expiry === null ? null : new Expiry(this.#table.keys, expiry);

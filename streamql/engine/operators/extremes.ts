@@ -3,10 +3,11 @@ import { type Column, ColumnBuilder } from '../../../src/values/column.ts';
 import { compareDatums } from '../../../src/values/compare.ts';
 import { BIGINT, type Datum, INTEGER, type SqlType } from '../../../src/values/types.ts';
 import type { StateTable } from '../operator.ts';
+import { grown } from '../state/arrays.ts';
 import { EMPTY, OrderedSets } from '../state/ordered-set.ts';
 import { compareAt } from '../state/row-order.ts';
 import { RowTable } from '../state/row-table.ts';
-import { grown, type StateColumn } from '../state/state-column.ts';
+import type { StateColumn } from '../state/state-column.ts';
 import { type Accumulator, type Contribution, groupAndValue } from './accumulators.ts';
 
 /** A min or max as it is read: one value per group, NULL where there is none. */
@@ -103,7 +104,10 @@ export class OrderedValues implements Accumulator {
     this.type = type;
     this.#counts = new RowTable(id, [INTEGER, type], [BIGINT], {
       rebuilt: () => this.#rebuild(),
-      derivedBytes: () => this.#sets.bytes + this.#roots.byteLength,
+      derived: (visit) => {
+        this.#sets.arrays(visit);
+        this.#roots = visit(this.#roots);
+      },
     });
     const values = this.#counts.keys.columns[1];
     this.#sets = new OrderedSets((a, b) => compareAt(values, a, values, b));

@@ -1,6 +1,6 @@
 import type { Batch } from '../../../src/values/batch.ts';
 import type { Column } from '../../../src/values/column.ts';
-import { grown } from '../state/state-column.ts';
+import { grown } from '../state/arrays.ts';
 
 /** Pairs per emitted batch, about. */
 const CHUNK = 8192;

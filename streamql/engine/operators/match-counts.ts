@@ -1,7 +1,8 @@
 import { assert } from '../../../src/lib/assert.ts';
 import { type Batch, gatherBatch } from '../../../src/values/batch.ts';
+import { grown, type Visit } from '../state/arrays.ts';
 import type { RowTable } from '../state/row-table.ts';
-import { grown, type StateColumn } from '../state/state-column.ts';
+import type { StateColumn } from '../state/state-column.ts';
 import { room } from './join-pairs.ts';
 
 /** What a join keeps of one of its sides. */
@@ -31,6 +32,7 @@ export class MatchCounts {
   constructor(side: JoinSide, whenMatched: boolean) {
     this.#side = side;
     this.#whenMatched = whenMatched;
+    side.table.goesWith((visit) => this.#arrays(visit));
   }
 
   /** A batch of this side with so many rows begins. */
@@ -108,6 +110,12 @@ export class MatchCounts {
     if (count === 0) return null;
     const columns = side.columns.map((column) => column.gather(slots, count));
     return { length: count, columns, weights: allOne ? null : weights.subarray(0, count) };
+  }
+
+  #arrays(visit: Visit): void {
+    this.#mark = visit(this.#mark);
+    this.#changed = visit(this.#changed);
+    this.#before = visit(this.#before);
   }
 
   get #totals(): Float64Array {

@@ -70,6 +70,10 @@ export class MatchOperator extends OperatorBase {
     this.#usesNumber = usesNumber(plan);
     this.#rows = new RowTable(`${this.id}.rows`, types, [BIGINT], {
       rebuilt: () => this.#rebuild(),
+      derived: (visit) => {
+        this.#keys.arrays(visit);
+        this.#touched.arrays(visit);
+      },
       derivedBytes: () => this.#derivedBytes(),
     });
     this.#rows.holds = wholeRows(0, types.length);
@@ -350,7 +354,7 @@ export class MatchOperator extends OperatorBase {
   }
 
   #derivedBytes(): number {
-    let bytes = this.#keys.bytes;
+    let bytes = 0;
     for (const partition of this.#partitions) {
       if (partition !== undefined) bytes += partition.slots.length * 8 + partition.attempts.bytes;
     }

@@ -3,8 +3,8 @@ import { type Batch, weightAt } from '../../../src/values/batch.ts';
 import { BIGINT, DOUBLE } from '../../../src/values/types.ts';
 import type { NowFilter } from '../../plan/plan.ts';
 import { type StateTable, wholeRows } from '../operator.ts';
+import { grown } from '../state/arrays.ts';
 import { RowTable } from '../state/row-table.ts';
-import { grown } from '../state/state-column.ts';
 import { TimeQueue } from '../state/time-queue.ts';
 import { OperatorBase, type OperatorContext, type OperatorInfo } from './base.ts';
 
@@ -25,7 +25,7 @@ export class NowFilterOperator extends OperatorBase {
   /** By row slot, the weight that is shown. */
   #shown = new Float64Array(16);
   /** Slots at the moments when they begin or cease to show. */
-  #moments = new TimeQueue<number>();
+  #moments = new TimeQueue();
   readonly #touched = new Set<number>();
   #now = NOTHING;
   #slots = new Int32Array(0);
@@ -36,7 +36,10 @@ export class NowFilterOperator extends OperatorBase {
     const types = plan.schema.map((column) => column.type);
     this.#rows = new RowTable(`${this.id}.rows`, types, [BIGINT], {
       rebuilt: () => this.#rebuild(),
-      derivedBytes: () => this.#moments.bytes + this.#shown.byteLength,
+      derived: (visit) => {
+        this.#moments.arrays(visit);
+        this.#shown = visit(this.#shown);
+      },
     });
     // What is only appended to is in any shard, equal rows in several.
     this.#rows.holds = { ...wholeRows(0, types.length), counted: true };

@@ -4,10 +4,11 @@ import { BIGINT, type Datum, INTEGER, type SqlType } from '../../../src/values/t
 import type { GroupRows } from '../../functions/group-rows.ts';
 import type { SortKey } from '../../plan/plan.ts';
 import type { StateTable } from '../operator.ts';
+import { grown } from '../state/arrays.ts';
 import { EMPTY, OrderedSets } from '../state/ordered-set.ts';
 import { totalOrder } from '../state/row-order.ts';
 import { RowTable } from '../state/row-table.ts';
-import { grown, type StateColumn } from '../state/state-column.ts';
+import type { StateColumn } from '../state/state-column.ts';
 import type { Accumulator, Contribution } from './accumulators.ts';
 
 /** The rows that an aggregate over rows looks at: which columns of the input, their types, and the order. */
@@ -50,7 +51,10 @@ export class OrderedRows implements Accumulator {
     this.#positions = positions;
     this.#table = new RowTable(id, [INTEGER, ...shape.types], [BIGINT], {
       rebuilt: () => this.#rebuild(),
-      derivedBytes: () => this.#sets.bytes + this.#roots.byteLength,
+      derived: (visit) => {
+        this.#sets.arrays(visit);
+        this.#roots = visit(this.#roots);
+      },
     });
     const columns = this.#table.keys.columns.slice(1);
     const order = totalOrder(shape.types.length, shape.orderBy);

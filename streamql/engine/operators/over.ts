@@ -6,6 +6,7 @@ import { equalDatums } from '../../../src/values/compare.ts';
 import { BIGINT, type Datum, type SqlType } from '../../../src/values/types.ts';
 import type { Over } from '../../plan/plan.ts';
 import { type StateTable, wholeRows } from '../operator.ts';
+import type { Visit } from '../state/arrays.ts';
 import { Expiry, type ExpiryColumn, partitionExpiry } from '../state/expiry.ts';
 import { KeyTable } from '../state/key-table.ts';
 import { type RowOrder, sortKeyOrder, totalOrder } from '../state/row-order.ts';
@@ -51,6 +52,7 @@ export class OverOperator extends OperatorBase {
     this.#evaluation = { types, orderBy: plan.orderBy };
     this.#rows = new RowTable(`${this.id}.rows`, types, [BIGINT], {
       rebuilt: () => this.#rebuild(),
+      derived: (visit) => this.#derived(visit),
       derivedBytes: () => this.#derivedBytes(),
     });
     this.#rows.holds = wholeRows(0, types.length);
@@ -255,11 +257,18 @@ export class OverOperator extends OperatorBase {
     return this.#partitionSlots;
   }
 
+  #derived(visit: Visit): void {
+    this.#keys.arrays(visit);
+    this.#touched.arrays(visit);
+    this.#expiry?.arrays(visit);
+  }
+
+  /** The rows and values of partitions, which are objects. */
   #derivedBytes(): number {
     const weights = this.#touched.weights;
     let rows = 0;
     for (const slot of this.#rows.keys.aliveSlots()) rows += weights[slot];
-    return this.#keys.bytes + rows * 8 * (1 + 2 * this.#plan.calls.length);
+    return rows * 8 * (1 + 2 * this.#plan.calls.length);
   }
 
   #rebuild(): void {

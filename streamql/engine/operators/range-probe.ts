@@ -57,6 +57,7 @@ export class RangeProbe {
         emptied,
       );
     this.sides = [side(0, 'left'), side(1, 'right')];
+    this.sides[0].table.goesWith((visit) => this.#keys.arrays(visit));
   }
 
   /** Visits the pairs of a batch's rows, in `order`, with the rows of the other side that may match. */

@@ -5,9 +5,9 @@ import { BIGINT, isExact64, type SqlType } from '../../../src/values/types.ts';
 import { timeBoundsOf } from '../../plan/event-time.ts';
 import type { Session } from '../../plan/plan.ts';
 import { type StateTable, wholeRows } from '../operator.ts';
+import { grown, type Visit } from '../state/arrays.ts';
 import { KeyTable } from '../state/key-table.ts';
 import { RowTable } from '../state/row-table.ts';
-import { grown } from '../state/state-column.ts';
 import { TimeQueue } from '../state/time-queue.ts';
 import { OperatorBase, type OperatorContext, type OperatorInfo } from './base.ts';
 import { LAST_MILLISECOND } from './window.ts';
@@ -53,7 +53,10 @@ export class SessionOperator extends OperatorBase {
   #seen = new Uint8Array(16);
   #before = new Float64Array(16);
   readonly #moved = new Set<Rows>();
-  #ends = new TimeQueue<Rows>();
+  #ends = new TimeQueue();
+  /** Those that `#ends` has, by number. */
+  readonly #ending = new Map<number, Rows>();
+  #nextNumber = 0;
   #watermark: number | null = null;
   #slots = new Int32Array(0);
 
@@ -69,7 +72,8 @@ export class SessionOperator extends OperatorBase {
     const types = plan.input.schema.map((column) => column.type);
     this.#rows = new RowTable(`${this.id}.rows`, types, [BIGINT], {
       rebuilt: () => this.#rebuild(),
-      derivedBytes: () => this.#derivedBytes(),
+      derived: (visit) => this.#derived(visit),
+      derivedBytes: () => this.#sessions.length * 24,
     });
     this.#rows.holds = wholeRows(0, types.length);
     this.#keys = this.#newKeys();
@@ -222,7 +226,10 @@ export class SessionOperator extends OperatorBase {
   #open(partition: number, first: number, last: number): Rows {
     const session: Rows = { partition, first, last, slots: [], isGone: false };
     this.#moved.add(session);
-    if (this.#lag !== null) this.#ends.push(last, session);
+    if (this.#lag !== null) {
+      this.#ending.set(this.#nextNumber, session);
+      this.#ends.push(last, this.#nextNumber++);
+    }
     return session;
   }
 
@@ -291,12 +298,14 @@ export class SessionOperator extends OperatorBase {
   /** Rows of sessions that no row can reach any more, those at `watermark` or later included, are of no more use. */
   #letGo(watermark: number): void {
     while (this.#ends.next + this.#gap < watermark) {
-      const session = this.#ends.pop();
-      if (session.isGone) continue;
-      if (session.last + this.#gap >= watermark) {
-        this.#ends.push(session.last, session);
+      const number = this.#ends.pop();
+      const session = this.#ending.get(number) as Rows;
+      if (!session.isGone && session.last + this.#gap >= watermark) {
+        this.#ends.push(session.last, number);
         continue;
       }
+      this.#ending.delete(number);
+      if (session.isGone) continue;
       for (const slot of session.slots) {
         this.#sessions[slot] = null;
         this.#rows.release(slot);
@@ -338,8 +347,13 @@ export class SessionOperator extends OperatorBase {
     return partitions;
   }
 
-  #derivedBytes(): number {
-    return this.#keys.bytes + this.#ends.bytes + this.#sessions.length * 24;
+  #derived(visit: Visit): void {
+    this.#keys.arrays(visit);
+    this.#ends.arrays(visit);
+    this.#shownFirst = visit(this.#shownFirst);
+    this.#shownLast = visit(this.#shownLast);
+    this.#seen = visit(this.#seen);
+    this.#before = visit(this.#before);
   }
 
   #rebuild(): void {
@@ -347,6 +361,7 @@ export class SessionOperator extends OperatorBase {
     this.#partitions = [];
     this.#sessions = [];
     this.#ends = new TimeQueue();
+    this.#ending.clear();
     this.#grow();
     const times = this.#times();
     const slots = this.#rows.keys.aliveSlots().slice();

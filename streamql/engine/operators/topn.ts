@@ -4,12 +4,12 @@ import { PlainColumn } from '../../../src/values/column.ts';
 import { BIGINT } from '../../../src/values/types.ts';
 import type { TopN } from '../../plan/plan.ts';
 import { type StateTable, wholeRows } from '../operator.ts';
+import { grown, type Visit } from '../state/arrays.ts';
 import { Expiry, type ExpiryColumn, partitionExpiry } from '../state/expiry.ts';
 import { KeyTable } from '../state/key-table.ts';
 import { EMPTY, OrderedSets } from '../state/ordered-set.ts';
 import { type RowOrder, totalOrder } from '../state/row-order.ts';
 import { RowTable } from '../state/row-table.ts';
-import { grown } from '../state/state-column.ts';
 import { OperatorBase, type OperatorContext, type OperatorInfo } from './base.ts';
 import { comingFirst } from './join-pairs.ts';
 
@@ -58,7 +58,7 @@ export class TopNOperator extends OperatorBase {
     const types = plan.input.schema.map((column) => column.type);
     this.#rows = new RowTable(`${this.id}.rows`, types, [BIGINT], {
       rebuilt: () => this.#rebuild(),
-      derivedBytes: () => this.#sets.bytes + this.#partitions.bytes + this.#roots.byteLength + this.#totals.byteLength,
+      derived: (visit) => this.#derived(visit),
       // Rows that are never taken back need not be found: equal ones have slots of their own.
       indexed: !appendOnly,
     });
@@ -251,6 +251,15 @@ export class TopNOperator extends OperatorBase {
     const keys = new KeyTable(this.#partitionBy.map((column) => this.#rows.keys.columns[column].type));
     this.#expiry = this.#expires === null ? null : new Expiry(keys, this.#expires);
     return keys;
+  }
+
+  #derived(visit: Visit): void {
+    this.#sets.arrays(visit);
+    this.#partitions.arrays(visit);
+    this.#roots = visit(this.#roots);
+    this.#totals = visit(this.#totals);
+    this.#mark = visit(this.#mark);
+    this.#expiry?.arrays(visit);
   }
 
   #growPartitions(): void {

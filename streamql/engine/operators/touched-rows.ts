@@ -1,14 +1,14 @@
 import { assert } from '../../../src/lib/assert.ts';
 import type { Batch } from '../../../src/values/batch.ts';
+import { grown, type HasArrays, type Visit } from '../state/arrays.ts';
 import type { RowOrder } from '../state/row-order.ts';
 import type { RowTable } from '../state/row-table.ts';
-import { grown } from '../state/state-column.ts';
 
 /**
  * Whole rows with weights that come in batches and are looked at by partition at the end of an epoch: which rows the epoch touched, and
  * what their weight was before it. The table's first value column holds the weights.
  */
-export class TouchedRows {
+export class TouchedRows implements HasArrays {
   readonly #id: string;
   readonly #rows: RowTable;
   readonly #order: RowOrder;
@@ -86,6 +86,11 @@ export class TouchedRows {
       else high = middle;
     }
     return low;
+  }
+
+  arrays(visit: Visit): void {
+    this.#seen = visit(this.#seen);
+    this.#before = visit(this.#before);
   }
 
   /** The epoch is done: rows without weight are let go, then `settled` is told of each partition. */

@@ -5,12 +5,13 @@ import type { Column } from '../../../src/values/column.ts';
 import { BIGINT, type Datum } from '../../../src/values/types.ts';
 import type { StateTable } from '../operator.ts';
 import { consolidate } from '../runtime/consolidate.ts';
+import { grown, type Visit } from '../state/arrays.ts';
 import { Chains, NONE } from '../state/chains.ts';
 import { type StoredRows, UniqueRows } from '../state/join-rows.ts';
 import { ABSENT, KeyTable } from '../state/key-table.ts';
 import { markDifferent } from '../state/row-hash.ts';
 import { RowTable } from '../state/row-table.ts';
-import { grown, identity, type StateColumn } from '../state/state-column.ts';
+import { identity, type StateColumn } from '../state/state-column.ts';
 
 /** A view that is only appended to stops looking for equal rows when it has this many different ones, and these are most of all. */
 const APPENDED_ROWS = 4096;
@@ -52,7 +53,7 @@ export class ViewStore {
     const typeOf = (column: number) => columns[column].type;
     this.#table = new RowTable(id, first.map(typeOf), key === null ? [BIGINT] : this.#rest.map(typeOf), {
       rebuilt: () => this.#rebuilt(),
-      derivedBytes: () => this.#derivedBytes(),
+      derived: (visit) => this.#derived(visit),
     });
     this.#stored = all.map((column) =>
       first.includes(column)
@@ -69,10 +70,6 @@ export class ViewStore {
   get rows(): number {
     const distinct = this.#table.rows;
     return this.key === null ? this.#total : distinct;
-  }
-
-  get bytes(): number {
-    return this.#table.bytes;
   }
 
   apply(batch: Batch): void {
@@ -350,10 +347,9 @@ export class ViewStore {
     return this.columns.map((_, column) => column);
   }
 
-  #derivedBytes(): number {
-    let bytes = this.#gone.byteLength;
-    for (const chains of this.#prefixes.values()) bytes += chains.bytes;
-    return bytes;
+  #derived(visit: Visit): void {
+    this.#gone = visit(this.#gone);
+    for (const chains of this.#prefixes.values()) chains.arrays(visit);
   }
 
   #rebuilt(): void {

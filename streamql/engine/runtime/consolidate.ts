@@ -1,7 +1,7 @@
 import type { Batch } from '../../../src/values/batch.ts';
 import type { SqlType } from '../../../src/values/types.ts';
+import { grown } from '../state/arrays.ts';
 import { KeyTable } from '../state/key-table.ts';
-import { grown } from '../state/state-column.ts';
 
 /** The sum of some changes: each distinct row once, with its total weight, none 0. Null when nothing is left. */
 export function consolidate(types: readonly SqlType[], batches: readonly Batch[]): Batch | null {

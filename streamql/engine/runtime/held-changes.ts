@@ -1,6 +1,6 @@
 import { type Batch, type ColumnSchema, copied } from '../../../src/values/batch.ts';
 import type { SqlType } from '../../../src/values/types.ts';
-import type { StateTable } from '../operator.ts';
+import { inMemory, type StateSize, type StateTable } from '../operator.ts';
 import { bytesOfParts, type Parts } from '../state/piece.ts';
 import { batchBytes, decodeBatches, encodeBatches } from './batch-bytes.ts';
 import { compactBatch } from './compact-batch.ts';
@@ -32,8 +32,8 @@ export class HeldChanges implements StateTable {
     this.#types = columns.map((column) => column.type);
   }
 
-  get bytes(): number {
-    return batchBytes(this.#batches);
+  get size(): StateSize {
+    return inMemory(batchBytes(this.#batches));
   }
 
   hold(batch: Batch): void {

@@ -11,8 +11,7 @@ import { ViewStore } from '../operators/view-store.ts';
 import type { Peers, Waiting } from '../shards/peers.ts';
 import type { Stores } from '../shared-side.ts';
 import { isShared } from '../sharing.ts';
-import { spill } from '../state/spill.ts';
-import { SpillFile } from '../state/spill-file.ts';
+import { ScratchFiles } from '../state/scratch-files.ts';
 import { Allowance } from './allowance.ts';
 import type { ObjectEntry } from './checkpoint-store.ts';
 import { consolidate } from './consolidate.ts';
@@ -62,8 +61,8 @@ export class QueryNode {
   readonly allowance: Allowance | null;
   /** Takes in nothing: its own readers stand where the shared ones were, changes of views and tables are held. */
   paused = false;
-  /** Texts that are out of memory; null while all are in it. */
-  spilled: SpillFile | null = null;
+  /** Where state is that went beyond memory; null while all is in it. */
+  spilled: ScratchFiles | null = null;
   /** Its sink has enough to write: until that has some of it written, the query reads nothing. */
   heldUp = false;
   /** Why the engine itself paused it. */
@@ -247,10 +246,17 @@ export class QueryNode {
     return undo === null ? store.scan(columns) : store.with(columns, undo);
   }
 
-  /** Puts this many bytes of texts out of memory; answers how many there were to be put. */
-  spill(bytes: number, directory: string): number {
-    this.spilled ??= new SpillFile(directory);
-    return spill(this.tables, this.spilled, bytes);
+  /**
+   * Between epochs: puts the state into files, what came since the last time too, and leaves about `memoryBytes` in memory. Answers how much went into files
+   * now. STORAGE_FAILED where there is no room; the state is as it was.
+   */
+  spill(memoryBytes: number, directory: string): number {
+    this.spilled ??= new ScratchFiles(directory);
+    const parts = [...this.tables, ...(this.relation?.indexes ?? [])];
+    for (const part of parts) part.arrays?.(this.spilled.take);
+    const left = parts.reduce((sum, { size }) => sum + size.used, 0);
+    this.spilled.keepWithin(memoryBytes - left);
+    return this.spilled.moved();
   }
 
   /** From now on changes of what it reads come to it. */

@@ -73,8 +73,8 @@ export class Relation {
     this.rows = rows;
   }
 
-  get indexBytes(): number {
-    return this.#indexes.reduce((sum, index) => sum + index.bytes, 0);
+  get indexes(): readonly SecondaryIndex[] {
+    return this.#indexes;
   }
 
   /** Between epochs: exactly these; those that were there stay. */

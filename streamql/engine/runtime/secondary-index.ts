@@ -1,6 +1,8 @@
 import { type Batch, batchOfRows, type ColumnSchema, gatherBatch } from '../../../src/values/batch.ts';
 import type { Datum } from '../../../src/values/types.ts';
+import type { StateSize } from '../operator.ts';
 import { Arrangement } from '../state/arrangement.ts';
+import type { HasArrays, Visit } from '../state/arrays.ts';
 import { NONE } from '../state/chains.ts';
 import type { Reader } from './relation.ts';
 
@@ -8,7 +10,7 @@ import type { Reader } from './relation.ts';
  * Rows of a relation by the values of some columns that are not its key. It holds them once more, follows the relation as a query does, and is
  * not in checkpoints: after a restart it is made from the relation's rows. Rows with a NULL among the columns are left out, as no equality finds them.
  */
-export class SecondaryIndex {
+export class SecondaryIndex implements HasArrays {
   readonly columns: readonly number[];
   readonly reader: Reader;
   readonly #rows: Arrangement;
@@ -27,8 +29,12 @@ export class SecondaryIndex {
     if (rows.length > 0) this.#apply(rows);
   }
 
-  get bytes(): number {
-    return this.#rows.table.bytes;
+  get size(): StateSize {
+    return this.#rows.table.size;
+  }
+
+  arrays(visit: Visit): void {
+    this.#rows.table.arrays(visit);
   }
 
   /** Rows that have these values in `columns`, at most `limit`. */

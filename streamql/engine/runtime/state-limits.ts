@@ -3,7 +3,7 @@ import type { ObjectStats, StateLimit } from '../../../src/ports/engine.ts';
 
 /** How often limits are looked at while there is work. A view may exceed its limit by what it takes in meanwhile. */
 export const LIMIT_CHECK_MS = 200;
-/** What expires or is spilled is brought down to this part of the limit, so that it is not done with every epoch. */
+/** What expires is brought down to this part of the limit, so that it is not done with every epoch. */
 const BROUGHT_TO = 0.8;
 
 /** Bytes of all its operators' rows, and of the view's own. */
@@ -12,7 +12,7 @@ export const usedBytesOf = ({ operators }: ObjectStats): number =>
 
 /** Why a view was paused or has failed. */
 export function exceeded(used: number, { bytes, onExceed }: StateLimit): StreamError {
-  const why = onExceed === 'spill' ? 'what is left is no text that could be spilled, and ' : '';
+  const why = onExceed === 'spill' ? 'what is left cannot be spilled, and ' : '';
   const then =
     onExceed === 'fail' ? 'the view has failed' : `${why}the view is paused where it is; its rows can be read`;
   return new StreamError('STATE_LIMIT', `its state has ${Math.round(used)} bytes, max_state is ${bytes}: ${then}`, {
@@ -21,9 +21,6 @@ export function exceeded(used: number, { bytes, onExceed }: StateLimit): StreamE
     }`,
   });
 }
-
-/** Bytes to be put out of memory. */
-export const bytesToSpill = (used: number, { bytes }: StateLimit): number => used - bytes * BROUGHT_TO;
 
 /** Which part of what expires is to go; 0 when none. */
 export function shareToExpire(used: number, { bytes }: StateLimit): number {

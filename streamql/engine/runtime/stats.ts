@@ -1,6 +1,7 @@
 import type { StreamError } from '../../../src/lib/errors.ts';
 import type { ObjectStats, OperatorStats } from '../../../src/ports/engine.ts';
 import { viewGrowth } from '../../plan/state-growth.ts';
+import type { StateSize } from '../operator.ts';
 import { waitsFor } from './alignment.ts';
 import { recordsBehind } from './catch-up.ts';
 import type { Graph, GraphNode } from './graph.ts';
@@ -12,6 +13,18 @@ import type { ViewHistory } from './view-history.ts';
 /** Without rates. */
 export function objectStats(graph: Graph): ObjectStats[] {
   return [...graph.nodes].map((node) => (node.kind === 'source' ? sourceStats(graph, node) : queryStats(graph, node)));
+}
+
+function sizesOf(
+  parts: readonly { readonly size: StateSize }[],
+): Pick<OperatorStats, 'stateBytes' | 'usedBytes' | 'spilledBytes'> {
+  let [stateBytes, usedBytes, spilledBytes] = [0, 0, 0];
+  for (const { size } of parts) {
+    stateBytes += size.bytes;
+    usedBytes += size.used;
+    spilledBytes += size.spilled;
+  }
+  return { stateBytes, usedBytes, spilledBytes };
 }
 
 function common(node: GraphNode) {
@@ -42,8 +55,7 @@ function sourceStats(graph: Graph, node: SourceNode): ObjectStats {
     rowsIn: node.cursor.records,
     rowsOut: node.rows,
     stateRows: node.store?.rows ?? 0,
-    stateBytes: (node.store?.table.bytes ?? 0) + node.relation.indexBytes,
-    usedBytes: (node.store?.table.usedBytes ?? 0) + node.relation.indexBytes,
+    ...sizesOf([...(node.store === null ? [] : [node.store.table]), ...node.relation.indexes]),
     busyMs: node.busyMs,
     growth: node.isTable ? { bound: 'keys', reason: 'one row per primary key', fix: '' } : null,
     rates: NO_RATES,
@@ -82,8 +94,7 @@ function queryStats(graph: Graph, node: QueryNode): ObjectStats {
     rowsIn: operator.stats.rowsIn,
     rowsOut: operator.stats.rowsOut,
     stateRows: operator.state.reduce((sum, table) => sum + table.rows, 0),
-    stateBytes: operator.state.reduce((sum, table) => sum + table.bytes, 0),
-    usedBytes: operator.state.reduce((sum, table) => sum + (table.usedBytes ?? table.bytes), 0),
+    ...sizesOf(operator.state),
     busyMs: operator.stats.busyMs,
     growth: operator.growth,
     rates: NO_RATES,
@@ -98,13 +109,13 @@ function queryStats(graph: Graph, node: QueryNode): ObjectStats {
     rowsIn: node.rowsOut,
     rowsOut: node.rowsOut,
     stateRows: node.store?.rows ?? 0,
-    stateBytes: (node.store?.bytes ?? 0) + (node.relation?.indexBytes ?? 0),
-    usedBytes: (node.store?.state.usedBytes ?? 0) + (node.relation?.indexBytes ?? 0),
+    ...sizesOf([...(node.store === null ? [] : [node.store.state]), ...(node.relation?.indexes ?? [])]),
     busyMs: node.endMs,
     growth: node.store === null ? null : viewGrowth(node.spec.plan),
     rates: NO_RATES,
   };
   const past: OperatorStats[] = node.history === null ? [] : [historyStats(node.history)];
+  const all = [...operators, end, ...past];
   const sources = sourcesOf(graph, node);
   const watermarks = [...sources].flatMap(({ spec, watermark }) => (spec.watermark === null ? [] : [watermark.micros]));
   return {
@@ -122,9 +133,9 @@ function queryStats(graph: Graph, node: QueryNode): ObjectStats {
           ...(node.heldUp ? { isHeldUp: true as const } : {}),
           ...(node.writer.trouble === null ? {} : { trouble: troubleOf(node.writer.trouble) }),
         }),
-    ...(node.spilled === null ? {} : { spilledBytes: node.spilled.bytes }),
+    ...(node.spilled === null ? {} : { spilledBytes: all.reduce((sum, { spilledBytes }) => sum + spilledBytes, 0) }),
     ...(node.catchingUp === null ? {} : { recordsBehind: recordsBehind(node), ...backfill(node) }),
-    operators: [...operators, end, ...past],
+    operators: all,
   };
 }
 
@@ -144,6 +155,7 @@ const historyStats = ({ rows, bytes, retainMs }: ViewHistory): OperatorStats => 
   stateRows: rows,
   stateBytes: bytes,
   usedBytes: bytes,
+  spilledBytes: 0,
   busyMs: 0,
   growth: { bound: 'bounded', reason: 'the changes of the rows within retain_history', fix: '' },
   rates: NO_RATES,

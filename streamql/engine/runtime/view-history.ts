@@ -2,7 +2,7 @@ import { StreamError } from '../../../src/lib/errors.ts';
 import { type Batch, type ColumnSchema, gatherBatch } from '../../../src/values/batch.ts';
 import type { SqlType } from '../../../src/values/types.ts';
 import { type AsOf, asOfText } from '../../plan/as-of.ts';
-import type { StateTable } from '../operator.ts';
+import { inMemory, type StateSize, type StateTable } from '../operator.ts';
 import { bytesOfParts, type Parts } from '../state/piece.ts';
 import { batchBytes, decodeBatches, encodeBatches } from './batch-bytes.ts';
 import { compactBatch } from './compact-batch.ts';
@@ -133,6 +133,10 @@ export class ViewHistory implements StateTable {
       this.#types,
       later.map(({ batch }) => negated(batch)),
     );
+  }
+
+  get size(): StateSize {
+    return inMemory(this.bytes);
   }
 
   save(full: boolean): Parts | null {

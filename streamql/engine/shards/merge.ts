@@ -104,6 +104,7 @@ function mergeOperators(first: OperatorStats, others: readonly OperatorStats[]):
     stateRows: sum(({ stateRows }) => stateRows),
     stateBytes: sum(({ stateBytes }) => stateBytes),
     usedBytes: sum(({ usedBytes }) => usedBytes),
+    spilledBytes: sum(({ spilledBytes }) => spilledBytes),
     busyMs: sum(({ busyMs }) => busyMs),
   };
 }

@@ -76,13 +76,15 @@ export interface OtherShard {
   /** The last draft is durable, or lost. */
   drafted(manifest: Manifest | null, crowded: ReadonlySet<string>): void;
   stats(): Promise<ObjectStats[]>;
+  /** As of QueryNode; nothing for an object that is not there. */
+  spill(id: string, memoryBytes: number): Promise<number>;
   /** As StreamEngine.replay, of the letters that this shard has; not durable yet. */
   replay(id: string): Promise<ReplayCounts>;
   close(): void;
 }
 
-/** `evict`: as of Pipeline; `spill`: bytes of texts that are to go out of memory. */
-export type ShardChange = EngineChange & { readonly evict?: number; readonly spill?: number };
+/** `evict`: as of Pipeline. */
+export type ShardChange = EngineChange & { readonly evict?: number };
 
 export interface RelationScan {
   readonly id: string;
@@ -168,7 +170,7 @@ export class Shard implements OtherShard {
     this.#fingerprints.delete(id);
   }
 
-  alter(id: string, { name, paused, stateLimit, retainHistoryMs, evict, spill, indexes }: ShardChange): void {
+  alter(id: string, { name, paused, stateLimit, retainHistoryMs, evict, indexes }: ShardChange): void {
     const node = this.graph.node(id);
     if (node === undefined) throw new StreamError('NOT_FOUND', `the engine has no object ${id}`);
     if (name !== undefined) Object.assign(node, { spec: { ...node.spec, name } });
@@ -179,7 +181,6 @@ export class Shard implements OtherShard {
       if (node.wasLive && !node.touched) node.history?.begin(this.graph.epoch, this.#parts.clock.nowMs());
     }
     if (indexes !== undefined) node.relation?.setIndexes(indexes);
-    if (spill !== undefined) this.spill(id, spill);
     if (evict !== undefined && node.kind !== 'source') node.pipeline.evict(evict);
     if (paused === true && node.kind !== 'source') pauseQuery(this.graph, node);
     else if (paused !== undefined) node.paused = paused;
@@ -249,10 +250,10 @@ export class Shard implements OtherShard {
     return objectStats(this.graph);
   }
 
-  /** Answers how many bytes went out. */
-  spill(id: string, bytes: number): number {
+  async spill(id: string, memoryBytes: number): Promise<number> {
     const node = this.graph.node(id);
-    return node === undefined || node.kind === 'source' ? 0 : node.spill(bytes, join(this.#parts.dataDir, 'spill'));
+    if (node === undefined || node.kind === 'source') return 0;
+    return node.spill(memoryBytes, join(this.#parts.dataDir, 'spill'));
   }
 
   replay(id: string): Promise<ReplayCounts> {

@@ -33,7 +33,7 @@ export class Arrangement implements JoinRows {
     this.#retractable = retractable;
     this.table = new RowTable(id, types, retractable ? [BIGINT, ...extra] : extra, {
       rebuilt: () => this.#rebuild(),
-      derivedBytes: () => this.chains.bytes,
+      derived: (visit) => this.chains.arrays(visit),
       indexed: retractable,
     });
     this.chains = new Chains(

@@ -1,7 +1,7 @@
 import type { Column } from '../../../src/values/column.ts';
 import type { SqlType } from '../../../src/values/types.ts';
+import { grown, type HasArrays, type Visit } from './arrays.ts';
 import { KeyTable } from './key-table.ts';
-import { grown } from './state-column.ts';
 
 /** End of a chain; also the key slot of a key that is not there. */
 export const NONE = -1;
@@ -10,7 +10,7 @@ export const NONE = -1;
  * An index that is not unique: each key leads to a chain of the row slots (of some other table) that have it. Adding and
  * taking out a row is O(1) whatever the length of its chain. Derived, never saved.
  */
-export class Chains {
+export class Chains implements HasArrays {
   /** The distinct keys; a key whose chain is empty is released. */
   keys: KeyTable;
   /** First row slot, by key slot. */
@@ -30,14 +30,12 @@ export class Chains {
     this.keys = new KeyTable(types);
   }
 
-  get bytes(): number {
-    return (
-      this.keys.bytes +
-      this.heads.byteLength +
-      this.next.byteLength +
-      this.#previous.byteLength +
-      this.#keyOf.byteLength
-    );
+  arrays(visit: Visit): void {
+    this.keys.arrays(visit);
+    this.heads = visit(this.heads);
+    this.next = visit(this.next);
+    this.#previous = visit(this.#previous);
+    this.#keyOf = visit(this.#keyOf);
   }
 
   /**

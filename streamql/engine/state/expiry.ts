@@ -1,5 +1,6 @@
 import { timeBoundsOf } from '../../plan/event-time.ts';
 import type { Over, Plan, TopN } from '../../plan/plan.ts';
+import type { HasArrays, Visit } from './arrays.ts';
 import type { KeyTable } from './key-table.ts';
 import { TimeQueue } from './time-queue.ts';
 
@@ -28,11 +29,11 @@ export function partitionExpiry(plan: TopN | Over): ExpiryColumn | null {
  * Finds the entries of a table that no row can change any more: those whose time is below the watermark, which is the least of those
  * of the inputs. 16 bytes per entry; derived, never saved.
  */
-export class Expiry {
+export class Expiry implements HasArrays {
   readonly #keys: KeyTable;
   readonly #expiry: ExpiryColumn;
   readonly #watermarks: (number | null)[];
-  #queue = new TimeQueue<number>();
+  #queue = new TimeQueue();
 
   /** `expiry.column` is one of the table's columns. `inputs`: how many of the operator's inputs have watermarks. */
   constructor(keys: KeyTable, expiry: ExpiryColumn, inputs = 1) {
@@ -41,8 +42,8 @@ export class Expiry {
     this.#watermarks = new Array<null>(inputs).fill(null);
   }
 
-  get bytes(): number {
-    return this.#queue.bytes;
+  arrays(visit: Visit): void {
+    this.#queue.arrays(visit);
   }
 
   advance(port: number, micros: number): void {

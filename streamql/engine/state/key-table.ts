@@ -1,9 +1,10 @@
 import { assert } from '../../../src/lib/assert.ts';
 import type { Column } from '../../../src/values/column.ts';
 import type { Datum, SqlType } from '../../../src/values/types.ts';
+import { grown, type HasArrays, replaced, type Visit } from './arrays.ts';
 import { makeColumn } from './make-column.ts';
 import { hashOne, hashRows, markDifferent, sameRow } from './row-hash.ts';
-import { grown, type StateColumn } from './state-column.ts';
+import type { StateColumn } from './state-column.ts';
 
 /** What `lookup` leaves for a row whose key is not there. */
 export const ABSENT = -1;
@@ -14,7 +15,7 @@ export const ABSENT = -1;
  * Lookups take columns of a batch; no key object is built. Whole batches first match by hash alone and are then
  * compared column by column; the rare rows whose hash met another key go one by one.
  */
-export class KeyTable {
+export class KeyTable implements HasArrays {
   readonly columns: readonly StateColumn[];
   /** Slots that the last `upsert` gave out, `fresh[0..freshCount)`, and the rows that brought them. */
   fresh = new Int32Array(64);
@@ -43,10 +44,12 @@ export class KeyTable {
     for (const column of this.columns) column.ensure(this.#alive.length);
   }
 
-  get bytes(): number {
-    let bytes = this.#alive.byteLength + this.#slotHashes.byteLength + this.#index.byteLength + this.#free.byteLength;
-    for (const column of this.columns) bytes += column.bytes;
-    return bytes;
+  arrays(visit: Visit): void {
+    this.#alive = visit(this.#alive);
+    this.#slotHashes = visit(this.#slotHashes);
+    this.#index = visit(this.#index);
+    this.#free = visit(this.#free);
+    for (const column of this.columns) column.arrays(visit);
   }
 
   /** How many slots the per-slot arrays of users should have room for. */
@@ -263,7 +266,7 @@ export class KeyTable {
   }
 
   #reindex(size: number): void {
-    const index = new Int32Array(size);
+    const index = replaced(this.#index, size);
     const mask = size - 1;
     for (let slot = 0; slot < this.end; slot++) {
       if (this.#alive[slot] === 0) continue;

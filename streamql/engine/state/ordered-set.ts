@@ -1,5 +1,5 @@
 import { assert } from '../../../src/lib/assert.ts';
-import { grown } from './state-column.ts';
+import { grown, type HasArrays, type Visit } from './arrays.ts';
 
 /** No slot: an empty set's root. */
 export const EMPTY = -1;
@@ -11,7 +11,7 @@ export const EMPTY = -1;
  * caller keeps. `compare` is a total order on the slots of a set; what it reads must not change while a slot is in.
  * Not stored: rebuilt by inserting.
  */
-export class OrderedSets {
+export class OrderedSets implements HasArrays {
   readonly #compare: (a: number, b: number) => number;
   /** Child slot + 1, 0 for none. */
   #left = new Int32Array(16);
@@ -28,8 +28,10 @@ export class OrderedSets {
     if (weigh !== null) this.#totals = new Float64Array(16);
   }
 
-  get bytes(): number {
-    return this.#left.byteLength + this.#right.byteLength + this.#totals.byteLength;
+  arrays(visit: Visit): void {
+    this.#left = visit(this.#left);
+    this.#right = visit(this.#right);
+    this.#totals = visit(this.#totals);
   }
 
   /** Whether totals and positions can be asked for. */

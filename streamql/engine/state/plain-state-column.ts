@@ -1,7 +1,8 @@
 import { allocate, type Column, type ColumnValues, PlainColumn } from '../../../src/values/column.ts';
 import { equalDatums } from '../../../src/values/compare.ts';
 import type { Datum, SqlType } from '../../../src/values/types.ts';
-import { grown, type StateColumn } from './state-column.ts';
+import { grown, type Visit } from './arrays.ts';
+import type { StateColumn } from './state-column.ts';
 
 /**
  * A column of state of anything but text: a growable array indexed by slot, stored as src/values/types.ts says and writable in place.
@@ -12,6 +13,7 @@ export class PlainStateColumn implements StateColumn {
   readonly type: SqlType;
   values: Uint8Array | Int32Array | Float64Array | Datum[];
   nulls: Uint8Array | null = null;
+  readonly textBytes = 0;
   #capacity = 0;
   /** Estimated bytes of the objects that `values` refers to. */
   #heapBytes = 0;
@@ -28,13 +30,13 @@ export class PlainStateColumn implements StateColumn {
     return this.#capacity;
   }
 
-  get bytes(): number {
-    const stored = Array.isArray(this.values) ? this.#capacity * 8 : this.values.byteLength;
-    return stored + (this.nulls === null ? 0 : this.nulls.byteLength) + this.#heapBytes;
+  arrays(visit: Visit): void {
+    if (!Array.isArray(this.values)) this.values = visit(this.values);
+    if (this.nulls !== null) this.nulls = visit(this.nulls);
   }
 
-  get heapBytes(): number {
-    return this.#heapBytes;
+  get objectBytes(): number {
+    return this.#heapBytes + (Array.isArray(this.values) ? this.#capacity * 8 : 0);
   }
 
   ensure(capacity: number): void {

@@ -1,11 +1,12 @@
 import { assert } from '../../../src/lib/assert.ts';
 import { type Column, PlainColumn } from '../../../src/values/column.ts';
 import type { Datum, SqlType } from '../../../src/values/types.ts';
-import type { FormerTables, StateTable, TablePick, TableRows } from '../operator.ts';
+import type { FormerTables, StateSize, StateTable, TablePick, TableRows } from '../operator.ts';
+import { bytesOf, grown, type HasArrays, type Visit } from './arrays.ts';
 import { ABSENT, KeyTable } from './key-table.ts';
 import { makeColumn } from './make-column.ts';
 import { bytesOfParts, decodePiece, encodePiece, type Parts } from './piece.ts';
-import { grown, identity, type StateColumn } from './state-column.ts';
+import { identity, type StateColumn } from './state-column.ts';
 
 const NO_COLUMNS: readonly Column[] = [];
 
@@ -14,7 +15,7 @@ const NO_COLUMNS: readonly Column[] = [];
  * lives, also across save and load. Values are written in place by slot. Whoever writes calls `touch(slot)`, so that the
  * next save holds it.
  */
-export class RowTable implements StateTable {
+export class RowTable implements StateTable, HasArrays {
   readonly id: string;
   readonly keys: KeyTable;
   /** Value columns, indexed by slot; a new row starts with zeros (null in text and its like). */
@@ -25,6 +26,7 @@ export class RowTable implements StateTable {
   changeBytes = 0;
   readonly #types: readonly SqlType[];
   readonly #rebuilt: () => void;
+  readonly #derived: HasArrays['arrays'][];
   readonly #derivedBytes: () => number;
   /** Set by whoever makes the table, if its rows can move between shards. */
   holds: TableRows | undefined;
@@ -38,14 +40,19 @@ export class RowTable implements StateTable {
   #stale = false;
 
   /**
-   * `rebuilt` runs before the first use after a load: users make anew what they derive from the rows, whose size
-   * `derivedBytes` tells.
+   * `rebuilt` runs before the first use after a load: users make anew what they derive from the rows. `derived` are its arrays, `derivedBytes` what its
+   * objects use.
    */
   constructor(
     id: string,
     keyTypes: readonly SqlType[],
     valueTypes: readonly SqlType[],
-    more: { rebuilt?: () => void; indexed?: boolean; derivedBytes?: () => number } = {},
+    more: {
+      rebuilt?: () => void;
+      indexed?: boolean;
+      derived?: HasArrays['arrays'];
+      derivedBytes?: () => number;
+    } = {},
   ) {
     this.id = id;
     this.keys = new KeyTable(keyTypes, more.indexed ?? true);
@@ -53,6 +60,7 @@ export class RowTable implements StateTable {
     this.columns = [...this.keys.columns, ...this.values];
     this.#types = [...keyTypes, ...valueTypes];
     this.#rebuilt = more.rebuilt ?? (() => {});
+    this.#derived = more.derived === undefined ? [] : [more.derived];
     this.#derivedBytes = more.derivedBytes ?? (() => 0);
     this.#dirty = new Uint8Array(this.keys.capacity);
     for (const column of this.values) column.ensure(this.keys.capacity);
@@ -63,16 +71,29 @@ export class RowTable implements StateTable {
     return this.keys.count;
   }
 
-  get bytes(): number {
-    let bytes = this.keys.bytes + this.#dirty.byteLength + this.#dirtySlots.byteLength + this.#derivedBytes();
-    for (const column of this.values) bytes += column.bytes;
-    return bytes;
+  /** These arrays go by its rows too. */
+  goesWith(arrays: HasArrays['arrays']): void {
+    this.#derived.push(arrays);
   }
 
-  get usedBytes(): number {
-    let heap = 0;
-    for (const column of this.columns) heap += column.heapBytes;
-    return heap + ((this.bytes - heap) * this.keys.count) / this.keys.capacity;
+  arrays(visit: Visit): void {
+    this.keys.arrays(visit);
+    for (const column of this.values) column.arrays(visit);
+    this.#dirty = visit(this.#dirty);
+    this.#dirtySlots = visit(this.#dirtySlots);
+    for (const derived of this.#derived) derived(visit);
+  }
+
+  get size(): StateSize {
+    const { inMemory, texts, spilled } = bytesOf((visit) => this.arrays(visit));
+    let objects = this.#derivedBytes();
+    let live = 0;
+    for (const column of this.columns) {
+      objects += column.objectBytes;
+      live += column.textBytes;
+    }
+    const used = objects + live + (inMemory * this.keys.count) / this.keys.capacity;
+    return { bytes: objects + texts + inMemory + spilled, used, spilled };
   }
 
   /** Room for per-slot arrays of users. */

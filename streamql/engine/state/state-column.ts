@@ -1,20 +1,21 @@
 import type { Column } from '../../../src/values/column.ts';
 import type { Datum } from '../../../src/values/types.ts';
+import type { HasArrays } from './arrays.ts';
 
 /**
  * One column of state, indexed by slot and written in place. Texts are kept as bytes (text-state-column.ts), the rest in arrays (plain-state-column.ts);
  * `make-column.ts` chooses.
  */
-export interface StateColumn extends Column {
+export interface StateColumn extends Column, HasArrays {
   /** Of texts there are none: they are read slot by slot. Hot loops may hold on to these two only until the next call that writes or grows. */
   readonly values: Uint8Array | Int32Array | Float64Array | Datum[];
   readonly nulls: Uint8Array | null;
   /** Slots there is room for. */
   readonly length: number;
-  /** Bytes in memory. */
-  readonly bytes: number;
-  /** Of these, what texts and other objects use. */
-  readonly heapBytes: number;
+  /** What objects use of memory, where the values are objects. */
+  readonly objectBytes: number;
+  /** Bytes of texts in memory. */
+  readonly textBytes: number;
   ensure(capacity: number): void;
   get(slot: number): Datum;
   set(slot: number, datum: Datum): void;
@@ -26,12 +27,6 @@ export interface StateColumn extends Column {
   scatter(from: Column, rows: Int32Array, slots: Int32Array, count: number): void;
   /** An immutable copy of the given slots. */
   gather(slots: Int32Array, count: number): Column;
-}
-
-export function grown<T extends Uint8Array | Int32Array | Float64Array>(array: T, length: number): T {
-  const bigger = new (array.constructor as new (length: number) => T)(length);
-  bigger.set(array);
-  return bigger;
 }
 
 /** 0, 1, 2, … */

@@ -2,8 +2,8 @@ import { StreamError } from '../../../src/lib/errors.ts';
 import { type Column, PlainColumn, TextColumn } from '../../../src/values/column.ts';
 import { compareText } from '../../../src/values/compare.ts';
 import type { Datum, SqlType } from '../../../src/values/types.ts';
-import type { SpillFile } from './spill-file.ts';
-import { grown, type StateColumn } from './state-column.ts';
+import { grown, type Visit } from './arrays.ts';
+import type { StateColumn } from './state-column.ts';
 import { TextHeap } from './text-heap.ts';
 import { viewOf } from './text-words.ts';
 
@@ -11,6 +11,7 @@ import { viewOf } from './text-words.ts';
 export class TextStateColumn implements StateColumn {
   readonly type: SqlType;
   nulls: Uint8Array | null = null;
+  readonly objectBytes = 0;
   readonly #heap = new TextHeap();
 
   constructor(type: SqlType) {
@@ -25,12 +26,13 @@ export class TextStateColumn implements StateColumn {
     return this.#heap.lengths.length;
   }
 
-  get bytes(): number {
-    return this.#heap.bytes + (this.nulls === null ? 0 : this.nulls.byteLength);
+  arrays(visit: Visit): void {
+    if (this.nulls !== null) this.nulls = visit(this.nulls);
+    this.#heap.arrays(visit);
   }
 
-  get heapBytes(): number {
-    return this.#heap.liveBytes;
+  get textBytes(): number {
+    return this.#heap.memoryBytes;
   }
 
   ensure(capacity: number): void {
@@ -66,7 +68,6 @@ export class TextStateColumn implements StateColumn {
 
   scatter(from: Column, rows: Int32Array, slots: Int32Array, count: number): void {
     const heap = this.#heap;
-    heap.tick();
     if (from instanceof TextColumn && from.nulls === null && this.nulls === null) {
       const { bytes, starts, ends } = from;
       const view = viewOf(bytes);
@@ -119,7 +120,6 @@ export class TextStateColumn implements StateColumn {
   /** As markDifferent of row-hash.ts, for this column alone. */
   markDifferent(from: Column, slots: Int32Array, length: number, differs: Uint8Array): number {
     const heap = this.#heap;
-    heap.tick();
     let count = 0;
     if (from instanceof TextColumn && from.nulls === null && this.nulls === null) {
       const { bytes, starts, ends } = from;
@@ -146,14 +146,5 @@ export class TextStateColumn implements StateColumn {
     if (other instanceof TextColumn)
       return this.#heap.compareBytes(slot, other.bytes, other.starts[row], other.ends[row]);
     return compareText(this.#heap.get(slot), other.values[row] as string);
-  }
-
-  /** Chunks of texts in memory, and when each was used last. */
-  chunks(): ReturnType<TextHeap['inMemory']> {
-    return this.#heap.inMemory();
-  }
-
-  putOut(chunk: number, file: SpillFile): void {
-    this.#heap.putOut(chunk, file);
   }
 }

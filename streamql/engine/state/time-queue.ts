@@ -1,30 +1,30 @@
-import { grown } from './state-column.ts';
+import { grown, type HasArrays, type Visit } from './arrays.ts';
 
 /**
- * Things to look at when a time has come, the earliest first: a binary heap. What changed its mind stays in and is judged by whoever takes
+ * Things to look at when a time has come, each a number, the earliest first: a binary heap. What changed its mind stays in and is judged by whoever takes
  * it out. Not stored: rebuilt from the state that it points to.
  */
-export class TimeQueue<T> {
+export class TimeQueue implements HasArrays {
+  size = 0;
   #times = new Float64Array(16);
-  readonly #items: T[] = [];
+  #items = new Float64Array(16);
 
-  get size(): number {
-    return this.#items.length;
-  }
-
-  get bytes(): number {
-    return this.#times.byteLength + this.#items.length * 8;
+  arrays(visit: Visit): void {
+    this.#times = visit(this.#times);
+    this.#items = visit(this.#items);
   }
 
   /** The earliest time; +Infinity when empty. */
   get next(): number {
-    return this.#items.length === 0 ? Number.POSITIVE_INFINITY : this.#times[0];
+    return this.size === 0 ? Number.POSITIVE_INFINITY : this.#times[0];
   }
 
-  push(time: number, item: T): void {
-    let at = this.#items.length;
-    if (at === this.#times.length) this.#times = grown(this.#times, at * 2);
-    this.#items.push(item);
+  push(time: number, item: number): void {
+    let at = this.size++;
+    if (at === this.#times.length) {
+      this.#times = grown(this.#times, at * 2);
+      this.#items = grown(this.#items, at * 2);
+    }
     const times = this.#times;
     while (at > 0) {
       const parent = (at - 1) >>> 1;
@@ -38,15 +38,14 @@ export class TimeQueue<T> {
   }
 
   /** Takes out the earliest; there is one. */
-  pop(): T {
+  pop(): number {
     const first = this.#items[0];
-    const item = this.#items.pop() as T;
-    const length = this.#items.length;
-    if (length > 0) this.#sink(item, this.#times[length], length);
+    const length = --this.size;
+    if (length > 0) this.#sink(this.#items[length], this.#times[length], length);
     return first;
   }
 
-  #sink(item: T, time: number, length: number): void {
+  #sink(item: number, time: number, length: number): void {
     const times = this.#times;
     let at = 0;
     for (let child = 1; child < length; child = at * 2 + 1) {

@@ -3,10 +3,11 @@ import { type Batch, weightAt } from '../../../src/values/batch.ts';
 import type { Column } from '../../../src/values/column.ts';
 import { compareDatums } from '../../../src/values/compare.ts';
 import { BIGINT, type Datum, type SqlType } from '../../../src/values/types.ts';
+import { grown, type Visit } from './arrays.ts';
 import type { KeyTable } from './key-table.ts';
 import { EMPTY, OrderedSets } from './ordered-set.ts';
 import { RowTable } from './row-table.ts';
-import { grown, type StateColumn } from './state-column.ts';
+import type { StateColumn } from './state-column.ts';
 
 export interface TimelineShape {
   readonly types: readonly SqlType[];
@@ -60,7 +61,7 @@ export class Timeline {
         this.#rebuild();
         rebuilt();
       },
-      derivedBytes: () => this.sets.bytes + this.#roots.byteLength + this.keyOf.byteLength + this.before.byteLength,
+      derived: (visit) => this.#derived(visit),
     });
     this.#time = this.table.keys.columns[shape.time];
     this.sets = new OrderedSets((a, b) => this.order(a, b));
@@ -189,6 +190,14 @@ export class Timeline {
     this.keyOf = grown(this.keyOf, capacity);
     this.before = grown(this.before, capacity);
     this.#seen = grown(this.#seen, capacity);
+  }
+
+  #derived(visit: Visit): void {
+    this.sets.arrays(visit);
+    this.#roots = visit(this.#roots);
+    this.keyOf = visit(this.keyOf);
+    this.before = visit(this.before);
+    this.#seen = visit(this.#seen);
   }
 
   #rebuild(): void {

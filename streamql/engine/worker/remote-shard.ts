@@ -101,6 +101,10 @@ class RemoteShard implements OtherShard {
     return this.#rpc.call('stats', []);
   }
 
+  spill(...args: Args<'spill'>): Promise<number> {
+    return this.#rpc.call('spill', args);
+  }
+
   replay(...args: Args<'replay'>): Promise<ReplayCounts> {
     return this.#rpc.call('replay', args);
   }
@@ -178,6 +182,7 @@ export function serveShard(shard: Shard, peers: PortPeers): RpcHandlers {
     draft: async () => joined(await shard.draft()),
     drafted: (...args: Args<'drafted'>) => shard.drafted(...args),
     stats: () => shard.stats(),
+    spill: (...args: Args<'spill'>) => shard.spill(...args),
     replay: (...args: Args<'replay'>) => shard.replay(...args),
     close: () => shard.close(),
     epoch: () => void peers.run(epoch.run()),

@@ -1,5 +1,4 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, expect } from 'vitest';
@@ -7,16 +6,12 @@ import { type Batch, batchOfRows, rowAt, weightAt } from '../../../src/values/ba
 import type { Datum, SqlType } from '../../../src/values/types.ts';
 import type { Operator } from '../../../streamql/engine/operator.ts';
 import type { OperatorContext } from '../../../streamql/engine/operators/base.ts';
-import { spill } from '../../../streamql/engine/state/spill.ts';
-import { SpillFile } from '../../../streamql/engine/state/spill-file.ts';
+import { ScratchFiles } from '../../../streamql/engine/state/scratch-files.ts';
 import { savedBytes } from '../../support/saved-bytes.ts';
+import { scratch } from '../../support/scratch.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'histories-'));
-const spilled = new SpillFile(directory);
-afterAll(() => {
-  spilled.close();
-  rmSync(directory, { recursive: true });
-});
+const directory = mkdtempSync(join(scratch, 'histories-'));
+afterAll(() => rmSync(directory, { recursive: true }));
 
 export type Row = readonly Datum[];
 /** A change on a port. */
@@ -136,9 +131,18 @@ export function pushEpoch(operator: Operator, test: Case, changes: readonly Chan
 
 /**
  * After every epoch the sum of the output is the query over the sum of the input, whatever the batches, and also when
- * the operator is saved (a full piece, then changes) and continued by another after every few epochs, or its texts are put out of memory.
+ * the operator is saved (a full piece, then changes) and continued by another after every few epochs, or its state is put into files.
  */
 export function checkHistory(test: Case, history: History, batchSize: number, saveEvery: number): void {
+  const files = new ScratchFiles(directory, 1);
+  try {
+    followHistory(test, history, batchSize, saveEvery, files);
+  } finally {
+    files.close();
+  }
+}
+
+function followHistory(test: Case, history: History, batchSize: number, saveEvery: number, files: ScratchFiles): void {
   const output = new Bag();
   const inputs = test.types.map(() => new Bag());
   const context: OperatorContext = {
@@ -158,8 +162,11 @@ export function checkHistory(test: Case, history: History, batchSize: number, sa
       if (epoch % 5 === 4) pieces[t] = [piece];
       else if (piece !== null) pieces[t].push(piece);
     });
-    // Where all texts of state are out of memory for a while, nothing else is different.
-    if (epoch % 3 === 1) spill(operator.state, spilled, Number.POSITIVE_INFINITY);
+    // Where all arrays of state are in files, nothing else is different.
+    if (epoch % 3 === 1) {
+      for (const table of operator.state) table.arrays?.(files.take);
+      files.keepWithin(0);
+    }
     if (epoch % saveEvery === saveEvery - 1) {
       const rows = operator.state.map((table) => table.rows);
       operator = test.make(context);

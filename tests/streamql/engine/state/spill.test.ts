@@ -1,5 +1,4 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
@@ -7,17 +6,17 @@ import { batchOfRows, rowAt } from '../../../../src/values/batch.ts';
 import { BIGINT, type Datum, VARCHAR } from '../../../../src/values/types.ts';
 import { Arrangement } from '../../../../streamql/engine/state/arrangement.ts';
 import { RowTable } from '../../../../streamql/engine/state/row-table.ts';
-import { spill } from '../../../../streamql/engine/state/spill.ts';
-import { SpillFile } from '../../../../streamql/engine/state/spill-file.ts';
+import { ScratchFiles } from '../../../../streamql/engine/state/scratch-files.ts';
 import { identity } from '../../../../streamql/engine/state/state-column.ts';
 import { savedBytes } from '../../../support/saved-bytes.ts';
+import { scratch } from '../../../support/scratch.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'spill-'));
+const directory = mkdtempSync(join(scratch, 'spill-'));
 afterAll(() => rmSync(directory, { recursive: true }));
 
 const text = (seed: number, length: number): string => `${seed}é`.repeat(length);
 
-test('a table with texts out of memory is the same table', () => {
+test('a table in files is the same table', () => {
   const step = fc.record({
     action: fc.constantFrom('put', 'put', 'put', 'drop', 'spill', 'read', 'save'),
     key: fc.nat(2500),
@@ -26,7 +25,7 @@ test('a table with texts out of memory is the same table', () => {
   });
   fc.assert(
     fc.property(fc.array(step, { minLength: 20, maxLength: 60 }), (steps) => {
-      const file = new SpillFile(directory);
+      const files = new ScratchFiles(directory, 1);
       const make = () => new RowTable('t', [VARCHAR], [VARCHAR, BIGINT]);
       let table = make();
       const rows = new Map<string, [Datum, number]>();
@@ -72,10 +71,10 @@ test('a table with texts out of memory is the same table', () => {
           if (slot >= 0) table.release(slot);
           rows.delete(`k${key}`);
         } else if (action === 'spill') {
-          const before = table.usedBytes;
-          const freed = spill([table], file, before / 3);
-          expect(table.usedBytes).toBeLessThanOrEqual(before);
-          expect(freed).toBeGreaterThanOrEqual(0);
+          const { bytes } = table.size;
+          table.arrays(files.take);
+          expect(table.size).toEqual({ bytes, used: 0, spilled: bytes });
+          files.keepWithin(size * 10_000);
         } else if (action === 'read') {
           const slot = table.lookupOne([`k${key}`]);
           const expected = rows.get(`k${key}`);
@@ -96,22 +95,21 @@ test('a table with texts out of memory is the same table', () => {
         ]),
       );
       expect(found).toEqual(rows);
-      file.close();
+      files.close();
     }),
     { numRuns: 25 },
   );
 });
 
-test('rows of a join that are out are found, compared and taken back', () => {
-  const file = new SpillFile(directory);
+test('rows of a join that are in files are found, compared and taken back', () => {
+  const files = new ScratchFiles(directory, 1);
   const side = new Arrangement('side', [BIGINT, VARCHAR], [0], true);
   const rows = Array.from({ length: 2500 }, (_, i): Datum[] => [i % 50, text(i, 9)]);
   const none = (): void => undefined;
   side.apply(batchOfRows([BIGINT, VARCHAR], rows), none);
-  const before = side.table.usedBytes;
-  expect(spill([side.table], file, before)).toBeGreaterThan(0);
-  expect(side.table.usedBytes).toBeLessThan(before * 0.7);
-  expect(file.bytes).toBeGreaterThan(10_000);
+  side.table.arrays(files.take);
+  expect(files.moved()).toBe(side.table.size.spilled);
+  expect(side.table.size.used).toBe(0);
   side.apply(batchOfRows([BIGINT, VARCHAR], rows.slice(0, 10), new Array(10).fill(-1)), none);
   expect(side.table.rows).toBe(2490);
   const slots = side.table.aliveSlots();
@@ -120,5 +118,5 @@ test('rows of a join that are out are found, compared and taken back', () => {
   expect(kept.map(String).sort()).toEqual(rows.slice(10).map(String).sort());
   // Nothing is left behind by a crash: the file has no name.
   expect(readdirSync(directory)).toEqual([]);
-  file.close();
+  files.close();
 });

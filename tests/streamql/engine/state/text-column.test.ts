@@ -1,19 +1,20 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { type Column, datumAt, PlainColumn, TextColumn } from '../../../../src/values/column.ts';
 import { compareText } from '../../../../src/values/compare.ts';
 import { VARCHAR } from '../../../../src/values/types.ts';
+import { bytesOf } from '../../../../streamql/engine/state/arrays.ts';
 import { decodePiece, encodePiece } from '../../../../streamql/engine/state/piece.ts';
 import { hashOne, hashRows, markDifferent, placingHashes } from '../../../../streamql/engine/state/row-hash.ts';
 import { compareAt } from '../../../../streamql/engine/state/row-order.ts';
-import { SpillFile } from '../../../../streamql/engine/state/spill-file.ts';
+import { ScratchFiles } from '../../../../streamql/engine/state/scratch-files.ts';
 import { identity } from '../../../../streamql/engine/state/state-column.ts';
 import { TextStateColumn } from '../../../../streamql/engine/state/text-state-column.ts';
+import { scratch } from '../../../support/scratch.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'texts-'));
+const directory = mkdtempSync(join(scratch, 'texts-'));
 afterAll(() => rmSync(directory, { recursive: true }));
 
 type Text = Buffer | null;
@@ -55,6 +56,11 @@ const shown = (one: Text | undefined): string | null => one?.toString() ?? null;
 const form = fc.constantFrom('ranges' as const, 'strings' as const);
 const SLOTS = 40;
 
+function sizeOf(column: TextStateColumn): number {
+  const { inMemory, texts, spilled } = bytesOf((visit) => column.arrays(visit));
+  return inMemory + texts + spilled;
+}
+
 test('a column of texts holds what was put into it, in memory or out of it', () => {
   const step = fc.record({
     action: fc.constantFrom('put', 'put', 'put', 'set', 'clear', 'spill', 'piece'),
@@ -64,7 +70,7 @@ test('a column of texts holds what was put into it, in memory or out of it', () 
   });
   fc.assert(
     fc.property(fc.array(step, { minLength: 1, maxLength: 60 }), (steps) => {
-      const file = new SpillFile(directory);
+      const files = new ScratchFiles(directory, 1);
       let column = new TextStateColumn(VARCHAR);
       column.ensure(SLOTS / 2);
       column.ensure(SLOTS);
@@ -85,8 +91,8 @@ test('a column of texts holds what was put into it, in memory or out of it', () 
           for (const slot of slots) column.clear(slot);
           for (const slot of slots) model.delete(slot);
         } else if (action === 'spill') {
-          const chunks = [...column.chunks()];
-          for (const { chunk } of chunks.slice(0, 1 + (slots[0] % (chunks.length + 1)))) column.putOut(chunk, file);
+          column.arrays(files.take);
+          files.keepWithin(0);
         } else {
           const saved = encodePiece({
             full: true,
@@ -124,11 +130,11 @@ test('a column of texts holds what was put into it, in memory or out of it', () 
       }
       // Nothing is left over when all is dropped.
       for (let slot = 0; slot < SLOTS; slot++) column.clear(slot);
-      expect(column.heapBytes).toBe(0);
+      expect(column.textBytes).toBe(0);
       const empty = new TextStateColumn(VARCHAR);
       empty.ensure(SLOTS);
-      expect(column.bytes - (column.nulls === null ? 0 : SLOTS)).toBe(empty.bytes);
-      file.close();
+      expect(sizeOf(column) - (column.nulls === null ? 0 : SLOTS)).toBe(sizeOf(empty));
+      files.close();
     }),
     { numRuns: 150 },
   );
@@ -147,7 +153,7 @@ test('what a batch was given stays what it was', () => {
     before = { batch: column.gather(slots, 1000), expected: given.map(shown) };
   }
   // Much was replaced: what is dead has been let go of.
-  expect(column.bytes).toBeLessThan(3 * column.heapBytes);
+  expect(sizeOf(column)).toBeLessThan(3 * column.textBytes);
 });
 
 test('a text has one hash, as a string and as bytes, in tables and for placing', () => {
