@@ -4,7 +4,7 @@ import { BIGINT, type SqlType } from '../../../src/values/types.ts';
 import { Chains } from './chains.ts';
 import type { JoinRows } from './join-rows.ts';
 import { RowTable } from './row-table.ts';
-import { identity, type StateColumn } from './state-column.ts';
+import { blocksOf, identity, type StateColumn } from './state-column.ts';
 
 /**
  * One side of a join: rows arranged by key. Each key leads to a chain of row slots. Where rows can be taken back, equal
@@ -113,8 +113,10 @@ export class Arrangement implements JoinRows {
 
   #rebuild(): void {
     const slots = this.table.keys.aliveSlots();
-    const keys = this.#keyColumns.map((column) => this.columns[column].gather(slots, slots.length));
     this.chains.reset();
-    this.chains.link(keys, slots.length, slots, identity(slots.length), slots.length);
+    for (const block of blocksOf(slots)) {
+      const keys = this.#keyColumns.map((column) => this.columns[column].gather(block, block.length));
+      this.chains.link(keys, block.length, block, identity(block.length), block.length);
+    }
   }
 }

@@ -4,7 +4,7 @@ import type { Datum, SqlType } from '../../../src/values/types.ts';
 import { grown, type HasArrays, replaced, type Visit } from './arrays.ts';
 import { makeColumn } from './make-column.ts';
 import { hashOne, hashRows, markDifferent, sameRow } from './row-hash.ts';
-import type { StateColumn } from './state-column.ts';
+import { BLOCK, blocksOf, type StateColumn } from './state-column.ts';
 
 /** What `lookup` leaves for a row whose key is not there. */
 export const ABSENT = -1;
@@ -169,24 +169,26 @@ export class KeyTable implements HasArrays {
     const slots = this.aliveSlots();
     this.count = slots.length;
     this.#freeCount = 0;
-    this.#free = new Int32Array(this.end - this.count);
+    this.#free = replaced(this.#free, this.end - this.count);
     for (let slot = this.end - 1; slot >= 0; slot--) {
       if (this.#alive[slot] === 0) this.#free[this.#freeCount++] = slot;
     }
     if (!this.indexed) return;
-    const keys = this.columns.map((column) => column.gather(slots, slots.length));
-    const hashes = new Int32Array(slots.length);
-    hashRows(keys, slots.length, hashes);
-    for (let i = 0; i < slots.length; i++) this.#slotHashes[slots[i]] = hashes[i];
+    const hashes = new Int32Array(Math.min(slots.length, BLOCK));
+    for (const block of blocksOf(slots)) {
+      const keys = this.columns.map((column) => column.gather(block, block.length));
+      hashRows(keys, block.length, hashes);
+      for (let i = 0; i < block.length; i++) this.#slotHashes[block[i]] = hashes[i];
+    }
     let size = 32;
     while (slots.length > size * 0.625) size *= 2;
     this.#reindex(size);
   }
 
-  aliveSlots(): Int32Array {
-    const slots = new Int32Array(this.end);
+  aliveSlots(from = 0, to = this.end): Int32Array {
+    const slots = new Int32Array(to - from);
     let count = 0;
-    for (let slot = 0; slot < this.end; slot++) if (this.#alive[slot] === 1) slots[count++] = slot;
+    for (let slot = from; slot < to; slot++) if (this.#alive[slot] === 1) slots[count++] = slot;
     return slots.subarray(0, count);
   }
 

@@ -29,6 +29,14 @@ export interface StateColumn extends Column, HasArrays {
   gather(slots: Int32Array, count: number): Column;
 }
 
+/** Rows that are copied at once where all of a table are gone through. */
+export const BLOCK = 1 << 16;
+
+/** A few slots at a time. */
+export function* blocksOf(slots: Int32Array): Iterable<Int32Array> {
+  for (let from = 0; from < slots.length; from += BLOCK) yield slots.subarray(from, from + BLOCK);
+}
+
 /** 0, 1, 2, … */
 export function identity(length: number): Int32Array {
   const rows = new Int32Array(length);

@@ -7,7 +7,7 @@ import { grown, type Visit } from './arrays.ts';
 import type { KeyTable } from './key-table.ts';
 import { EMPTY, OrderedSets } from './ordered-set.ts';
 import { RowTable } from './row-table.ts';
-import type { StateColumn } from './state-column.ts';
+import { BLOCK, blocksOf, type StateColumn } from './state-column.ts';
 
 export interface TimelineShape {
   readonly types: readonly SqlType[];
@@ -202,12 +202,14 @@ export class Timeline {
 
   #rebuild(): void {
     const slots = this.table.keys.aliveSlots();
-    const keys = this.#shape.keyColumns.map((column) => this.columns[column].gather(slots, slots.length));
-    const keySlots = new Int32Array(slots.length);
-    this.#keys.upsert(keys, slots.length, keySlots);
+    const keySlots = new Int32Array(Math.min(slots.length, BLOCK));
     this.#roots.fill(EMPTY);
     this.#room();
-    for (let i = 0; i < slots.length; i++) this.#insert(slots[i], keySlots[i]);
+    for (const block of blocksOf(slots)) {
+      const keys = this.#shape.keyColumns.map((column) => this.columns[column].gather(block, block.length));
+      this.#keys.upsert(keys, block.length, keySlots);
+      for (let i = 0; i < block.length; i++) this.#insert(block[i], keySlots[i]);
+    }
   }
 }
 
