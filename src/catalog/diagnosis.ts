@@ -255,7 +255,14 @@ function big({ stats, object }: Running): Finding[] {
   const total = stats.operators.reduce((sum, { stateBytes }) => sum + stateBytes, 0);
   const found: Finding[] = [];
   const limit = object?.options['max_state'];
-  if (limit !== undefined) {
+  const { spilledBytes = 0 } = stats;
+  if (limit !== undefined && spilledBytes > 0) {
+    found.push({
+      kind: 'big',
+      message: `has ${bytes(spilledBytes)} of ${bytes(total)} in files, since that is beyond its max_state of ${limit}: changes of rows that were not used lately wait for the disk`,
+      hint: `ALTER MATERIALIZED VIEW "${stats.name}" SET (max_state = …) lets more of them be in memory`,
+    });
+  } else if (limit !== undefined) {
     const used = stats.operators.reduce((sum, { usedBytes }) => sum + usedBytes, 0);
     const share = used / parseBytes(limit, 'max_state');
     if (share >= 0.8) {

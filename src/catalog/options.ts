@@ -51,7 +51,7 @@ export const VIEW_OPTIONS: readonly OptionSpec[] = [
   { name: 'max_state', doc: 'What the rows of the view and of its operators may use: 500MB, 2GB.' },
   {
     name: 'on_exceed',
-    doc: 'What happens beyond max_state: the view pauses, fails, lets go of its oldest input, or puts texts on disk.',
+    doc: 'What happens beyond max_state: the view pauses, fails, lets go of its oldest input, or keeps its state in files.',
     default: 'pause',
     oneOf: ['pause', 'fail', 'expire', 'spill'],
   },

@@ -4,6 +4,7 @@ import { withExpiry } from '../../streamql/plan/expire.ts';
 import type { ChangelogKind, Plan } from '../../streamql/plan/plan.ts';
 import { inputsOf } from '../../streamql/plan/walk.ts';
 import { StreamError } from '../lib/errors.ts';
+import { mapsFiles } from '../lib/memory-map.ts';
 import type { StateLimit } from '../ports/engine.ts';
 import { checkOptions, parseBytes, parseCount, parseDurationMs, VIEW_OPTIONS } from './options.ts';
 
@@ -17,12 +18,23 @@ export function viewOptions(given: readonly Option[]): ViewOptions {
       at: given.find(({ name }) => name === 'on_exceed')!.at,
     });
   }
+  checkSpill(given);
   if (options['ttl'] !== undefined) ttlMicros(options);
   if (options['backfill_rate'] !== undefined) parseCount(options['backfill_rate'], 'backfill_rate', 1_000_000_000);
   retainHistoryMs(options);
   stateLimit(options);
   if (given.length === 0) return {};
   return options;
+}
+
+/** SQL_UNSUPPORTED. A view that has it from elsewhere pauses beyond its limit, and says why. */
+function checkSpill(given: readonly Option[]): void {
+  const option = given.find(({ name, value }) => name === 'on_exceed' && value === 'spill');
+  if (option === undefined || mapsFiles()) return;
+  throw new StreamError('SQL_UNSUPPORTED', "on_exceed = 'spill' needs Linux on x64 or arm64 and the package koffi", {
+    at: option.at,
+    hint: "npm install koffi, or choose 'pause', 'fail' or 'expire'",
+  });
 }
 
 const ttlMicros = (options: ViewOptions): number => parseDurationMs(options['ttl'], 'ttl') * 1000;
@@ -62,6 +74,7 @@ const has = (plan: Plan, op: Plan['op']): boolean => plan.op === op || inputsOf(
 /** ALTER MATERIALIZED VIEW … SET (…): what may change while the state stays. */
 export function alteredOptions(options: ViewOptions, given: readonly Option[]): ViewOptions {
   const checked = checkOptions(given, VIEW_OPTIONS);
+  checkSpill(given);
   const fixed = given.find(({ name }) => name === 'backfill_rate');
   if (fixed !== undefined)
     throw new StreamError('SQL_UNSUPPORTED', `${fixed.name} is given at CREATE`, {

@@ -1,5 +1,8 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { DuckDbAnalytics } from '../../src/analytics/analytics.ts';
+import { mapsFiles } from '../../src/lib/memory-map.ts';
 import { SqlRig } from './sql-rig.ts';
 
 const analytics = new DuckDbAnalytics({ memoryLimitBytes: 256 << 20 });
@@ -13,8 +16,15 @@ beforeEach(async () => {
 afterEach(() => rig.close());
 afterAll(() => analytics.close());
 
-const insert = (from: number, count: number): Promise<unknown> =>
-  rig.run(`INSERT INTO bid VALUES ${Array.from({ length: count }, (_, i) => `(${from + i}, ${i})`).join(', ')}`);
+/** A statement has 64 K characters at most. */
+async function insertRows(into: string, from: number, count: number, row: (i: number) => string): Promise<void> {
+  for (let at = from; at < from + count; at += 1000) {
+    const rows = Array.from({ length: Math.min(1000, from + count - at) }, (_, i) => row(at + i));
+    await rig.run(`INSERT INTO ${into} VALUES ${rows.join(', ')}`);
+  }
+}
+const insert = (from: number, count: number): Promise<void> =>
+  insertRows('bid', from, count, (i) => `(${i}, ${i - from})`);
 /** Lets limits be looked at, and what they set going end. */
 async function settle(): Promise<void> {
   rig.db.clock.moveTo(rig.db.clock.nowMs() + 1000);
@@ -110,6 +120,73 @@ describe('max_state', () => {
     // The newest are there, the oldest not; and what is left is a whole answer over the rest.
     expect(Math.min(...rows.map(({ first }) => Number(first)))).toBe(2000 - kept);
     expect((await pipeline('v')).operators.reduce((sum, { usedBytes }) => sum + usedBytes, 0)).toBeLessThan(30_000);
+  });
+});
+
+const spills = mapsFiles() ? describe : describe.skip;
+spills("on_exceed = 'spill'", () => {
+  const views = {
+    rows: 'SELECT auction, price FROM bid',
+    groups: 'SELECT auction, count(*) AS n, sum(price) AS total, max(price) AS most FROM bid GROUP BY auction',
+    joined: 'SELECT l.auction, l.price, r.id FROM bid l JOIN item r ON l.auction = r.id',
+    best: 'SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY auction ORDER BY price DESC) AS r FROM bid) WHERE r <= 2',
+    texts: 'SELECT id, name FROM item',
+  };
+  const items = (from: number, count: number, name: string): Promise<void> =>
+    insertRows('item', from, count, (i) => `(${i}, '${name} ${i ** 3}')`);
+
+  test('goes on beyond memory, over changes, checkpoints and a crash, and stays right', async () => {
+    for (const [name, query] of Object.entries(views))
+      await rig.run(`CREATE MATERIALIZED VIEW ${name} WITH (max_state = '400kB', on_exceed = 'spill') AS ${query}`);
+    const check = async (): Promise<void> => {
+      await settle();
+      for (const name of Object.keys(views)) {
+        const stats = await pipeline(name);
+        const { state, spilledBytes, operators } = stats;
+        expect({ name, state, error: stats.error }).toEqual({ name, state: 'running', error: undefined });
+        const used = operators.reduce((sum, operator) => sum + operator.usedBytes, 0);
+        expect(spilledBytes).toBeGreaterThan(used);
+        expect(used).toBeLessThan(400_000);
+        expect(Object.values((await rig.rows(`VERIFY VIEW ${name}`))[0])[0]).toBe('equal');
+      }
+    };
+    for (let from = 0; from < 20_000; from += 4000) {
+      await insert(from, 4000);
+      await items(from, 4000, 'a name of some length');
+    }
+    await check();
+    // Rows that are in files change, are taken back and come again.
+    await insert(2000, 4000);
+    await items(3000, 4000, 'another');
+    await rig.run('DELETE FROM item WHERE id % 3 = 0');
+    await check();
+    await rig.db.engine.checkpoint();
+    await insert(1000, 3000);
+    await rig.db.crash();
+    await items(0, 2000, 'again');
+    await check();
+    const [row] = await rig.rows('EXPLAIN STATE groups');
+    expect(row['spilled_bytes']).toBeGreaterThan(500_000);
+    expect(await rig.rows('EXPLAIN groups')).toContainEqual({ plan: expect.stringMatching(/^big: .* in files/) });
+  }, 60_000);
+
+  test('pauses the view when there is no room for its files, and RESUME goes on', async () => {
+    await rig.run(`CREATE MATERIALIZED VIEW v WITH (max_state = '100kB', on_exceed = 'spill') AS ${views.rows}`);
+    const blocked = join(rig.db.dataDir, 'spill');
+    mkdirSync(rig.db.dataDir);
+    writeFileSync(blocked, 'no directory');
+    await insert(0, 12_000);
+    await settle();
+    expect(await pipeline('v')).toMatchObject({
+      state: 'paused',
+      rows: 12_000,
+      error: { code: 'STORAGE_FAILED', detail: expect.stringContaining('spill/') },
+    });
+    rmSync(blocked);
+    await rig.run('RESUME MATERIALIZED VIEW v');
+    await settle();
+    expect(await pipeline('v')).toMatchObject({ state: 'running', spilledBytes: expect.any(Number) });
+    expect((await rig.rows('SELECT count(*) AS n FROM v'))[0]['n']).toBe(12_000);
   });
 });
 

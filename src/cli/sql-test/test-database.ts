@@ -1,3 +1,6 @@
+import { rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { subscription, table, topic } from '../../../sinks/topic/topic.ts';
 import { createEngine } from '../../../streamql/engine/engine.ts';
 import { localLogReader } from '../../../streamql/engine/runtime/log-reader.ts';
@@ -25,6 +28,8 @@ export interface TestDatabase {
   readonly catalog: Catalog;
   readonly engine: StreamEngine;
   readonly executor: SqlExecutor;
+  /** Made by the first view that spills. */
+  readonly dataDir: string;
   /** Ends the engine as kill −9 would and starts another from its last checkpoint and the log; what was read from here before is void. */
   crash(): Promise<void>;
   close(): Promise<void>;
@@ -40,6 +45,7 @@ export async function openTestDatabase(
   const log = await Storage.open({ disk: new MemoryDisk(), dir: null, clock, log: silentLog });
   const transactions = await openTransactions(log, clock);
   const files = new MemoryDisk();
+  const dataDir = join(tmpdir(), `streamline-test-${process.pid}-${opened++}`);
   let ids = 0;
   let starts = 0;
   const newId = (): string => `00000000-0000-4000-8000-${String(++ids).padStart(12, '0')}`;
@@ -53,7 +59,7 @@ export async function openTestDatabase(
       // Sinks into topics and tables; the rest would leave files behind.
       sinks: [subscription, table, topic],
       sinkLog: new BrokerSinkLog(log, transactions, clock),
-      dataDir: '/',
+      dataDir,
       // The clock stands still, so nothing may wait for it.
       settings: { ...settings, epochIntervalMs: 0 },
       shards: shards[starts++ % shards.length],
@@ -75,6 +81,7 @@ export async function openTestDatabase(
   let running = await start();
   return {
     clock,
+    dataDir,
     get catalog() {
       return running.catalog;
     },
@@ -93,9 +100,12 @@ export async function openTestDatabase(
       await running.engine.close();
       transactions.close();
       await log.close();
+      rmSync(dataDir, { recursive: true, force: true });
     },
   };
 }
+
+let opened = 0;
 
 /** Of sinks only: no consumer group takes part. */
 async function openTransactions(log: Storage, clock: Clock): Promise<TransactionCoordinator> {

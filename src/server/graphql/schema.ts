@@ -71,6 +71,7 @@ const Pipeline = plainObject('Pipeline', {
   watermark: 'String',
   stateRows: 'Float',
   stateBytes: 'Float',
+  spilledBytes: 'Float',
   busyMs: 'Float',
   rates: 'JSON',
   recordsBehind: 'Float',

@@ -185,10 +185,10 @@ export class KeyTable implements HasArrays {
     this.#reindex(size);
   }
 
-  aliveSlots(from = 0, to = this.end): Int32Array {
-    const slots = new Int32Array(to - from);
+  aliveSlots(): Int32Array {
+    const slots = new Int32Array(this.end);
     let count = 0;
-    for (let slot = from; slot < to; slot++) if (this.#alive[slot] === 1) slots[count++] = slot;
+    for (let slot = 0; slot < this.end; slot++) if (this.#alive[slot] === 1) slots[count++] = slot;
     return slots.subarray(0, count);
   }
 

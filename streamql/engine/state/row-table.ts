@@ -173,7 +173,8 @@ export class RowTable implements StateTable, HasArrays {
     if (from === 0) this.#renewed = { rows: 0, changes: 0 };
     const changed = this.#changed();
     const slots = changed.length;
-    const room = Math.max(slots, Math.ceil((bytes * this.keys.count) / Math.max(1, this.usedBytes)), 1);
+    const { used, spilled } = this.size;
+    const room = Math.max(slots, Math.ceil((bytes * this.keys.count) / Math.max(1, used + spilled)), 1);
     const all = new Int32Array(slots + Math.min(room, this.keys.count));
     all.set(changed);
     let count = slots;
