@@ -66,6 +66,8 @@ class LocalEngine implements StreamEngine {
   readonly #flush: Flush;
   readonly #keeper: StateKeeper;
   readonly #rates = new RateSamples();
+  /** Until all is added. */
+  readonly #loaded: LoadedCheckpoint | null;
   #resumed = false;
   #closed = false;
   /** Adding and removing objects, one at a time. */
@@ -76,6 +78,7 @@ class LocalEngine implements StreamEngine {
 
   constructor(options: EngineOptions, store: CheckpointStore | null, loaded: LoadedCheckpoint | null) {
     const { log, clock, logger, shards = 1 } = options;
+    this.#loaded = loaded;
     this.#log = log;
     this.#clock = clock;
     this.#logger = logger;
@@ -172,6 +175,7 @@ class LocalEngine implements StreamEngine {
       this.#resumed = true;
       const isAnyLeft = this.#shard.resume();
       for (const other of this.#others) other.resume();
+      await this.#loaded?.close();
       if (isAnyLeft) this.#checkpointer.changed();
       this.#checkpointer.start();
       this.#loop.start();
@@ -325,6 +329,7 @@ class LocalEngine implements StreamEngine {
       this.#checkpointer.close();
       this.#shard.close();
       for (const other of this.#others) other.close();
+      await this.#loaded?.close();
       for (const { writer } of this.#graph.queries) await writer?.close().catch(() => undefined);
       this.#log.close();
     });

@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Batch, batchOfRows, rowAt, weightAt } from '../../src/values/batch.ts';
 import { datumToText } from '../../src/values/text.ts';
 import type { Datum, SqlType } from '../../src/values/types.ts';
@@ -5,9 +7,11 @@ import { buildPipeline } from '../../streamql/engine/build.ts';
 import type { Pipeline, StateTable } from '../../streamql/engine/operator.ts';
 import { localPeers, runTogether } from '../../streamql/engine/shards/peers.ts';
 import { spreadAnew } from '../../streamql/engine/shards/restore-tables.ts';
+import { ScratchFiles } from '../../streamql/engine/state/scratch-files.ts';
 import { resultPartitioning } from '../../streamql/plan/partitioning.ts';
 import type { Plan } from '../../streamql/plan/plan.ts';
 import { savedBytes } from '../support/saved-bytes.ts';
+import { scratch } from '../support/scratch.ts';
 import { type Case, type Change, Content, idOf, nowAt } from './case.ts';
 import { schemaOf } from './relations.ts';
 
@@ -131,6 +135,12 @@ export class View {
     return next;
   }
 
+  /** All arrays of its state go into files, and out of memory. */
+  spill(files: ScratchFiles): void {
+    for (const { state } of this.#pipelines) for (const table of state) table.arrays?.(files.take);
+    files.keepWithin(0);
+  }
+
   copyOfRows(): Rows {
     return new Map([...this.#rows[0]].map(([id, { row, count }]) => [id, { row, count }]));
   }
@@ -165,6 +175,9 @@ export interface Way {
   /** Epochs are to be one, so that only the end can be compared. */
   readonly merges?: true;
 }
+
+const directory = join(scratch, `differential-${process.pid}`);
+process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
 
 const single = (plan: Plan): View => new View(plan);
 
@@ -212,6 +225,18 @@ export const WAYS: readonly Way[] = [
     name: 'killed',
     start: single,
     epoch: killed(),
+  },
+  {
+    name: 'state in files',
+    start: single,
+    epoch: (view, changes, end) => {
+      const files = new ScratchFiles(directory, 1);
+      view.spill(files);
+      view.push(changes);
+      view.spill(files);
+      end(view);
+      return view;
+    },
   },
   {
     name: '2 shards',

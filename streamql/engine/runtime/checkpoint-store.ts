@@ -1,6 +1,7 @@
+import { readSync } from 'node:fs';
 import { asStreamError, StreamError } from '../../../src/lib/errors.ts';
 import type { Log } from '../../../src/lib/log.ts';
-import type { Disk } from '../../../src/ports/disk.ts';
+import type { Disk, DiskFile } from '../../../src/ports/disk.ts';
 import { crc32c, crc32cOfParts } from '../../../src/protocol/crc32c.ts';
 import { bytesOfParts, type Parts } from '../state/piece.ts';
 import type { SinkState } from './sink-writer.ts';
@@ -55,6 +56,9 @@ export interface DraftEntry extends Omit<ObjectEntry, 'tables'> {
   }[];
 }
 
+/** Files of pieces by name: descriptors, which hold for all threads, or where the disk has none the contents. */
+export type PieceFiles = ReadonlyMap<string, number | Buffer>;
+
 /** The newest checkpoint that is whole, with the bytes of its pieces. */
 export interface LoadedCheckpoint {
   readonly manifest: Manifest;
@@ -63,8 +67,9 @@ export interface LoadedCheckpoint {
   /** Sinks that wrote by the word of a newer checkpoint, which is damaged: they would write again what they wrote since this one. */
   readonly overtaken: readonly string[] | 'all';
   piece(ref: PieceRef): Buffer;
-  /** Whole, by name. */
-  readonly files: ReadonlyMap<string, Buffer>;
+  readonly files: PieceFiles;
+  /** No piece is read from here on. */
+  close(): Promise<void>;
 }
 
 const FORMAT = 4;
@@ -193,20 +198,35 @@ export class CheckpointStore {
     return new Set(oldestFirst.slice(0, Math.max(0, files.size - most)));
   }
 
+  /** Reads every piece once, and holds none: together they may be larger than memory. */
   async #read(manifest: Manifest): Promise<Omit<LoadedCheckpoint, 'firstEpoch' | 'overtaken'>> {
-    const files = new Map<string, Buffer>();
-    for (const ref of refsOf(manifest)) {
-      let content = files.get(ref.file);
-      if (content === undefined) {
-        content = await this.#disk.readFile(this.#path(ref.file));
-        files.set(ref.file, content);
+    const files = new Map<string, number | Buffer>();
+    const opened: DiskFile[] = [];
+    const close = async (): Promise<void> => {
+      await Promise.all(opened.splice(0).map((file) => file.close()));
+    };
+    try {
+      for (const ref of refsOf(manifest)) {
+        if (!files.has(ref.file)) files.set(ref.file, await this.#open(this.#path(ref.file), opened));
+        const piece = readPiece(files, ref);
+        if (piece.length !== ref.bytes || crc32c(piece) !== ref.crc)
+          throw new StreamError('STORAGE_FAILED', `${ref.file} is damaged at ${ref.at}`);
       }
-      const piece = content.subarray(ref.at, ref.at + ref.bytes);
-      if (piece.length !== ref.bytes || crc32c(piece) !== ref.crc) {
-        throw new StreamError('STORAGE_FAILED', `${ref.file} is damaged at ${ref.at}`);
-      }
+    } catch (thrown) {
+      await close();
+      throw thrown;
     }
-    return { manifest, files, piece: (ref) => files.get(ref.file)!.subarray(ref.at, ref.at + ref.bytes) };
+    return { manifest, files, piece: (ref) => readPiece(files, ref), close };
+  }
+
+  async #open(path: string, opened: DiskFile[]): Promise<number | Buffer> {
+    const file = await this.#disk.open(path, 'read');
+    if (file.fd !== undefined) {
+      opened.push(file);
+      return file.fd;
+    }
+    await file.close();
+    return this.#disk.readFile(path);
   }
 
   async #removeUnused(): Promise<void> {
@@ -223,6 +243,21 @@ export class CheckpointStore {
   #path(name: string): string {
     return `${this.#directory}/${name}`;
   }
+}
+
+/** The bytes of a piece, fewer where the file ends before it does. STORAGE_FAILED. */
+export function readPiece(files: PieceFiles, { file, at, bytes }: PieceRef): Buffer {
+  const content = files.get(file);
+  if (typeof content !== 'number') return content!.subarray(at, at + bytes);
+  const piece = Buffer.allocUnsafeSlow(bytes);
+  let done = 0;
+  try {
+    for (let read = 1; read > 0 && done < bytes; done += read)
+      read = readSync(content, piece, done, bytes - done, at + done);
+  } catch (cause) {
+    throw new StreamError('STORAGE_FAILED', `${file} cannot be read at ${at}: ${String(cause)}`, { cause });
+  }
+  return piece.subarray(0, done);
 }
 
 /** Files that one manifest's pieces may be spread over, and one more for each so many bytes: a large table is saved anew in as many parts. */

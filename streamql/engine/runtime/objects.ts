@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { assert } from '../../../src/lib/assert.ts';
 import type { Clock } from '../../../src/lib/clock.ts';
 import { asStreamError, ERRORS, StreamError } from '../../../src/lib/errors.ts';
@@ -176,6 +177,7 @@ export class Objects {
     }
     const abort = async (): Promise<void> => {
       node.unfollow();
+      node.spilled?.close();
       this.forget(spec.id);
       await writer?.close().catch(() => undefined);
     };
@@ -278,20 +280,42 @@ export class Objects {
     if (node.spec.paused) pauseQuery(this.#graph, node);
   }
 
+  /** Of a view that may spill: what it keeps stays within its share of the limit while it is loaded. */
+  #relieve(node: GraphNode): void {
+    const limit = node.spec.kind === 'view' ? node.spec.stateLimit : undefined;
+    if (node.kind === 'source' || limit?.onExceed !== 'spill') return;
+    node.keepWithin(limit.bytes / (this.#peers?.count ?? 1), join(this.#dataDir, 'spill'));
+  }
+
   /** False when the state is of a form that this build does not read: then the object is to be made anew, without it. */
   #load(node: GraphNode, entry: ObjectEntry): boolean {
     assert(this.#loaded !== null, 'state is loaded before the engine resumes');
     try {
+      const relieve = (): void => this.#relieve(node);
       node.load(entry, () =>
-        restoreTables(node, entry, this.#loaded!, this.#peers, (id) => this.#graph.ownerOf(this.#graph.relation(id))),
+        restoreTables(
+          node,
+          entry,
+          this.#loaded!,
+          this.#peers,
+          (id) => this.#graph.ownerOf(this.#graph.relation(id)),
+          relieve,
+        ),
       );
+      // What is derived from the rows is made now, table by table, and not all at once with the first changes.
+      if (node.kind !== 'source' && node.spilled !== null) {
+        for (const table of node.tables) if (table.rows > 0) relieve();
+      }
       if (node.kind !== 'source') node.history?.resumed(this.#loaded.manifest.epoch, this.#graph.epoch);
     } catch (thrown) {
       const error = asStreamError(thrown);
       if (error.code !== 'STORAGE_FAILED') throw error;
       this.#logger.warn('state.unreadable', { name: node.spec.name, reason: error.message });
       if (node.kind === 'source') node.close();
-      else node.unfollow();
+      else {
+        node.unfollow();
+        node.spilled?.close();
+      }
       return false;
     }
     if (isPlacedFor(this.#loaded.manifest, this.#peers?.count ?? 1))

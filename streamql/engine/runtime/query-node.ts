@@ -1,4 +1,4 @@
-import { StreamError } from '../../../src/lib/errors.ts';
+import { asStreamError, StreamError } from '../../../src/lib/errors.ts';
 import type { SinkSpec, ViewSpec } from '../../../src/ports/engine.ts';
 import { type Batch, type ColumnSchema, gatherBatch } from '../../../src/values/batch.ts';
 import { changelogOf } from '../../plan/changelog.ts';
@@ -257,6 +257,17 @@ export class QueryNode {
     const left = parts.reduce((sum, { size }) => sum + size.used, 0);
     this.spilled.keepWithin(memoryBytes - left);
     return this.spilled.moved();
+  }
+
+  /** While state is loaded, which may be more than memory: as `spill` if it is beyond this. A disk without room is told of when the limit is looked at. */
+  keepWithin(memoryBytes: number, directory: string): void {
+    const inMemory = this.tables.reduce((sum, { size }) => sum + size.bytes - size.spilled, 0);
+    if (inMemory <= memoryBytes && this.spilled === null) return;
+    try {
+      this.spill(memoryBytes, directory);
+    } catch (thrown) {
+      if (asStreamError(thrown).code !== 'STORAGE_FAILED') throw thrown;
+    }
   }
 
   /** From now on changes of what it reads come to it. */

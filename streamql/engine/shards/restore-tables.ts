@@ -2,7 +2,7 @@ import { StreamError } from '../../../src/lib/errors.ts';
 import type { Spread } from '../../plan/partitioning.ts';
 import type { StateTable } from '../operator.ts';
 import { ViewStore } from '../operators/view-store.ts';
-import { isPlacedFor, type LoadedCheckpoint, type ObjectEntry } from '../runtime/checkpoint-store.ts';
+import { isPlacedFor, type LoadedCheckpoint, type ObjectEntry, type PieceRef } from '../runtime/checkpoint-store.ts';
 import type { GraphNode } from '../runtime/graph.ts';
 import type { QueryNode } from '../runtime/query-node.ts';
 import { fillSides } from './fill-sides.ts';
@@ -16,7 +16,8 @@ export function ownPart(entry: ObjectEntry, shard: number): Pick<ObjectEntry, 'i
 
 /**
  * Loads an object's state into one of `peers.count` shards. Saved by as many that had the same rows, each takes its own. Else every shard looks at what all had and takes the
- * rows that are its own now; STORAGE_FAILED for state that cannot be spread anew, so that the object starts again from the log.
+ * rows that are its own now; STORAGE_FAILED for state that cannot be spread anew, so that the object starts again from the log. `relieve` is called after each
+ * piece: they may be more than memory.
  */
 export function restoreTables(
   node: GraphNode,
@@ -24,26 +25,37 @@ export function restoreTables(
   checkpoint: LoadedCheckpoint,
   peers: Peers | null,
   ownerOf: (relation: string) => GraphNode,
+  relieve: () => void,
 ): void {
-  loadTables(node, entry, checkpoint, peers);
+  loadTables(node, entry, checkpoint, peers, relieve);
   if (node.kind !== 'source') fillSides(node, entry, checkpoint, peers ?? { index: 0, count: 1 }, ownerOf);
 }
 
-function loadTables(node: GraphNode, entry: ObjectEntry, checkpoint: LoadedCheckpoint, peers: Peers | null): void {
+function loadTables(
+  node: GraphNode,
+  entry: ObjectEntry,
+  checkpoint: LoadedCheckpoint,
+  peers: Peers | null,
+  relieve: () => void,
+): void {
   const { index, count } = peers ?? { index: 0, count: 1 };
   const before = checkpoint.manifest.shards ?? 1;
-  const piecesOf = (id: string, shard: number): Buffer[] =>
+  const refsOf = (id: string, shard: number): readonly PieceRef[] =>
     ownPart(entry, shard)
       .tables.filter((table) => table.id === id)
-      .flatMap((table) => table.pieces.map((ref) => checkpoint.piece(ref)));
+      .flatMap(({ pieces }) => pieces);
+  const piecesOf = (id: string, shard: number): Buffer[] => refsOf(id, shard).map((ref) => checkpoint.piece(ref));
   const load = (table: StateTable, shard: number): void => {
-    for (const piece of piecesOf(table.id, shard)) table.load(piece);
+    for (const ref of refsOf(table.id, shard)) {
+      table.load(checkpoint.piece(ref));
+      relieve();
+    }
   };
   if (isPlacedFor(checkpoint.manifest, count)) {
     for (const table of node.tables)
       loadInto(
         table,
-        (id) => piecesOf(id, index).length > 0,
+        (id) => refsOf(id, index).length > 0,
         (one) => load(one, index),
       );
     return;

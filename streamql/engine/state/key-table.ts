@@ -268,7 +268,8 @@ export class KeyTable implements HasArrays {
   }
 
   #reindex(size: number): void {
-    const index = replaced(this.#index, size);
+    // Where its slots are, in memory or in a file.
+    const index = replaced(this.#slotHashes, size);
     const mask = size - 1;
     for (let slot = 0; slot < this.end; slot++) {
       if (this.#alive[slot] === 0) continue;

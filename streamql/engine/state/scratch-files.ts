@@ -13,7 +13,8 @@ import {
 } from '../../../src/lib/memory-map.ts';
 import type { StateArray, Visit } from './arrays.ts';
 
-const LEAST_BYTES = 64 << 10;
+/** A page. */
+const LEAST_BYTES = 4 << 10;
 /** When more is in memory than there should be, it is brought down to this part of that. */
 const BROUGHT_TO = 0.75;
 

@@ -1,6 +1,12 @@
 import type { ObjectStats, ReplayCounts } from '../../../src/ports/engine.ts';
 import type { Batch } from '../../../src/values/batch.ts';
-import { type DraftEntry, isRef, type LoadedCheckpoint, type Manifest } from '../runtime/checkpoint-store.ts';
+import {
+  type DraftEntry,
+  isRef,
+  type LoadedCheckpoint,
+  type Manifest,
+  readPiece,
+} from '../runtime/checkpoint-store.ts';
 import type { EpochReport } from '../runtime/epoch.ts';
 import type { Waiting } from '../shards/peers.ts';
 import type { Crew, OtherShard, Shard } from '../shards/shard.ts';
@@ -9,16 +15,17 @@ import { packed, unpacked } from './engine-service.ts';
 import type { PortPeers } from './port-peers.ts';
 import { Rpc, type RpcHandlers, type RpcPort, Transferred } from './rpc.ts';
 
-/** A checkpoint as it crosses threads: its files are shared, not copied for each. */
+/** A checkpoint as it crosses threads: its files are open in all, or shared, not copied for each. */
 export interface SharedCheckpoint {
   readonly manifest: Manifest;
   readonly firstEpoch: number;
   readonly overtaken: LoadedCheckpoint['overtaken'];
-  readonly files: ReadonlyMap<string, SharedArrayBuffer>;
+  readonly files: ReadonlyMap<string, number | SharedArrayBuffer>;
 }
 
-function shareCheckpoint({ files, piece: _, ...rest }: LoadedCheckpoint): SharedCheckpoint {
-  const shared = [...files].map(([name, content]): [string, SharedArrayBuffer] => {
+function shareCheckpoint({ files, piece: _, close: __, ...rest }: LoadedCheckpoint): SharedCheckpoint {
+  const shared = [...files].map(([name, content]): [string, number | SharedArrayBuffer] => {
+    if (typeof content === 'number') return [name, content];
     const buffer = new SharedArrayBuffer(content.byteLength);
     new Uint8Array(buffer).set(content);
     return [name, buffer];
@@ -27,12 +34,11 @@ function shareCheckpoint({ files, piece: _, ...rest }: LoadedCheckpoint): Shared
 }
 
 export function fromShared({ files, ...rest }: SharedCheckpoint): LoadedCheckpoint {
-  const contents = new Map([...files].map(([name, buffer]) => [name, Buffer.from(buffer)]));
-  return {
-    ...rest,
-    files: contents,
-    piece: (ref) => contents.get(ref.file)!.subarray(ref.at, ref.at + ref.bytes),
-  };
+  const contents = new Map(
+    [...files].map(([name, content]) => [name, typeof content === 'number' ? content : Buffer.from(content)]),
+  );
+  // Who opened the files closes them.
+  return { ...rest, files: contents, piece: (ref) => readPiece(contents, ref), close: async () => undefined };
 }
 
 type Args<M extends keyof OtherShard> = Parameters<OtherShard[M]>;
