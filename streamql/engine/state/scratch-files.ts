@@ -1,5 +1,6 @@
 import { closeSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { assert } from '../../../src/lib/assert.ts';
 import { StreamError } from '../../../src/lib/errors.ts';
 import {
   blank,
@@ -15,6 +16,8 @@ import type { StateArray, Visit } from './arrays.ts';
 
 /** A page. */
 const LEAST_BYTES = 4 << 10;
+/** An array that finds no room when it grows may be so large in memory until the view pauses. */
+const MOST_FOR_NOW = 64 << 20;
 /** When more is in memory than there should be, it is brought down to this part of that. */
 const BROUGHT_TO = 0.75;
 
@@ -132,18 +135,29 @@ class Mapping {
     files.has(this);
   }
 
-  /** The same file, longer, mapped once more: nothing is copied, and both arrays show the same. */
+  /** The same file, longer, mapped once more: nothing is copied, and both arrays show the same. STORAGE_FAILED. */
   grown<T extends StateArray>(array: T, length: number): T {
     const fd = this.#fd;
-    if (fd === null) throw new StreamError('INVARIANT', 'an array of state grows that has no file');
-    const bigger = mapped(array, length, { fd, from: this.range.bytes, isText: false, files: this.#files });
+    assert(fd !== null, 'an array of state grows that has no file');
+    let bigger: T;
+    try {
+      bigger = mapped(array, length, { fd, from: this.range.bytes, isText: false, files: this.#files });
+    } catch (thrown) {
+      const copy = forNow(array, length, thrown);
+      copy.set(array as Uint8Array & Int32Array & Float64Array);
+      return copy;
+    }
     this.#fd = null;
     pageOut(this.range, 0, this.range.bytes);
     return bigger;
   }
 
   replaced<T extends StateArray>(array: T, length: number): T {
-    return this.#files.another(array, length);
+    try {
+      return this.#files.another(array, length);
+    } catch (thrown) {
+      return forNow(array, length, thrown);
+    }
   }
 
   close(): void {
@@ -163,6 +177,12 @@ class Mapping {
     if (this.#fd !== null) closeSync(this.#fd);
     this.#fd = null;
   }
+}
+
+/** In memory, where there is no room for a file: the view pauses when it is tried again, between epochs. Rather than take a lot of memory it fails. */
+function forNow<T extends StateArray>(like: T, length: number, thrown: unknown): T {
+  if (length * like.BYTES_PER_ELEMENT > MOST_FOR_NOW) throw thrown;
+  return new (like.constructor as new (length: number) => T)(length);
 }
 
 const mappings = new WeakMap<ArrayBufferLike, Mapping>();
