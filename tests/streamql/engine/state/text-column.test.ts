@@ -136,7 +136,7 @@ test('a column of texts holds what was put into it, in memory or out of it', () 
       expect(sizeOf(column) - (column.nulls === null ? 0 : SLOTS)).toBe(sizeOf(empty));
       files.close();
     }),
-    { numRuns: 150 },
+    { numRuns: 50 },
   );
 });
 
