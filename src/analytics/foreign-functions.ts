@@ -78,7 +78,6 @@ const FOREIGN: readonly ForeignRow[] = [
     why: 'a pattern that ends in an escape is an error',
     when: ([, pattern]) => pattern.op !== 'literal' || /(^|[^\\])(\\\\)*\\$/.test(String(pattern.value)),
   },
-  { ids: /^(to_char|date_format)/, why: 'it prints years before 1 and after 9999 in its own way' },
   {
     ids: /^(extract|date_part)/,
     why: 'a field that it does not know is an error before any row is there',

@@ -213,6 +213,7 @@ type Comparison = Extract<Expr, { op: 'compare' }>['cmp'];
 
 /** Kinds without an order or an equality of their own. */
 export function bindCompare(cmp: Comparison, left: Expr, right: Expr, at: Position): Expr {
-  const [l, r] = unify([left, right], at, `${cmp === 'distinct' || cmp === 'notDistinct' ? 'IS DISTINCT FROM' : cmp}`);
+  const sign = cmp === 'distinct' || cmp === 'notDistinct' ? 'IS DISTINCT FROM' : cmp;
+  const [l, r] = unify([left, right], at, sign, true);
   return fold({ op: 'compare', cmp, left: l, right: r, type: BOOLEAN });
 }

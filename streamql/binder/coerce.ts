@@ -1,5 +1,5 @@
 import { asStreamError, type Position, StreamError } from '../../src/lib/errors.ts';
-import { isNumeric, NULL_TYPE, type SqlType, sameType, typeName, VARCHAR } from '../../src/values/types.ts';
+import { DOUBLE, isNumeric, NULL_TYPE, type SqlType, sameType, typeName, VARCHAR } from '../../src/values/types.ts';
 import { canCast, commonType } from '../functions/casts.ts';
 import { evaluate } from '../plan/evaluate.ts';
 import { isConstant } from '../plan/fold.ts';
@@ -42,7 +42,7 @@ function convert(arg: Expr, type: SqlType, at: Position, safe: boolean): Expr {
 }
 
 /** The one type that all sides take; strings without a type take the others'. SQL_TYPE when there is none. */
-export function unifiedType(exprs: readonly Expr[], at: Position, what: string): SqlType {
+export function unifiedType(exprs: readonly Expr[], at: Position, what: string, compared = false): SqlType {
   const known = exprs.filter((expr) => !isUnknown(expr) && !isNullLiteral(expr)).map((expr) => expr.type);
   if (known.length === 0) return exprs.some(isUnknown) ? VARCHAR : NULL_TYPE;
   const common = known.every((type) => sameType(type, known[0])) ? known[0] : commonType(known);
@@ -53,11 +53,14 @@ export function unifiedType(exprs: readonly Expr[], at: Position, what: string):
       hint: 'CAST one to the type of the other',
     });
   }
+  // As one value numbers beside a real are reals; compared they are doubles, which tell more of them apart.
+  if (compared && common.kind === 'real' && known.some((type) => type.kind !== 'real')) return DOUBLE;
   return common;
 }
 
-export function unify(exprs: readonly Expr[], at: Position, what: string): Expr[] {
-  const type = unifiedType(exprs, at, what);
+/** All as of one type. `compared`: only to be compared with each other. */
+export function unify(exprs: readonly Expr[], at: Position, what: string, compared = false): Expr[] {
+  const type = unifiedType(exprs, at, what, compared);
   return exprs.map((expr) => coerce(expr, type, at));
 }
 

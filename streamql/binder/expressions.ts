@@ -293,6 +293,7 @@ function bindIn(ast: Of<'in'>, scope: ExprScope): Expr {
     [bindExpr(ast.arg, scope), ...ast.list.map((item) => bindExpr(item, scope))],
     ast.at,
     'IN',
+    true,
   );
   if (list.every((item) => item.op === 'literal')) {
     const values = list.map((item) => (item as Extract<Expr, { op: 'literal' }>).value);

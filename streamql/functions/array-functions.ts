@@ -13,7 +13,6 @@ import {
 } from '../../src/values/types.ts';
 import { commonType } from './casts.ts';
 import type { ScalarFunction } from './function-table.ts';
-import { textOf } from './operators.ts';
 import { own } from './own-function.ts';
 
 /** Arrays of one dimension, whose elements count from 1. An equal element is one that IS NOT DISTINCT. */
@@ -115,7 +114,7 @@ function series(from: number, to: number, step: number): number[] {
 }
 
 function joined(list: List, by: string, none: string | null, type: SqlType): string {
-  const texts = list.flatMap((one) => (one === null ? (none === null ? [] : [none]) : [textOf(one, type)]));
+  const texts = list.flatMap((one) => (one === null ? (none === null ? [] : [none]) : [datumToText(one, type)]));
   if (texts.reduce((length, one) => length + one.length + by.length, 0) > 1 << 24)
     throw new StreamError('VALUE_OVERFLOW', 'array_to_string: the text is too long');
   return texts.join(by);

@@ -78,7 +78,7 @@ function commonOfTwo(a: SqlType, b: SqlType): SqlType | undefined {
   if (sameType(a, b)) return a;
   if (isNumeric(a) && isNumeric(b)) {
     if (a.kind === 'double' || b.kind === 'double') return { kind: 'double' };
-    if (a.kind === 'real' || b.kind === 'real') return { kind: 'double' };
+    if (a.kind === 'real' || b.kind === 'real') return { kind: 'real' };
     if (a.kind === 'decimal' || b.kind === 'decimal') {
       const [x, y] = [asDecimal(a), asDecimal(b)];
       const scale = Math.max(x.scale, y.scale);

@@ -25,8 +25,8 @@ import {
   TIMESTAMPTZ,
   VARCHAR,
 } from '../../src/values/types.ts';
+import { dayOfWeek, isoWeek } from './calendar.ts';
 import { truncate } from './datetime.ts';
-import { dayOfWeek, isoWeek } from './datetime-format.ts';
 import { parsePattern } from './datetime-parse.ts';
 import type { ScalarFunction } from './function-table.ts';
 import { age, timeOfDay } from './interval-functions.ts';

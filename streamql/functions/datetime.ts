@@ -25,17 +25,11 @@ import {
   TIMESTAMPTZ,
   VARCHAR,
 } from '../../src/values/types.ts';
-import {
-  dateFormatForm,
-  dayOfWeek,
-  duckdbDateFormat,
-  duckdbToChar,
-  formatFlink,
-  formatPostgres,
-  isoWeek,
-  toCharForm,
-} from './datetime-format.ts';
+import { momentForm } from './bytes/moment-form.ts';
+import { dayOfWeek, isoWeek } from './calendar.ts';
+import { flinkEvery, formatFlink } from './datetime-format.ts';
 import type { ScalarFunction } from './function-table.ts';
+import { formatPostgres, postgresEvery } from './to-char.ts';
 
 /** What extract yields: seconds have six digits after the point, everything else is whole. */
 const EXTRACTED = decimal(20, 6);
@@ -312,9 +306,10 @@ const moments = (['timestamp', 'timestamptz'] as const).flatMap((kind): ScalarFu
       args: [kind, 'varchar'],
       returns: () => VARCHAR,
       call: ([x, pattern]) => formatPostgres(x, pattern),
-      bytes: toCharForm,
-      duckdb: duckdbToChar,
-      doc: 'A moment by a Postgres pattern: YYYY, MM, DD, HH24, HH12, MI, SS, MS, US, AM, DDD, D, Mon, Month, Dy, Day, Q, IW, IYYY; "quoted" text stays.',
+      bytes: momentForm(formatPostgres, postgresEvery),
+      own: true,
+      example: ["to_char(timestamp '2024-01-02 15:04:05', 'FMDDth Mon YYYY HH12:MI AM')", '2nd Jan 2024 03:04 PM'],
+      doc: 'A moment by a Postgres pattern: all fields of Postgres, with FM before and TH behind; "quoted" text and what is no field stay.',
     },
     {
       name: 'date_format',
@@ -322,8 +317,9 @@ const moments = (['timestamp', 'timestamptz'] as const).flatMap((kind): ScalarFu
       args: [kind, 'varchar'],
       returns: () => VARCHAR,
       call: ([x, pattern]) => formatFlink(x, pattern),
-      bytes: dateFormatForm,
-      duckdb: duckdbDateFormat,
+      bytes: momentForm(formatFlink, flinkEvery),
+      own: true,
+      example: ["date_format(timestamp '2024-01-02 03:04:05', 'yyyy/MM/dd')", '2024/01/02'],
       doc: "A moment by a Java pattern, as in Flink: yyyy, MM, dd, HH, mm, ss, SSS; 'quoted' text stays.",
     },
     {

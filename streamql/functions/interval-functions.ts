@@ -11,11 +11,12 @@ import {
 } from '../../src/values/datetime.ts';
 import { addExact, type Exact, multiplyExact } from '../../src/values/decimal.ts';
 import { addInterval, checkInterval, intervalUnit, negateInterval } from '../../src/values/interval.ts';
-import { DOUBLE, INTERVAL, type Interval, type SqlType, TIME, TIMESTAMP } from '../../src/values/types.ts';
+import { DOUBLE, INTERVAL, type Interval, type SqlType, TIME, TIMESTAMP, VARCHAR } from '../../src/values/types.ts';
 import { zeroDivision } from './arithmetic.ts';
 import type { ScalarFunction } from './function-table.ts';
 import { halfEven } from './math.ts';
 import { own } from './own-function.ts';
+import { formatIntervalBy } from './to-char.ts';
 
 /** Arithmetic of intervals, dates and times of day, as Postgres has it. */
 
@@ -217,6 +218,13 @@ export const INTERVALS: readonly ScalarFunction[] = [
     'The interval with all parts below a unit 0.',
     ([unit, a]) => truncated(unit, a),
     ["date_trunc('hour', interval '2 days 03:40:50')", '2 days 03:00:00'],
+  ),
+  own(
+    'to_char(interval, varchar)',
+    VARCHAR,
+    'An interval by a Postgres pattern: its years, months, days, and time in hours beyond a day.',
+    ([a, pattern]) => formatIntervalBy(a, pattern),
+    ["to_char(interval '15h 2m 12s', 'HH24:MI:SS')", '15:02:12'],
   ),
   ...ages,
   ...finites,

@@ -397,6 +397,10 @@ const text: ScalarFunction[] = [
   },
 ];
 
+/** The same as `datumToText` has it: concat and format write t and f where `||` and casts write true and false. */
+export const duckdbOutput = (text: string, type: SqlType): string =>
+  type.kind === 'boolean' ? `left(CAST(${text} AS VARCHAR), 1)` : duckdbText(text, type);
+
 /** A value's text in DuckDB, as `textOf` has it. */
 export function duckdbText(text: string, type: SqlType): string {
   const plain = `CAST(${text} AS VARCHAR)`;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { StreamError } from '../../src/lib/errors.ts';
+import { datumToText } from '../../src/values/text.ts';
 import { BOOLEAN, BYTEA, INTEGER, VARCHAR } from '../../src/values/types.ts';
 import { decodeBytes, encodeBytes } from './byte-formats.ts';
 import {
@@ -22,7 +23,7 @@ import {
 import { duckdbFail } from './duckdb-fail.ts';
 import type { ScalarFunction } from './function-table.ts';
 import { matchesLike } from './like.ts';
-import { duckdbText, textOf } from './operators.ts';
+import { duckdbOutput } from './operators.ts';
 
 /** Text counts in code points, as Postgres does with UTF-8. Pure ASCII takes the short way. */
 const ASCII = /^[\x20-\x7e\t\n\r]*$/;
@@ -341,12 +342,12 @@ export const STRINGS: readonly ScalarFunction[] = [
     'concat',
     ['any'],
     'The texts of all values one after the other; NULL counts as empty.',
-    (args, types) => args.map((arg, i) => (arg === null ? '' : textOf(arg, types[i]))).join(''),
+    (args, types) => args.map((arg, i) => (arg === null ? '' : datumToText(arg, types[i]))).join(''),
     {
       variadic: true,
       nullAware: true,
-      bytes: concatForm(textOf),
-      duckdb: (args, types) => `concat(${args.map((arg, i) => duckdbText(arg, types[i])).join(', ')})`,
+      bytes: concatForm(datumToText),
+      duckdb: (args, types) => `concat(${args.map((arg, i) => duckdbOutput(arg, types[i])).join(', ')})`,
     },
   ),
   text(
@@ -358,14 +359,14 @@ export const STRINGS: readonly ScalarFunction[] = [
       by === null
         ? null
         : args
-            .map((arg, i) => (arg === null ? null : textOf(arg, types[i])))
+            .map((arg, i) => (arg === null ? null : datumToText(arg, types[i])))
             .filter((one) => one !== null)
             .join(by),
     {
       variadic: true,
       nullAware: true,
       duckdb: ([by, ...args], [, ...types]) =>
-        `concat_ws(${[by, ...args.map((arg, i) => duckdbText(arg, types[i]))].join(', ')})`,
+        `concat_ws(${[by, ...args.map((arg, i) => duckdbOutput(arg, types[i]))].join(', ')})`,
     },
   ),
   {

@@ -1,8 +1,8 @@
 import { StreamError } from '../../src/lib/errors.ts';
+import { datumToText } from '../../src/values/text.ts';
 import { arrayOf, BOOLEAN, type Datum, INTEGER, type SqlType, VARCHAR } from '../../src/values/types.ts';
 import { isQuotedWord } from '../parser/keywords.ts';
 import type { ScalarFunction } from './function-table.ts';
-import { textOf } from './operators.ts';
 import { own } from './own-function.ts';
 
 /** Longest text a function may build. */
@@ -72,7 +72,7 @@ function formatted(datum: Datum, type: SqlType, kind: string): string {
     if (kind === 'I') throw new StreamError('VALUE_DOMAIN', 'format: NULL is no name');
     return kind === 'L' ? 'NULL' : '';
   }
-  const text = textOf(datum, type);
+  const text = datumToText(datum, type);
   return kind === 's' ? text : kind === 'I' ? quoteIdent(text) : quoteLiteral(text);
 }
 
@@ -145,6 +145,20 @@ const bases: ScalarFunction[] = (['hex', 'bin', 'oct'] as const).flatMap((name) 
     own(`to_${name}(bigint)`, VARCHAR, doc, inBase(base, 64n)),
   ];
 });
+
+const POSTGRES_NAMES: Readonly<Partial<Record<SqlType['kind'], string>>> = {
+  decimal: 'numeric',
+  double: 'double precision',
+  varchar: 'text',
+  time: 'time without time zone',
+  timestamp: 'timestamp without time zone',
+  timestamptz: 'timestamp with time zone',
+  row: 'record',
+  map: 'hstore',
+  null: 'unknown',
+};
+const postgresName = (type: SqlType): string =>
+  type.kind === 'array' ? `${postgresName(type.element)}[]` : (POSTGRES_NAMES[type.kind] ?? type.kind);
 
 export const TEXTS: readonly ScalarFunction[] = [
   ...bases,
@@ -257,9 +271,9 @@ export const TEXTS: readonly ScalarFunction[] = [
   own(
     'pg_typeof(any)',
     VARCHAR,
-    'The name of the type.',
-    (_, [type]) => (type.kind === 'array' ? `${type.element.kind}[]` : type.kind),
-    ['pg_typeof(1.5)', 'decimal'],
+    'The name of the type, as Postgres has it.',
+    (_, [type]) => postgresName(type),
+    ['pg_typeof(1.5)', 'numeric'],
     { nullAware: true },
   ),
   own(
