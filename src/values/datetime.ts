@@ -91,13 +91,43 @@ export function checkTimestamp(micros: Exact): Exact {
 
 /** A sign is ISO 8601's, with the year 0 before 1; Postgres writes BC and has no such year. */
 const DATE = /^\s*([+-]?\d{4,7})-(\d{1,2})-(\d{1,2})(\s+BC)?\s*$/i;
-const TIME = /^\s*(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,30}))?)?\s*$/;
+const TIME = /^\s*(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:[.,](\d{1,30}))?)?\s*([AP]M)?\s*$/i;
 const TIMESTAMP =
-  /^\s*([+-]?\d{4,7}-\d{1,2}-\d{1,2})(?:[T ]+(\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,30})?)?))?\s*(Z|UTC|[+-]\d{2}(?::?\d{2})?)?(\s+BC)?\s*$/i;
+  /^\s*([+-]?\d{4,7}-\d{1,2}-\d{1,2})(?:[T ]+(\d{1,2}:\d{1,2}(?::\d{1,2}(?:[.,]\d{1,30})?)?(?:\s*[AP]M)?))?\s*(Z|UTC|[+-]\d{1,2}(?::?\d{2})?)?(\s+BC)?\s*$/i;
+
+/** ISO 8601's basic form, and dates with the name of their month. */
+const BASIC_DATE = /^\s*(\d{4})(\d{2})(\d{2})(?=\s*$|[T ])/;
+const BASIC_TIME = /^(\s*\d{4}-\d{2}-\d{2}[T ]|\s*)(\d{2})(\d{2})(\d{2})(?=$|[^\d:-])/;
+const NAMED =
+  /^\s*(?:(\d{4})[- ]([a-z]{3,9})[- ](\d{1,2})|(\d{1,2})[- ]([a-z]{3,9})[- ](\d{4})|([a-z]{3,9})\s+(\d{1,2}),?\s+(\d{4}))(?=\s*$|[T ])/i;
+const MONTH_NAMES = [
+  ...['january', 'february', 'march', 'april', 'may', 'june'],
+  ...['july', 'august', 'september', 'october', 'november', 'december'],
+];
+
+/** Other spellings of Postgres as the usual one; undefined where the text is none of them. Not the ones that depend on a setting or on the clock. */
+function usualSpelling(text: string): string | undefined {
+  if (/^\s*epoch\s*$/i.test(text)) return '1970-01-01';
+  const named = NAMED.exec(text);
+  if (named !== null) {
+    const [year, name, day] = [
+      named[1] ?? named[6] ?? named[9],
+      named[2] ?? named[5] ?? named[7],
+      named[3] ?? named[4] ?? named[8],
+    ];
+    const month = MONTH_NAMES.findIndex((one) => one === name.toLowerCase() || one.slice(0, 3) === name.toLowerCase());
+    return month < 0 ? undefined : `${year}-${month + 1}-${day}${text.slice(named[0].length)}`;
+  }
+  const usual = text.replace(BASIC_DATE, '$1-$2-$3').replace(BASIC_TIME, '$1$2:$3:$4');
+  return usual === text ? undefined : usual;
+}
 
 export function parseDate(text: string): number | undefined {
   const match = DATE.exec(text);
-  if (match === null) return undefined;
+  if (match === null) {
+    const usual = usualSpelling(text);
+    return usual === undefined ? undefined : parseDate(usual);
+  }
   const [written, month, day] = [Number(match[1]), Number(match[2]), Number(match[3])];
   const signed = /^\s*[+-]/.test(text);
   if (signed ? match[4] !== undefined : written < 1) return undefined;
@@ -110,8 +140,13 @@ export function parseDate(text: string): number | undefined {
 /** Microseconds since midnight; 24:00 is a valid end of day and a second 60 the next minute, as in Postgres. */
 export function parseTime(text: string): number | undefined {
   const match = TIME.exec(text);
-  if (match === null) return undefined;
-  const [hour, minute, second] = [Number(match[1]), Number(match[2]), Number(match[3] ?? 0)];
+  if (match === null) {
+    const usual = text.replace(BASIC_TIME, '$1$2:$3:$4');
+    return usual === text ? undefined : parseTime(usual);
+  }
+  const [written, minute, second] = [Number(match[1]), Number(match[2]), Number(match[3] ?? 0)];
+  if (match[5] !== undefined && written > 12) return undefined;
+  const hour = match[5] === undefined ? written : (written % 12) + (/p/i.test(match[5]) ? 12 : 0);
   const micros = Math.round(Number((match[4] ?? '').padEnd(7, '0').slice(0, 7)) / 10);
   const total = hour * MICROS_PER_HOUR + minute * MICROS_PER_MINUTE + second * MICROS_PER_SECOND + micros;
   return minute > 59 || second > 60 || total > MICROS_PER_DAY ? undefined : total;
@@ -125,7 +160,10 @@ export interface ParsedTimestamp {
 
 export function parseTimestamp(text: string): ParsedTimestamp | undefined {
   const match = TIMESTAMP.exec(text);
-  if (match === null) return undefined;
+  if (match === null) {
+    const usual = usualSpelling(text);
+    return usual === undefined ? undefined : parseTimestamp(usual);
+  }
   const days = parseDate(match[1] + (match[4] ?? ''));
   const time = match[2] === undefined ? 0 : parseTime(match[2]);
   const offset = match[3] === undefined ? 0 : parseOffset(match[3]);
@@ -136,7 +174,7 @@ export function parseTimestamp(text: string): ParsedTimestamp | undefined {
 }
 
 function parseOffset(text: string): number | undefined {
-  const match = /^([+-])(\d{2}):?(\d{2})?$/.exec(text);
+  const match = /^([+-])(\d{1,2}):?(\d{2})?$/.exec(text);
   if (match === null) return 0;
   const [hours, minutes] = [Number(match[2]), Number(match[3] ?? 0)];
   if (hours > 15 || minutes > 59) return undefined;

@@ -56,10 +56,10 @@ export function intervalUnit(word: string): string | undefined {
   return SHORT[lower] ?? SHORT[single] ?? SHORT[lower.replace(/s$/, '')];
 }
 
-/** `4 seconds`, `1 day 02:03:04`, `-1 month`, `2 days ago`, `P1DT2H`; with a unit also a bare number, as in INTERVAL '10' SECOND. */
+/** `4 seconds`, `1 day 02:03:04`, `1 02:03:04`, `1-6` (years and months), `-1 month`, `@ 2 days ago`, `P1DT2H`; with a unit also a bare number, as in INTERVAL '10' SECOND. */
 export function parseInterval(text: string, unit?: string | null): Interval | undefined {
-  const trimmed = text.trim();
-  const bare = /^[+-]?\d+(?:\.\d+)?$/.test(trimmed);
+  const trimmed = text.trim().replace(/^@\s*/, '');
+  const bare = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)$/.test(trimmed);
   if (bare) {
     const one = scaleUnit(Number(trimmed), unit ?? 'second');
     return one !== undefined && isInterval(one.months, one.days, one.micros) ? one : undefined;
@@ -71,15 +71,25 @@ export function parseInterval(text: string, unit?: string | null): Interval | un
   let rest = /^P(?=.)/i.test(trimmed) ? isoParts(trimmed) : trimmed.slice(0, trimmed.length - (ago?.[0].length ?? 0));
   if (rest === '') return undefined;
   while (rest !== '') {
-    const clock = /^([+-]?)(\d+):(\d{2})(?::(\d{2}(?:\.\d{1,6})?))?(?:\s+|$)/.exec(rest);
-    const part = /^([+-]?\d+(?:\.\d+)?)\s*([a-zA-Z]+)(?:\s+|$|(?=\d))/.exec(rest);
+    const clock = /^([+-]?)(\d+):(\d{1,2})(?::(\d{1,2}(?:\.\d*)?))?(?:\s+|$)/.exec(rest);
+    const part = /^([+-]?(?:\d+(?:\.\d*)?|\.\d+))\s*([a-zA-Z]+)(?:\s+|$|(?=\d))/.exec(rest);
+    const yearsMonths = /^([+-]?)(\d+)-(\d{1,2})(?:\s+|$)/.exec(rest);
+    const daysBefore = /^([+-]?\d+)\s+(?=[+-]?\d+:)/.exec(rest);
     if (clock !== null) {
+      if (Number(clock[3]) > 59 || Number(clock[4] ?? 0) >= 60) return undefined;
       const size =
         Number(clock[2]) * MICROS_PER_HOUR +
         Number(clock[3]) * MICROS_PER_MINUTE +
         Math.round(Number(clock[4] ?? 0) * MICROS_PER_SECOND);
       micros += clock[1] === '-' ? -size : size;
       rest = rest.slice(clock[0].length);
+    } else if (yearsMonths !== null && Number(yearsMonths[3]) < 12) {
+      const size = Number(yearsMonths[2]) * 12 + Number(yearsMonths[3]);
+      months += yearsMonths[1] === '-' ? -size : size;
+      rest = rest.slice(yearsMonths[0].length);
+    } else if (daysBefore !== null) {
+      days += Number(daysBefore[1]);
+      rest = rest.slice(daysBefore[0].length);
     } else if (part !== null) {
       const one = scaleUnit(Number(part[1]), part[2]);
       if (one === undefined) return undefined;

@@ -14,6 +14,7 @@ import {
   parseMapText,
   partsOf,
 } from './nested-text.ts';
+import { timeZone } from './time-zone.ts';
 import { canonicalInteger, type Datum, type Interval, type SqlType, typeName } from './types.ts';
 
 /** A datum as Postgres prints it (CAST to text, CSV, the Postgres wire). Not NULL. */
@@ -180,7 +181,7 @@ function tryFromText(text: string, type: SqlType): Datum | undefined {
       return parseTime(text);
     case 'timestamp':
     case 'timestamptz':
-      return parseTimestamp(text)?.micros;
+      return parseTimestamp(text)?.micros ?? inNamedZone(text);
     case 'interval':
       return parseInterval(text);
     case 'uuid':
@@ -208,6 +209,19 @@ function tryFromText(text: string, type: SqlType): Datum | undefined {
 
 const packText = (text: string, type: SqlType): string =>
   packPart(datumFromText(text, type) as Exclude<Datum, null>, type);
+
+/** A moment with the name of its zone behind. */
+function inNamedZone(text: string): Exact | undefined {
+  const match = /^(.*\d)\s+([A-Za-z]+(?:\/[A-Za-z_+-]+)*)\s*$/s.exec(text);
+  if (match === null || /^(?:[ap]m|bc|ad)$/i.test(match[2])) return undefined;
+  const local = parseTimestamp(match[1]);
+  if (local === undefined || local.zoned) return undefined;
+  try {
+    return timeZone(match[2]).toUtc(local.micros);
+  } catch {
+    return undefined;
+  }
+}
 
 /** The date part of a timestamp's text. */
 function dayOf(text: string): number | undefined {

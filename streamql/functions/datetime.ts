@@ -71,7 +71,7 @@ const FIELDS: Readonly<Record<string, (moment: Moment) => Exact>> = {
   julian: ({ days, time }) => (days + JULIAN_DAY_OF_1970) * MILLION + Math.round(time / 86_400),
 };
 
-/** Of a timestamptz only: all are in UTC. */
+/** Of moments: all are in UTC. */
 const ZONE_FIELDS: ReadonlySet<string> = new Set(['timezone', 'timezone_hour', 'timezone_minute']);
 
 /** Fields of a time of day; a date has all the others. Both have an epoch. */
@@ -97,7 +97,7 @@ function field(name: string, type: SqlType): (moment: Moment) => Exact {
 
 function findField(name: string, type: SqlType): (moment: Moment) => Exact {
   const lower = name.toLowerCase();
-  if (type.kind === 'timestamptz' && ZONE_FIELDS.has(lower)) return () => 0;
+  if (type.kind.startsWith('timestamp') && ZONE_FIELDS.has(lower)) return () => 0;
   const singular = FIELDS[lower] === undefined ? lower.replace(/s$/, '') : lower;
   const found = FIELDS[singular];
   const fits =

@@ -32,7 +32,6 @@ const EXAMPLES: Readonly<Record<string, readonly [expr: string, value: string]>>
   greatest: ['greatest(1, NULL, 3)', '3'],
   hour: ["hour(timestamp '2024-01-01 10:17')", '10'],
   ilike: ["'ABC' ILIKE 'a%'", 'true'],
-  initcap: ["initcap('hello WORLD')", 'Hello World'],
   jsonb_array_length: ["jsonb_array_length('[1,2]')", '2'],
   jsonb_typeof: ["jsonb_typeof('1.5')", 'number'],
   least: ['least(2, 1)', '1'],

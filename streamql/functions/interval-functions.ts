@@ -226,6 +226,9 @@ export const INTERVALS: readonly ScalarFunction[] = [
     ([a, pattern]) => formatIntervalBy(a, pattern),
     ["to_char(interval '15h 2m 12s', 'HH24:MI:SS')", '15:02:12'],
   ),
+  own('to_char(time, varchar)', VARCHAR, 'A time of day by a Postgres pattern.', ([a, pattern]) =>
+    formatIntervalBy({ months: 0, days: 0, micros: a }, pattern),
+  ),
   ...ages,
   ...finites,
   own('justify_hours(interval)', INTERVAL, '24 hours become a day.', ([a]) => justifyHours(a), [

@@ -1,5 +1,5 @@
 import { StreamError } from '../../src/lib/errors.ts';
-import { type Exact, formatDecimal, rescale } from '../../src/values/decimal.ts';
+import { type Exact, formatDecimal, parseDecimal, rescale } from '../../src/values/decimal.ts';
 import { VARCHAR } from '../../src/values/types.ts';
 import { asDecimal } from './casts.ts';
 import type { ScalarFunction } from './function-table.ts';
@@ -14,7 +14,8 @@ interface Pattern {
   /** Places of the whole part, from the left, from which on zeros are shown. */
   readonly zeroFrom: number;
   readonly fill: boolean;
-  readonly sign: 'front' | 'S' | 'MI' | 'PL' | 'PR';
+  /** `front` and `S` stand before the first digit, or S behind the number; SG and MI where they are written; PL is beside the sign in front. */
+  readonly sign: 'front' | 'S' | 'SG' | 'MI' | 'PL' | 'PR';
 }
 
 const WORDS = [
@@ -22,6 +23,7 @@ const WORDS = [
   'MI',
   'PL',
   'PR',
+  'SG',
   '9',
   '0',
   '.',
@@ -63,7 +65,7 @@ function patternOf(text: string): Pattern {
       throw new StreamError('VALUE_DOMAIN', `to_char: ${text[i]} in a pattern of numbers is not supported`);
     i += word.length;
     if (word === 'FM') fill = false;
-    else if (word === 'S' || word === 'MI' || word === 'PL' || word === 'PR') {
+    else if (word === 'S' || word === 'SG' || word === 'MI' || word === 'PL' || word === 'PR') {
       sign = word;
       parts.push(word);
     } else if (word === '.' || word === 'D') {
@@ -97,7 +99,9 @@ export function formatNumber(value: Exact, scale: number, text: string): string 
   let at = 0;
   let inFraction = false;
   // A sign in front stands before the first digit.
-  const front = pattern.sign === 'front' ? (negative ? '-' : pattern.fill ? ' ' : '') : '';
+  const plain = negative ? '-' : pattern.fill ? ' ' : '';
+  const leads = pattern.sign === 'S' && pattern.parts.indexOf('S') < pattern.parts.findIndex(isDigit);
+  const front = pattern.sign === 'front' || pattern.sign === 'PL' ? plain : leads ? (negative ? '-' : '+') : '';
   const begin = (): void => {
     if (begun) return;
     begun = true;
@@ -121,19 +125,24 @@ export function formatNumber(value: Exact, scale: number, text: string): string 
     } else if (part === '.') {
       begin();
       inFraction = true;
-      out += '.';
+      if (pattern.fraction > 0) out += '.';
     } else if (part === ',') {
       if (begun) out += ',';
       else if (pattern.fill) out += ' ';
-    } else if (part === 'S') out += negative ? '-' : '+';
+    } else if (part === 'S') out += leads ? '' : negative ? '-' : '+';
+    else if (part === 'SG') out += negative ? '-' : '+';
     else if (part === 'MI') out += negative ? '-' : pattern.fill ? ' ' : '';
     else if (part === 'PL') out += negative ? (pattern.fill ? ' ' : '') : '+';
     else if (part === 'PR') out = bracketed(out, negative, pattern.fill);
     else out += part.startsWith('"') ? part.slice(1) : part;
   }
   begin();
-  return pattern.fill ? out : out.replace(/^ +/, '').replace(/(\.\d*?)0+$/, trimmedFraction(pattern));
+  if (pattern.fill) return out;
+  const trimmed = out.replace(/^ +/, '').replace(/(\.\d*?)0+$/, trimmedFraction(pattern));
+  return trimmed.replace(/^([-+]?)\.$/, '$1' + '0.');
 }
+
+const isDigit = (part: string): boolean => part === '9' || part === '0';
 
 /** With FM zeros behind the point go unless a 0 asks for them. */
 const trimmedFraction = ({ parts }: Pattern): string => (parts.lastIndexOf('0') > parts.indexOf('.') ? '$&' : '$1');
@@ -144,6 +153,15 @@ function bracketed(out: string, negative: boolean, fill: boolean): string {
   return `${out.slice(0, from)}<${out.slice(from)}>`;
 }
 
+/** Digits behind the point that are kept of a double. */
+const DOUBLE_SCALE = 20;
+
+function decimalOf(x: number): Exact {
+  const exact = Number.isFinite(x) ? parseDecimal(x.toPrecision(15), DOUBLE_SCALE) : undefined;
+  if (exact === undefined) throw new StreamError('VALUE_OVERFLOW', `to_char: ${x} is no number that can be shown`);
+  return exact;
+}
+
 export const NUMBER_FORMATS: readonly ScalarFunction[] = [
   own(
     'to_char(decimal, varchar)',
@@ -151,5 +169,12 @@ export const NUMBER_FORMATS: readonly ScalarFunction[] = [
     'A number by a Postgres pattern: 9 a digit, 0 a digit shown also where it is 0, . D the point, , G groups, S MI PL PR the sign, FM without filling.',
     ([x, pattern], [type]) => formatNumber(x, asDecimal(type).scale, pattern),
     ["to_char(12454.8, '99,999.99')", ' 12,454.80'],
+  ),
+  own(
+    'to_char(double, varchar)',
+    VARCHAR,
+    'The same of the 15 digits that a double has.',
+    ([x, pattern]) => formatNumber(decimalOf(x), DOUBLE_SCALE, pattern),
+    ["to_char(-1234.5::double, '9,999.99')", '-1,234.50'],
   ),
 ];

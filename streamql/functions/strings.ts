@@ -68,11 +68,11 @@ function mapped(value: string, map: (character: string) => string): string {
 const upper = (value: string): string =>
   ASCII.test(value) ? value.toUpperCase() : mapped(value, (one) => one.toUpperCase());
 const lower = (value: string): string =>
-  ASCII.test(value) ? value.toLowerCase() : mapped(value, (one) => one.toLowerCase());
+  ASCII.test(value) ? value.toLowerCase() : mapped(value, (one) => (one === 'İ' ? 'i' : one.toLowerCase()));
 
 function capital(word: string): string {
   const [first] = word;
-  return upper(first) + word.slice(first.length);
+  return upper(first) + lower(word.slice(first.length));
 }
 
 const NEGATIVE_LENGTH = 'substr: the length must not be negative';
@@ -168,11 +168,8 @@ export const STRINGS: readonly ScalarFunction[] = [
     'initcap',
     ['varchar'],
     'The first letter of each word in upper case, the rest in lower case.',
-    ([a]) => lower(a).replace(/[\p{L}\p{N}]+/gu, capital),
-    {
-      duckdb: ([a]) =>
-        `array_to_string(list_transform(regexp_extract_all(lower(${a}), '[\\p{L}\\p{N}]+|[^\\p{L}\\p{N}]+'), lambda word: upper(word[1]) || word[2:]), '')`,
-    },
+    ([a]) => (a as string).replace(/[\p{L}\p{N}]+/gu, capital),
+    { own: true, example: ["initcap('hello WORLD')", 'Hello World'] },
   ),
   {
     name: 'length',

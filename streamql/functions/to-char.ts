@@ -15,6 +15,8 @@ import { DAYS, type Day, dayOf, MONTHS } from './calendar.ts';
 /** What is printed: a day, and the time since its midnight (of an interval of any size, and signed). */
 interface Moment {
   day: Day;
+  /** As it is written: 1 BC is 1; of an interval how many. */
+  year: number;
   seconds: number;
   micros: number;
 }
@@ -31,13 +33,14 @@ interface Field {
   /** Whether an interval has it. */
   readonly interval: boolean;
   readonly time: boolean;
+  /** The sign of a negative number is one of the width. */
+  readonly tight?: boolean;
 }
 
 const dated = (width: number, number: Value, interval = false): Field => ({ width, number, interval, time: false });
 const timed = (width: number, number: Value): Field => ({ width, number, interval: true, time: true });
 const worded = (width: number, word: Words, time = false): Field => ({ width, word, interval: time, time });
 
-/** The year as it is written: 1 BC is 1. */
 const shown = (year: number): number => (year < 1 ? 1 - year : year);
 const century = (year: number): number => (year > 0 ? Math.ceil(year / 100) : -Math.floor((100 - year) / 100));
 const hours = (seconds: number): number => Math.trunc(seconds / 3600);
@@ -53,18 +56,15 @@ const era =
 const ROMAN = ['I', 'II', 'III', 'IV', 'V', 'VI', 'VII', 'VIII', 'IX', 'X', 'XI', 'XII'];
 const month: Words = ({ day }) => MONTHS[day.month - 1];
 const weekday: Words = ({ day }) => DAYS[day.dayOfWeek];
-const thousands: Words = ({ day }) => {
-  const year = shown(day.year);
-  return `${Math.floor(year / 1000)},${String(year % 1000).padStart(3, '0')}`;
-};
+const thousands: Words = ({ year }) => `${Math.floor(year / 1000)},${String(year % 1000).padStart(3, '0')}`;
 
 /** In upper case, and in lower case with the same meaning but for the case of words. */
 const FIELDS: Readonly<Record<string, Field>> = {
   'Y,YYY': worded(0, thousands),
-  YYYY: dated(4, ({ day }) => shown(day.year), true),
-  YYY: dated(3, ({ day }) => shown(day.year) % 1000, true),
-  YY: dated(2, ({ day }) => shown(day.year) % 100, true),
-  Y: dated(1, ({ day }) => shown(day.year) % 10, true),
+  YYYY: dated(4, ({ year }) => year, true),
+  YYY: dated(3, ({ year }) => year % 1000, true),
+  YY: dated(2, ({ year }) => year % 100, true),
+  Y: dated(1, ({ year }) => year % 10, true),
   IYYY: dated(4, ({ day }) => shown(day.isoYear)),
   IYY: dated(3, ({ day }) => shown(day.isoYear) % 1000),
   IY: dated(2, ({ day }) => shown(day.isoYear) % 100),
@@ -77,7 +77,7 @@ const FIELDS: Readonly<Record<string, Field>> = {
   IW: dated(2, ({ day }) => day.isoWeek),
   DDD: dated(3, ({ day }) => day.dayOfYear),
   IDDD: dated(3, ({ day }) => (day.isoWeek - 1) * 7 + (day.dayOfWeek || 7)),
-  DD: dated(2, ({ day }) => day.day, true),
+  DD: { ...dated(2, ({ day }) => day.day, true), tight: true },
   D: dated(1, ({ day }) => day.dayOfWeek + 1),
   ID: dated(1, ({ day }) => day.dayOfWeek || 7),
   J: dated(1, ({ day }) => day.julian),
@@ -143,9 +143,9 @@ export function ordinal(digits: string): string {
   return { '1': 'st', '2': 'nd', '3': 'rd' }[digits.at(-1) as '1'] ?? 'th';
 }
 
-function digitsOf(value: number, width: number): string {
-  const digits = String(Math.abs(value)).padStart(width, '0');
-  return value < 0 ? `-${digits}` : digits;
+function digitsOf(value: number, width: number, tight = false): string {
+  if (value >= 0) return String(value).padStart(width, '0');
+  return `-${String(-value).padStart(tight ? width - 1 : width, '0')}`;
 }
 
 function piece(field: Field, as: Case, filled: boolean, suffix: string): Piece {
@@ -153,12 +153,12 @@ function piece(field: Field, as: Case, filled: boolean, suffix: string): Piece {
   const width = filled ? field.width : 0;
   if (word !== undefined) return { field, print: (at) => as(word(at)).padEnd(width) };
   const value = number as Value;
-  if (suffix === '') return { field, print: (at) => digitsOf(value(at), width) };
+  if (suffix === '') return { field, print: (at) => digitsOf(value(at), width, field.tight) };
   const cased = suffix === 'TH' ? upper : asIs;
   return {
     field,
     print: (at) => {
-      const digits = digitsOf(value(at), width);
+      const digits = digitsOf(value(at), width, field.tight);
       return digits + cased(ordinal(digits));
     },
   };
@@ -222,7 +222,13 @@ function patternOf(pattern: string): Pattern {
   if (found === undefined) {
     const pieces = piecesOf(pattern);
     const hasTime = pieces.some(({ field }) => field?.time === true);
-    found = { pieces, hasTime, moment: { day: dayOf(0), seconds: 0, micros: 0 }, lastDays: 0, lastText: null };
+    found = {
+      pieces,
+      hasTime,
+      moment: { day: dayOf(0), year: 1970, seconds: 0, micros: 0 },
+      lastDays: 0,
+      lastText: null,
+    };
     if (known.size >= MOST_KNOWN) known.delete(known.keys().next().value as string);
     known.set(pattern, found);
   }
@@ -236,6 +242,7 @@ export function formatPostgres(timestamp: Exact, template: string): string {
   if (days !== pattern.lastDays) {
     pattern.lastDays = days;
     moment.day = dayOf(days);
+    moment.year = shown(moment.day.year);
     pattern.lastText = null;
   } else if (pattern.lastText !== null) {
     return pattern.lastText;
@@ -251,8 +258,8 @@ export function formatPostgres(timestamp: Exact, template: string): string {
 export function formatIntervalBy({ months, days, micros }: Interval, template: string): string {
   const { pieces } = patternOf(template);
   const seconds = Math.trunc(micros / MICROS_PER_SECOND);
-  const day: Day = { ...dayOf(0), year: Math.trunc(months / 12), month: months % 12, day: days };
-  const moment: Moment = { day, seconds, micros: micros - seconds * MICROS_PER_SECOND };
+  const day: Day = { ...dayOf(0), month: months % 12, day: days };
+  const moment: Moment = { day, year: Math.trunc(months / 12), seconds, micros: micros - seconds * MICROS_PER_SECOND };
   let out = '';
   for (const { field, print } of pieces) {
     if (field !== null && !field.interval)
