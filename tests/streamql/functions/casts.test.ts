@@ -120,7 +120,7 @@ describe('common types', () => {
     [[decimal(5, 2), decimal(10, 4)], decimal(10, 4)],
     [[decimal(5, 2), BIGINT], decimal(21, 2)],
     [[decimal(5, 2), DOUBLE], DOUBLE],
-    [[REAL, INTEGER], DOUBLE],
+    [[REAL, INTEGER], REAL],
     [[VARCHAR, INTEGER], undefined],
     [[], NULL_TYPE],
     [[NULL_TYPE], NULL_TYPE],
