@@ -146,5 +146,7 @@ const EVERY: Readonly<Record<string, number>> = {
 export const flinkEvery = (pattern: string): number =>
   Math.min(
     MICROS_PER_DAY,
-    ...patternOf(pattern).parts.map((part) => (typeof part === 'string' ? MICROS_PER_DAY : (EVERY[part[0]] ?? MICROS_PER_DAY))),
+    ...patternOf(pattern).parts.map((part) =>
+      typeof part === 'string' ? MICROS_PER_DAY : (EVERY[part[0]] ?? MICROS_PER_DAY),
+    ),
   );

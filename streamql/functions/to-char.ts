@@ -288,5 +288,7 @@ const everyByField = new Map(
 export const postgresEvery = (template: string): number =>
   Math.min(
     MICROS_PER_DAY,
-    ...patternOf(template).pieces.map(({ field }) => (field === null ? MICROS_PER_DAY : (everyByField.get(field) ?? 1))),
+    ...patternOf(template).pieces.map(({ field }) =>
+      field === null ? MICROS_PER_DAY : (everyByField.get(field) ?? 1),
+    ),
   );
