@@ -21,6 +21,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   'point-read': () => import('./point-read.ts'),
   start: () => import('./start.ts'),
   formats: () => import('./formats.ts'),
+  state: () => import('./state.ts'),
   broker: () => import('./broker.ts'),
 };
 
