@@ -16,6 +16,7 @@ const [
   { TABLE_FUNCTIONS },
   { WINDOW_FUNCTIONS },
   { SPELLINGS, SYNONYMS, TABLE_SYNONYMS },
+  { PARAMETERS },
   { BROKER_CONFIG, GROUP_CONFIG, isFixed },
   { BROKER_DEFAULTS },
 ] = await Promise.all([
@@ -30,6 +31,7 @@ const [
   built('streamql/functions/table-functions.js'),
   built('streamql/functions/window-functions.js'),
   built('streamql/functions/spellings.js'),
+  built('streamql/functions/parameters.js'),
   built('src/broker/broker-config-rows.js'),
   built('src/broker/broker-settings.js'),
 ]);
@@ -180,6 +182,10 @@ write('functions.md', [
   '## Other spellings',
   '',
   `Other names: ${[...Object.entries(SYNONYMS), ...Object.entries(TABLE_SYNONYMS)].map(([name, same]) => `\`${name}\` (${same})`).join(', ')}.`,
+  '',
+  `Arguments that have names, with defaults for those that may be left out: ${Object.entries(PARAMETERS)
+    .map(([name, all]) => `\`${name}(${all.join(', ')})\``)
+    .join(', ')}.`,
   '',
   '| call | means | example | is |',
   '| --- | --- | --- | --- |',

@@ -1,4 +1,4 @@
-import { bindDelete, bindInsert, bindUpdate } from '../../streamql/binder/dml.ts';
+import { bindConflict, bindDelete, bindInsert, bindUpdate } from '../../streamql/binder/dml.ts';
 import type { Delete, Insert, Update } from '../../streamql/parser/ast.ts';
 import { optimize } from '../../streamql/rules/optimize.ts';
 import { encodeJsonRow } from '../formats/json/json-encoder.ts';
@@ -11,6 +11,7 @@ import { ok, pullBinding, type SqlContext, type SqlResult, type StatementOptions
 import { keyColumnOf } from './engine-object.ts';
 import { absentHint } from './object-named.ts';
 import type { CatalogObject } from './objects.ts';
+import { settled } from './on-conflict.ts';
 import { runPull } from './pull.ts';
 
 /** Rows one statement may write; each becomes a record of the table's topic. */
@@ -24,9 +25,25 @@ export async function insert(context: SqlContext, statement: Insert, options: St
   const object = writable(context, statement.table, ['table', 'source']);
   const columns = insertedColumns(object, statement);
   const plan = bindInsert(statement, columns, context.catalog, pullBinding(context, options));
-  const rows = await rowsOf(context, optimize(plan), options);
-  await append(context, object, columns, rows, (row, column) => insertedAt(statement, columns, row, column));
-  return ok(`INSERT 0 ${rows.length}`);
+  const given = await rowsOf(context, optimize(plan), options);
+  const { onConflict } = statement;
+  if (onConflict === null) {
+    await append(context, object, columns, given, (row, column) => insertedAt(statement, columns, row, column));
+    return ok(`INSERT 0 ${given.length}`);
+  }
+  const { fresh, conflicts } = await settled(context, object, columns, given, onConflict);
+  const changed =
+    onConflict.action !== 'update' || conflicts.length === 0
+      ? []
+      : await rowsOf(
+          context,
+          optimize(
+            bindConflict(statement, onConflict, columns, conflicts, context.catalog, pullBinding(context, options)),
+          ),
+          options,
+        );
+  await append(context, object, columns, [...fresh, ...changed], () => onConflict.at);
+  return ok(`INSERT 0 ${fresh.length + changed.length}`);
 }
 
 export async function update(context: SqlContext, statement: Update, options: StatementOptions): Promise<SqlResult> {

@@ -150,6 +150,7 @@ export class SqlExecutor {
       case 'verify':
         return verifyView(context, statement, options);
       case 'insert':
+        if (statement.onConflict !== null) return this.#serial(() => insert(context, statement, options));
         return insert(context, statement, options);
       case 'update':
         return this.#serial(() => update(context, statement, options));

@@ -1,8 +1,8 @@
 import { StreamError } from '../../src/lib/errors.ts';
 import type { RelationCatalog } from '../../src/ports/relations.ts';
 import type { ColumnSchema } from '../../src/values/batch.ts';
-import type { SqlType } from '../../src/values/types.ts';
-import type { AstExpr, Delete, Insert, Name, Update } from '../parser/ast.ts';
+import type { Datum, SqlType } from '../../src/values/types.ts';
+import type { AstExpr, Delete, Insert, Name, OnConflict, Update } from '../parser/ast.ts';
 import type { Expr, Plan } from '../plan/plan.ts';
 import { columnRef, conjuncts, filterBy } from '../plan/walk.ts';
 import { bindQuery } from './binder.ts';
@@ -94,6 +94,46 @@ export function bindUpdate(
     return coerce(bindExpr(value, { ...scope, clause: 'SET' }), column.type, value.at, 'assignment');
   });
   return project(input, exprs, columns);
+}
+
+/**
+ * ON CONFLICT DO UPDATE: of pairs of a row of the table and the one that was to be put in its place (`excluded`), the rows to write. Those for which WHERE is
+ * not true are left out.
+ */
+export function bindConflict(
+  { table, onConflict }: Insert,
+  { set, where: condition }: OnConflict,
+  columns: readonly ColumnSchema[],
+  pairs: readonly (readonly Datum[])[],
+  catalog: RelationCatalog,
+  options: DmlOptions,
+): Plan {
+  const schema = [...columns, ...columns].map((column) => ({ ...column, nullable: true, hidden: false }));
+  const input: Plan = { op: 'values', rows: pairs, schema };
+  const context = new BindContext(catalog, { mode: 'pull', ...options });
+  const at = onConflict?.at ?? table.at;
+  const local = table.schema === undefined ? table.text : table.text.slice(table.schema.length + 1);
+  const sides = [Scope.of(local, columns), Scope.of('excluded', columns)];
+  const scope: ExprScope = {
+    context,
+    scope: Scope.join(sides[0], sides[1], columns.length, at),
+    schema,
+    clause: 'SET',
+  };
+  const values = new Map<number, AstExpr>();
+  for (const { column, value } of set) {
+    const position = positionOf(column, columns, table);
+    if (values.has(position)) throw new StreamError('SQL_BIND', `"${column.text}" is set twice`, { at: column.at });
+    values.set(position, value);
+  }
+  const kept =
+    condition === null ? input : filterBy(input, conjuncts(bindBoolean(condition, { ...scope, clause: 'WHERE' })));
+  const exprs = columns.map((column, i): Expr => {
+    const value = values.get(i);
+    if (value === undefined) return columnRef(schema, i);
+    return coerce(bindExpr(value, scope), column.type, value.at, 'assignment');
+  });
+  return project(kept, exprs, columns);
 }
 
 /** The rows to delete, whole. */

@@ -24,6 +24,7 @@ import { bindCall, bindCompare, noFunction } from './calls.ts';
 import { asBoolean, coerce, unify } from './coerce.ts';
 import type { BindContext } from './context.ts';
 import { isNullLiteral, isUnknown, literal, numberLiteral, parameterLiteral, unknownLiteral } from './literals.ts';
+import { inOrder } from './named-arguments.ts';
 import type { Scope, ScopeColumn } from './scope.ts';
 import { sessionCall } from './session-calls.ts';
 import { spelledOut } from './spellings.ts';
@@ -359,6 +360,7 @@ const PRESENT: Readonly<Record<string, SqlType>> = {
 };
 
 function bindNamedCall(ast: Of<'call'>, scope: ExprScope): Expr {
+  if (ast.argNames !== undefined) return bindNamedCall(inOrder(ast, scope.context), scope);
   const name = ast.name.text;
   const { at } = ast;
   const own = scope.call?.(ast, scope);

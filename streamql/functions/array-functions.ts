@@ -223,6 +223,14 @@ export const ARRAYS: readonly ScalarFunction[] = [
     { nullAware: true, together: ofOneElement('ae') },
   ),
   own(
+    'array_position(array, any, integer)',
+    INTEGER,
+    'As array_position, from a place on.',
+    ([a, x, from], [, type]) => (a === null ? null : indexOf(a, x, type, Math.max(0, (from ?? 1) - 1)) + 1 || null),
+    ["array_position(ARRAY['sun', 'mon', 'tue', 'mon'], 'mon', 3)", '4'],
+    { nullAware: true, together: ofOneElement('ae-') },
+  ),
+  own(
     'array_positions(array, any)',
     arrayOf(INTEGER),
     'All places of the element.',
@@ -409,6 +417,17 @@ export const ARRAYS: readonly ScalarFunction[] = [
       nullAware: true,
       together: ([type]) => (type.kind === 'array' ? undefined : [known(type) as SqlType, arrayOf(INTEGER)]),
     },
+  ),
+  own(
+    'width_bucket(any, array)',
+    INTEGER,
+    'The place of the last of ascending bounds that is not above the value; 0 below all.',
+    ([x, bounds], [type]) => {
+      if ((bounds as List).includes(null)) throw new StreamError('VALUE_DOMAIN', 'width_bucket: a bound is NULL');
+      return (bounds as List).filter((bound) => compareDatums(bound, x, type) <= 0).length;
+    },
+    ['width_bucket(5, ARRAY[1, 3, 6])', '2'],
+    { together: ofOneElement('ea') },
   ),
   own(
     'array_series(integer, integer)',

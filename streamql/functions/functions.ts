@@ -1,4 +1,5 @@
 import { ARRAYS } from './array-functions.ts';
+import { BYTES } from './bytes-functions.ts';
 import { CHOICES } from './choices.ts';
 import { DATETIMES } from './datetime.ts';
 import { MOMENTS_MORE } from './datetime-functions.ts';
@@ -12,7 +13,9 @@ import { MATH } from './math.ts';
 import { NESTED } from './nested-functions.ts';
 import { NUMBER_FORMATS } from './number-format.ts';
 import { NUMBERS } from './number-functions.ts';
+import { NUMBER_PARSES } from './number-parse.ts';
 import { OPERATORS } from './operators.ts';
+import { PERIODS } from './period-functions.ts';
 import { REGEXES } from './regex-functions.ts';
 import { SKETCHES } from './sketch-functions.ts';
 import { STRINGS } from './strings.ts';
@@ -39,6 +42,9 @@ export const FUNCTIONS: ReadonlyMap<string, ScalarFunction> = new WithUserFuncti
     ...MOMENTS_MORE,
     ...NUMBERS,
     ...NUMBER_FORMATS,
+    ...NUMBER_PARSES,
+    ...PERIODS,
+    ...BYTES,
     ...NESTED,
     ...TEXTS,
     ...REGEXES,

@@ -40,6 +40,8 @@ export interface Spelling {
  * once; one that depends on the clock is refused in a view as what it means is. A unit is the first word of the call: `timestampdiff(DAY, …)`.
  */
 export const SPELLINGS: Readonly<Record<string, Spelling>> = {
+  'age/1': { means: 'age(current_date::timestamp, $1)', example: ['age(current_date::timestamp)', '00:00:00'] },
+  'array_dims/1': { means: "'[1:' || array_length($1, 1) || ']'", example: ['array_dims(ARRAY[7, 8, 9])', '[1:3]'] },
   'date_add/2': {
     means: '$1 + $2',
     example: ["date_add(timestamp '2026-01-31', interval '1 day')", '2026-02-01 00:00:00'],
@@ -56,6 +58,18 @@ export const SPELLINGS: Readonly<Record<string, Spelling>> = {
   'make_interval/4': {
     means: 'make_interval($1, $2, $3, $4, 0, 0, 0)',
     example: ['make_interval(0, 0, 0, 10)', '10 days'],
+  },
+  'make_interval/5': {
+    means: 'make_interval($1, $2, $3, $4, $5, 0, 0)',
+    example: ['make_interval(0, 0, 0, 0, 10)', '10:00:00'],
+  },
+  'make_interval/6': {
+    means: 'make_interval($1, $2, $3, $4, $5, $6, 0)',
+    example: ['make_interval(0, 0, 0, 0, 0, 10)', '00:10:00'],
+  },
+  'regexp_count/3': {
+    means: 'regexp_count(substr($1, $3), $2)',
+    example: ["regexp_count('123456789012', '\\d\\d\\d', 2)", '3'],
   },
   'timestampadd/3 second': timestampAdd('second', "timestamp '2026-01-01 00:00:01'", '2026-01-01 00:00:04'),
   'timestampadd/3 minute': timestampAdd('minute', "timestamp '2026-01-01'", '2026-01-01 00:03:00'),

@@ -106,6 +106,24 @@ function generateSeries([from, to, step]: readonly any[], types: readonly SqlTyp
   return [series(from, to, (at) => canonicalInteger(BigInt(at) + BigInt(by)), by > 0)];
 }
 
+/** From the earliest to the latest. */
+function hoppingBins(hop: Interval, width: Interval, time: number | bigint): Datum[] {
+  const [step, size] = [hop, width].map(({ months, days, micros }) => {
+    const length = BigInt(days) * 86_400_000_000n + BigInt(micros);
+    if (months !== 0 || length <= 0n)
+      throw new StreamError('VALUE_DOMAIN', 'date_bin_hopping: hop and width are positive and without months');
+    return length;
+  });
+  const at = BigInt(time);
+  if (size / step > BigInt(MAX_ROWS))
+    throw new StreamError('VALUE_OVERFLOW', 'date_bin_hopping: the hop is too small for the width');
+  const rest = at % step;
+  const latest = at - (rest < 0n ? rest + step : rest);
+  const out: Datum[] = [];
+  for (let from = latest; from > at - size; from -= step) out.push(canonicalInteger(from));
+  return out.reverse();
+}
+
 const ROWS: readonly TableFunction[] = [
   {
     name: 'unnest',
@@ -129,6 +147,30 @@ const ROWS: readonly TableFunction[] = [
     columns: ([type]) => [{ name: null, type }],
     rows: generateSeries,
     doc: 'Numbers from one to another, both included, or moments by the step of an interval. At most a million.',
+  },
+  {
+    name: 'generate_subscripts',
+    signature: 'array, 1',
+    takes: ([list, dimension, more]) =>
+      more === undefined && list?.kind === 'array' && ['smallint', 'integer'].includes(dimension?.kind)
+        ? [list, INTEGER]
+        : undefined,
+    columns: one(null, INTEGER),
+    rows: ([list, dimension]) => [dimension === 1 ? (list as readonly Datum[]).map((_, i) => i + 1) : []],
+    doc: 'The places of an array, from 1.',
+  },
+  {
+    name: 'date_bin_hopping',
+    signature: 'hop, width, time',
+    takes: (types) => {
+      const [hop, width, time] = types.map(({ kind }) => kind);
+      const areLengths = [hop, width].every((kind) => kind === 'interval' || kind === 'null');
+      if (types.length !== 3 || !areLengths || (time !== 'timestamp' && time !== 'timestamptz')) return undefined;
+      return [INTERVAL, INTERVAL, types[2]];
+    },
+    columns: ([, , type]) => [{ name: null, type }],
+    rows: ([hop, width, time]) => [hoppingBins(hop, width, time)],
+    doc: 'The beginnings of the windows of a width, a new one every hop since 1970, that contain a time: as Materialize has it.',
   },
   {
     name: 'jsonb_array_elements',

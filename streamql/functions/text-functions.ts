@@ -216,7 +216,7 @@ export const TEXTS: readonly ScalarFunction[] = [
   own(
     'format(varchar, any …)',
     VARCHAR,
-    'A text with values in it: %s text, %I name, %L literal, %1$s by place, %-10s with a width, %% a percent sign.',
+    'A text with values in it: %s text, %I name, %L literal, %1$s by place, %-10s with a width, %*s with that of an argument, %% a percent sign.',
     ([template, ...args], [, ...types]) => (template === null ? null : format(template, args, types)),
     ["format('%s is %5s', 'a', 1)", 'a is     1'],
     { nullAware: true },

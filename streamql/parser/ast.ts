@@ -274,6 +274,16 @@ export interface Insert extends Located {
   readonly columns: readonly Name[];
   /** VALUES lists and SELECTs alike. */
   readonly query: Query;
+  /** Null without: a row replaces the one with the same key. */
+  readonly onConflict: OnConflict | null;
+}
+
+/** ON CONFLICT [(columns)] DO NOTHING | DO ERROR | DO UPDATE SET … [WHERE …]. */
+export interface OnConflict extends Located {
+  readonly target: readonly Name[];
+  readonly action: 'nothing' | 'error' | 'update';
+  readonly set: Update['set'];
+  readonly where: AstExpr | null;
 }
 
 export interface Update extends Located {
@@ -537,6 +547,8 @@ export type AstExpr =
       readonly kind: 'call';
       readonly name: Name;
       readonly args: readonly AstExpr[];
+      /** Of `name => value`, by argument; null for one without a name. */
+      readonly argNames?: readonly (Name | null)[];
       readonly distinct: boolean;
       /** ORDER BY inside the parentheses. */
       readonly orderBy: readonly OrderItem[];

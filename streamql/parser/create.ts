@@ -1,5 +1,5 @@
 import { type Position, StreamError } from '../../src/lib/errors.ts';
-import type { ColumnDef, Name, Statement, WatermarkDef } from './ast.ts';
+import type { AstExpr, ColumnDef, Name, Statement, WatermarkDef } from './ast.ts';
 import type { Cursor } from './cursor.ts';
 import { parseExpr } from './expressions.ts';
 import { parseCreateFunction } from './functions.ts';
@@ -82,14 +82,14 @@ function parseColumnItem(cursor: Cursor, found: Columns): void {
   if (cursor.takeWord('watermark', 'for')) {
     if (found.watermark !== null) throw new StreamError('SQL_SYNTAX', 'there are two WATERMARK clauses', { at });
     const column = cursor.name('the watermark column');
-    cursor.expectWord('as');
-    found.watermark = { column, expr: parseExpr(cursor), at };
+    const itself = (): AstExpr => ({ kind: 'column', path: [column], at: column.at });
+    found.watermark = { column, expr: cursor.takeWord('as') ? parseExpr(cursor) : itself(), at };
     return;
   }
   if (cursor.takeWord('primary')) {
     cursor.expectWord('key');
     setPrimaryKey(found, parseNames(cursor), at);
-    refuseNotEnforced(cursor);
+    takeNotEnforced(cursor);
     return;
   }
   for (const word of ['constraint', 'unique', 'check', 'foreign', 'exclude', 'like', 'period']) {
@@ -109,7 +109,7 @@ function parseConstraints(cursor: Cursor, found: Columns, name: Name): boolean {
     else if (cursor.takeWord('primary')) {
       cursor.expectWord('key');
       setPrimaryKey(found, [name], at);
-      refuseNotEnforced(cursor);
+      takeNotEnforced(cursor);
     } else if (!cursor.takeWord('null')) break;
   }
   const { token } = cursor;
@@ -133,9 +133,9 @@ function setPrimaryKey(found: Columns, names: Name[], at: Position): void {
   found.primaryKeyAt = at;
 }
 
-function refuseNotEnforced(cursor: Cursor): void {
-  if (cursor.isWord('not', 'enforced'))
-    throw cursor.unsupported('NOT ENFORCED', 'leave it out: a row replaces the one with the same key');
+/** What a table does anyway: nothing is refused, a row replaces the one with the same key. */
+function takeNotEnforced(cursor: Cursor): void {
+  cursor.takeWord('not', 'enforced');
 }
 
 function parseCreateSource(cursor: Cursor, at: Position): Statement {
@@ -201,15 +201,28 @@ function parseCreateSubscription(cursor: Cursor, at: Position): Statement {
   };
 }
 
+const targetOf = (table: Name): Name[] => {
+  const { schema, text, quoted, at } = table;
+  const local = { text: schema === undefined ? text : text.slice(schema.length + 1), quoted, at };
+  return schema === undefined ? [local] : [{ text: schema, quoted: false, at }, local];
+};
+
 /** CREATE SINK name FROM view | AS query INTO kind [target] [WITH (…)]. */
 function parseCreateSink(cursor: Cursor, at: Position): Statement {
   const ifNotExists = parseIfNotExists(cursor);
   const name = cursor.objectName('the name of the sink');
   let parsed: ReturnType<typeof queryOfName>;
+  // RisingWave's INTO table AS SELECT.
+  const early = cursor.isWord('into') ? { into: cursor.next(), table: cursor.objectName('the table') } : null;
   if (cursor.takeWord('from')) parsed = queryOfName(cursor.objectName('a view, table or source'));
   else if (cursor.takeWord('as')) parsed = parseQueryWithText(cursor);
   else throw cursor.expected('FROM a view, or AS a query', ['from', 'as']);
   refuseEmit(cursor);
+  if (early !== null) {
+    const target = targetOf(early.table);
+    const into = { into: 'table', intoAt: early.into.at, target };
+    return { kind: 'createSink', name, ifNotExists, ...parsed, ...into, options: parseOptions(cursor), at };
+  }
   cursor.expectWord('into');
   const into = cursor.token;
   if (into.kind !== 'word') throw cursor.expected('the kind of sink, such as ICEBERG');

@@ -1,8 +1,10 @@
 import type { Position } from '../../src/lib/errors.ts';
+import { VARCHAR } from '../../src/values/types.ts';
 import type { AstExpr } from './ast.ts';
 import type { Cursor } from './cursor.ts';
 import { parsePrimary } from './primaries.ts';
-import { parseType } from './types.ts';
+import { compareRows, rowIn, rowIsNull, valuesOf } from './row-values.ts';
+import { parseLengthOfText, parseType } from './types.ts';
 
 /** Postgres 4.1.6, loosest first. Comparison, BETWEEN/IN/LIKE and IS DISTINCT FROM do not associate. */
 const OR = 1;
@@ -49,6 +51,7 @@ const WORD_LEVEL: Readonly<Record<string, number>> = {
   like: RANGE,
   ilike: RANGE,
   similar: RANGE,
+  overlaps: RANGE,
   at: AT,
   collate: COLLATE,
 };
@@ -137,6 +140,8 @@ function parseInfix(cursor: Cursor, left: AstExpr, level: number, restricted: bo
         return parseQuantified(cursor, left, token.text as Comparison, at);
       const right = operand(COMPARISON + 1);
       refuseChain(cursor, COMPARISON, token.text);
+      const rows = compareRows(token.text, left, right, at);
+      if (rows !== null) return rows;
       return { kind: 'binary', op: token.text, left, right, at };
     }
     case RANGE:
@@ -150,10 +155,18 @@ function parseInfix(cursor: Cursor, left: AstExpr, level: number, restricted: bo
     case SUBSCRIPT:
       return parseSubscript(cursor, left, at);
     case CAST:
-      return { kind: 'cast', arg: left, type: parseType(cursor, false), safe: false, at };
+      return parseCastTo(cursor, left, false, at);
     default:
       return { kind: 'binary', op: token.text, left, right: operand(level + 1), at };
   }
+}
+
+/** What is cast, at its type. VARCHAR(n) cuts, as in Postgres. */
+export function parseCastTo(cursor: Cursor, arg: AstExpr, safe: boolean, at: Position): AstExpr {
+  const length = parseLengthOfText(cursor);
+  const type = length === null ? parseType(cursor, false) : VARCHAR;
+  const cast: AstExpr = { kind: 'cast', arg, type, safe, at };
+  return length === null ? cast : call('left', [cast, { kind: 'number', text: String(length), at }], at);
 }
 
 type Comparison = '=' | '<>' | '<' | '<=' | '>' | '>=';
@@ -202,9 +215,10 @@ function parseSubscript(cursor: Cursor, left: AstExpr, at: Position): AstExpr {
 type Operand = (above: number) => AstExpr;
 
 function parseIs(cursor: Cursor, arg: AstExpr, word: string, at: Position, operand: Operand): AstExpr {
-  if (word === 'isnull' || word === 'notnull') return { kind: 'isNull', arg, negated: word === 'notnull', at };
+  const isNull = (negated: boolean): AstExpr => rowIsNull(arg, negated, at) ?? { kind: 'isNull', arg, negated, at };
+  if (word === 'isnull' || word === 'notnull') return isNull(word === 'notnull');
   const negated = cursor.takeWord('not');
-  if (cursor.takeWord('null')) return { kind: 'isNull', arg, negated, at };
+  if (cursor.takeWord('null')) return isNull(negated);
   for (const [name, truth] of [
     ['true', true],
     ['false', false],
@@ -216,9 +230,15 @@ function parseIs(cursor: Cursor, arg: AstExpr, word: string, at: Position, opera
     cursor.expectWord('from');
     const right = operand(COMPARISON);
     refuseChain(cursor, IS, 'IS DISTINCT FROM');
-    return { kind: 'binary', op: negated ? 'is not distinct from' : 'is distinct from', left: arg, right, at };
+    const op = negated ? 'is not distinct from' : 'is distinct from';
+    return compareRows(op, arg, right, at) ?? { kind: 'binary', op, left: arg, right, at };
   }
-  if (cursor.isWord('json') || cursor.isWord('document') || cursor.isWord('normalized')) {
+  if (cursor.takeWord('json')) {
+    const kind = ['object', 'array', 'scalar'].find((one) => cursor.takeWord(one));
+    cursor.takeWord('value');
+    return isJson(arg, kind, negated, at);
+  }
+  if (cursor.isWord('document') || cursor.isWord('normalized')) {
     throw cursor.unsupported(
       `IS ${cursor.token.text.toUpperCase()}`,
       'compare with IS NULL, IS TRUE or IS DISTINCT FROM',
@@ -231,6 +251,23 @@ function parseIs(cursor: Cursor, arg: AstExpr, word: string, at: Position, opera
     'unknown',
     'distinct',
   ]);
+}
+
+/** IS JSON of a text: NULL for NULL, false for what is none. */
+function isJson(arg: AstExpr, kind: string | undefined, negated: boolean, at: Position): AstExpr {
+  const any = call('is_json', [arg], at);
+  let is = any;
+  if (kind !== undefined) {
+    const type = call('jsonb_typeof', [call('parse_json', [arg], at)], at);
+    const list = ['object', 'array'].map((value): AstExpr => ({ kind: 'string', value, at }));
+    const right = list[kind === 'array' ? 1 : 0];
+    const named: AstExpr =
+      kind === 'scalar'
+        ? { kind: 'in', arg: type, list, negated: true, at }
+        : { kind: 'binary', op: '=', left: type, right, at };
+    is = call('coalesce', [named, any], at);
+  }
+  return negated ? { kind: 'unary', op: 'not', arg: is, at } : is;
 }
 
 function parseRange(cursor: Cursor, arg: AstExpr, first: string, at: Position, restricted: boolean): AstExpr {
@@ -264,11 +301,24 @@ function parseRange(cursor: Cursor, arg: AstExpr, first: string, at: Position, r
     case 'in': {
       if (!cursor.isSign('(')) throw cursor.expected('"(" after IN');
       if (startsQuery(cursor)) {
+        if (valuesOf(arg) !== null)
+          throw cursor.unsupported(
+            '(a, b) IN (SELECT …)',
+            'write EXISTS (SELECT 1 FROM … WHERE x = a AND y = b)',
+            arg.at,
+          );
         const query = cursor.parenthesized(() => cursor.nested(() => cursor.query(cursor)));
         return { kind: 'inQuery', arg, query, negated, at };
       }
       const list = cursor.parenthesized(() => cursor.nested(() => cursor.list(() => parseExpr(cursor))));
-      return { kind: 'in', arg, list, negated, at };
+      return rowIn(arg, list, negated, at) ?? { kind: 'in', arg, list, negated, at };
+    }
+    case 'overlaps': {
+      const other = operand();
+      const [a, b] = [valuesOf(arg), valuesOf(other)];
+      if (a?.length !== 2 || b?.length !== 2)
+        throw cursor.unsupported('OVERLAPS of these', 'write (from, to) OVERLAPS (from, to)', at);
+      return call('overlaps', [...a, ...b], at);
     }
     case 'similar': {
       cursor.expectWord('to');

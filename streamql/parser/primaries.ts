@@ -2,7 +2,7 @@ import { type Position, StreamError } from '../../src/lib/errors.ts';
 import { INTERVAL } from '../../src/values/types.ts';
 import type { AstExpr, FrameBoundDef, FrameDef, Name, OrderItem, WindowSpec } from './ast.ts';
 import type { Cursor } from './cursor.ts';
-import { call, parseExpr, parseRestricted, startsQuery } from './expressions.ts';
+import { call, parseCastTo, parseExpr, parseRestricted, startsQuery } from './expressions.ts';
 import { NO_FUNCTION, RESERVED, RESERVED_BUT_FUNCTION } from './keywords.ts';
 import { isTypeWord, parseType } from './types.ts';
 
@@ -98,6 +98,12 @@ function parseWord(cursor: Cursor, word: string, at: Position): AstExpr {
     cursor.next();
     return call(word, [], at);
   }
+  if (word === 'interval' && cursor.peek(1).kind === 'number' && INTERVAL_UNIT.test(cursor.peek(2).text)) {
+    // As Calcite and MySQL have it.
+    cursor.next();
+    const { text } = cursor.next();
+    return { kind: 'typedLiteral', type: INTERVAL, text, unit: cursor.next().text.replace(/s$/, ''), at };
+  }
   if (isTypeWord(word) && isTypedLiteral(cursor)) return parseTypedLiteral(cursor, word, at);
   // OFFSET can begin no expression, so the column of that name in `<source>$errors` needs no quotes.
   if (RESERVED.has(word) && word !== 'offset') throw cursor.expected('an expression');
@@ -148,8 +154,8 @@ function parseParenthesis(cursor: Cursor): AstExpr {
   const inner = cursor.parenthesized(() =>
     cursor.nested(() => {
       const expr = parseExpr(cursor);
-      if (cursor.isSign(',')) throw cursor.unsupported('a row value', 'compare column by column with AND', at);
-      return expr;
+      if (!cursor.takeSign(',')) return expr;
+      return call('row', [expr, ...cursor.list(() => parseExpr(cursor))], at);
     }),
   );
   return parseFields(cursor, inner);
@@ -237,6 +243,7 @@ function parseCall(cursor: Cursor, name: Name): AstExpr {
   let unitOf: AstExpr | null = null;
   let distinct = false;
   let orderBy: OrderItem[] = [];
+  const names: (Name | null)[] = [];
   const args = cursor.parenthesized((): AstExpr[] => {
     if (cursor.isSign(')')) return [];
     if (cursor.isSign('*')) {
@@ -250,14 +257,12 @@ function parseCall(cursor: Cursor, name: Name): AstExpr {
     }
     if (cursor.takeWord('distinct')) distinct = true;
     else cursor.takeWord('all');
-    if (cursor.isWord('variadic')) throw cursor.unsupported('VARIADIC', 'write the arguments out');
-    const list = cursor.list(() => parseExpr(cursor));
+    const list = cursor.list(() => parseArgument(cursor, names));
     if (name.text === 'floor' && list.length === 1 && cursor.takeWord('to')) {
       unitOf = { kind: 'string', value: cursor.name('a unit, such as HOUR').text, at: name.at };
       return list;
     }
     orderBy = parseOrderBy(cursor);
-    if (cursor.isSign('=>')) throw cursor.unsupported('a named argument', 'give the arguments in order');
     return list;
   });
   // FLOOR(ts TO HOUR), as Flink and Calcite have it.
@@ -280,7 +285,44 @@ function parseCall(cursor: Cursor, name: Name): AstExpr {
   if (cursor.isWord('ignore', 'nulls')) throw cursor.unsupported('IGNORE NULLS', 'filter the NULLs out in a subquery');
   cursor.takeWord('respect', 'nulls');
   const over = cursor.isWord('over') ? parseOver(cursor) : null;
-  return { kind: 'call', name, args, distinct, orderBy, within, filter, over, at: name.at };
+  const ast: AstExpr = { kind: 'call', name, args, distinct, orderBy, within, filter, over, at: name.at };
+  if (names.some((one) => one !== null)) return { ...ast, argNames: names };
+  return within === null ? ast : severalFractions(ast);
+}
+
+/** `value`, or `name => value`, whose names come after all values without one. */
+function parseArgument(cursor: Cursor, names: (Name | null)[]): AstExpr {
+  if (cursor.isWord('variadic')) throw cursor.unsupported('VARIADIC', 'write the arguments out');
+  const { token } = cursor;
+  const isNamed = (token.kind === 'word' || token.kind === 'quoted') && cursor.isSign('=>', 1);
+  if (isNamed) {
+    cursor.pos += 2;
+    names.push({ text: token.text, quoted: token.kind === 'quoted', at: token.at });
+  } else if (names.some((one) => one !== null)) {
+    throw cursor.expected('the name of this argument, and =>, as the one before has');
+  } else names.push(null);
+  return parseExpr(cursor);
+}
+
+/** percentile_cont(ARRAY[a, b]) is an array of one call each, and NULL where there are no values. */
+function severalFractions(ast: Extract<AstExpr, { kind: 'call' }>): AstExpr {
+  const [fractions] = ast.args;
+  const { at } = ast;
+  if (
+    !/^percentile_(?:cont|disc)$/.test(ast.name.text) ||
+    fractions?.kind !== 'call' ||
+    fractions.name.text !== 'array'
+  )
+    return ast;
+  const calls = fractions.args.map((fraction): AstExpr => ({ ...ast, args: [fraction] }));
+  const when: AstExpr = { kind: 'isNull', arg: calls[0], negated: false, at };
+  return {
+    kind: 'case',
+    operand: null,
+    branches: [{ when, then: { kind: 'null', at } }],
+    otherwise: call('array', calls, at),
+    at,
+  };
 }
 
 function parseOver(cursor: Cursor): WindowSpec {
@@ -368,7 +410,7 @@ function parseCast(cursor: Cursor, at: Position, safe: boolean): AstExpr {
   return cursor.parenthesized(() => {
     const arg = parseExpr(cursor);
     cursor.expectWord('as');
-    return { kind: 'cast', arg, type: parseType(cursor, false), safe, at };
+    return parseCastTo(cursor, arg, safe, at);
   });
 }
 

@@ -1,5 +1,5 @@
 import { type Position, StreamError } from '../../src/lib/errors.ts';
-import type { EmitOnClose, Name, ObjectKind, Query, QueryStatement, Statement } from './ast.ts';
+import type { EmitOnClose, Name, ObjectKind, OnConflict, Query, QueryStatement, Statement, Update } from './ast.ts';
 import { parseCreate } from './create.ts';
 import type { Cursor } from './cursor.ts';
 import { parseExpr } from './expressions.ts';
@@ -310,11 +310,25 @@ function parseInsert(cursor: Cursor, at: Position): Statement {
   if (cursor.isWord('default', 'values')) throw cursor.unsupported('DEFAULT VALUES', 'name the values');
   if (cursor.isWord('overriding')) throw cursor.unsupported('OVERRIDING', 'leave it out');
   const query = parseQuery(cursor);
-  if (cursor.isWord('on', 'conflict')) {
-    throw cursor.unsupported('ON CONFLICT', 'leave it out: a row replaces the one with the same primary key');
-  }
+  const onConflict = parseOnConflict(cursor);
   refuseReturning(cursor);
-  return { kind: 'insert', table, columns, query, at };
+  return { kind: 'insert', table, columns, query, onConflict, at };
+}
+
+/** ON CONFLICT [(column, …)] DO NOTHING | UPDATE SET … [WHERE …], and Flink's DO ERROR. */
+function parseOnConflict(cursor: Cursor): OnConflict | null {
+  const { at } = cursor;
+  if (!cursor.takeWord('on', 'conflict')) return null;
+  if (cursor.isWord('on'))
+    throw cursor.unsupported('ON CONSTRAINT', 'name the columns of the primary key in parentheses');
+  const target = cursor.isSign('(') ? parseNames(cursor) : [];
+  cursor.expectWord('do');
+  const found = (['nothing', 'error', 'update'] as const).find((word) => cursor.takeWord(word));
+  if (found === undefined) throw cursor.expected('NOTHING, ERROR or UPDATE SET', ['nothing', 'error', 'update']);
+  if (found !== 'update') return { target, action: found, set: [], where: null, at };
+  cursor.expectWord('set');
+  const set = parseAssignments(cursor);
+  return { target, action: 'update', set, where: cursor.takeWord('where') ? parseExpr(cursor) : null, at };
 }
 
 function parseUpdate(cursor: Cursor, at: Position): Statement {
@@ -322,18 +336,22 @@ function parseUpdate(cursor: Cursor, at: Position): Statement {
   const table = cursor.objectName('a table name');
   refuseTableAlias(cursor, 'set');
   cursor.expectWord('set');
-  const set = cursor.list(() => {
+  const set = parseAssignments(cursor);
+  if (cursor.isWord('from'))
+    throw cursor.unsupported('UPDATE … FROM', 'INSERT the new rows from a SELECT: they replace the old');
+  const where = cursor.takeWord('where') ? parseExpr(cursor) : null;
+  refuseReturning(cursor);
+  return { kind: 'update', table, set, where, at };
+}
+
+function parseAssignments(cursor: Cursor): Update['set'] {
+  return cursor.list(() => {
     if (cursor.isSign('(')) throw cursor.unsupported('SET (…) = (…)', 'write column = value, …');
     const column = cursor.name('a column name');
     cursor.expectSign('=');
     if (cursor.isWord('default')) throw cursor.unsupported('DEFAULT', 'write NULL');
     return { column, value: parseExpr(cursor) };
   });
-  if (cursor.isWord('from'))
-    throw cursor.unsupported('UPDATE … FROM', 'INSERT the new rows from a SELECT: they replace the old');
-  const where = cursor.takeWord('where') ? parseExpr(cursor) : null;
-  refuseReturning(cursor);
-  return { kind: 'update', table, set, where, at };
 }
 
 function parseDelete(cursor: Cursor, at: Position): Statement {

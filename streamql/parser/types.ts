@@ -192,9 +192,29 @@ function decimalType(cursor: Cursor, at: Position, declaring: boolean): SqlType 
   return decimal(precision, scale);
 }
 
+/** The length of VARCHAR(n) or CHARACTER VARYING(n), taken with it; null, and nothing taken, for any other type. */
+export function parseLengthOfText(cursor: Cursor): number | null {
+  const words = cursor.isWord('varchar') ? 1 : cursor.isWord('character', 'varying') ? 2 : 0;
+  if (words === 0 || !cursor.isSign('(', words)) return null;
+  const close = cursor.closingOf(cursor.pos + words);
+  if (close !== undefined && cursor.tokens[close + 1].text === '[') return null;
+  cursor.pos += words;
+  const [length] = cursor.parenthesized(() => {
+    const { token } = cursor;
+    if (token.kind !== 'number' || !/^[1-9]\d{0,9}$/.test(token.text)) throw cursor.expected('a length from 1');
+    cursor.next();
+    return [Number(token.text)];
+  });
+  return Math.min(length, 2 ** 31 - 1);
+}
+
 function refuseLength(cursor: Cursor, at: Position): SqlType {
   if (cursor.isSign('(')) {
-    throw cursor.unsupported('a length for VARCHAR', 'leave it out: VARCHAR takes any length', at);
+    throw cursor.unsupported(
+      'a length for VARCHAR',
+      'leave it out: a column takes any length, since records from elsewhere are not checked; CAST(x AS VARCHAR(n)) cuts',
+      at,
+    );
   }
   return VARCHAR;
 }
