@@ -56,7 +56,7 @@ test.each([
   ['VALUE_OVERFLOW', 'SELECT v + 1 FROM t', /^the result is out of range for bigint$/],
   ['VALUE_OVERFLOW', 'SELECT v::smallint FROM t', /^9223372036854775807 is out of range for smallint$/],
   ['VALUE_OVERFLOW', 'SELECT v::numeric(5,2) FROM t', /^9223372036854775807 is out of range for numeric\(5,2\)$/],
-  ['VALUE_DOMAIN', "SELECT * FROM t WHERE k ~ '('", /missing closing \): `\(`$/],
+  ['VALUE_DOMAIN', "SELECT * FROM t WHERE k »~ '('", /missing closing \): `\(`$/],
 ])('%s: %s', async (code, marked, message) => {
   const place = marked.indexOf('»');
   const thrown = await rig.run(marked.replace('»', '')).then(
