@@ -70,7 +70,9 @@ function stopped({ stats: { name, kind, state, error, isTopicGone } }: Running):
   const hint =
     error?.code === 'STATE_LIMIT'
       ? `ALTER ${word} "${name}" SET (max_state = …), then RESUME ${word} "${name}"`
-      : `mend the cause, then drop it and create it anew, or CREATE OR REPLACE it`;
+      : kind === 'view'
+        ? `mend the cause, then RESUME ${word} "${name}" begins it anew; CREATE OR REPLACE changes it`
+        : 'mend the cause, then drop it and create it anew';
   return [{ kind: 'stuck', message: `has failed${why}`, hint }];
 }
 
