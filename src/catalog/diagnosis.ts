@@ -1,3 +1,4 @@
+import { DEAD_LETTERS_KEPT } from '../../streamql/engine/runtime/dead-letters.ts';
 import type { ObjectStats, OperatorStats } from '../ports/engine.ts';
 import type { CatalogObject } from './objects.ts';
 import { parseBytes } from './options.ts';
@@ -25,8 +26,6 @@ const BIG_BYTES = 1 << 20;
 /** With fewer rows nothing is said of a join that finds no match. */
 const MANY_ROWS = 10;
 const VERY_MANY_PAIRS = 1_000_000;
-/** With so many dead letters older ones may have gone, and only the count is right. */
-const MOST_LETTERS = 10_000;
 /** A partition whose event time is further behind than this holds the others back. */
 const HOLDS_BACK_MICROS = 1_000_000;
 
@@ -199,8 +198,9 @@ function unmatched({ stats }: Running): Finding[] {
   return found;
 }
 
-/** Rows and records that were refused and not replayed since. */
-const unanswered = ({ errors, letters = errors }: ObjectStats): number => (letters < MOST_LETTERS ? letters : errors);
+/** Rows and records that were refused and not replayed since; where older ones may have gone only the count of all is right. */
+const unanswered = ({ errors, letters = errors }: ObjectStats): number =>
+  letters < DEAD_LETTERS_KEPT ? letters : errors;
 
 function lateFinding(late: number, name: string, policy: string): Finding {
   const message = `${count(late, 'row')} behind the watermark`;

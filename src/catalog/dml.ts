@@ -11,7 +11,7 @@ import { ok, pullBinding, type SqlContext, type SqlResult, type StatementOptions
 import { keyColumnOf } from './engine-object.ts';
 import { absentHint } from './object-named.ts';
 import type { CatalogObject } from './objects.ts';
-import { settled } from './on-conflict.ts';
+import { refuseKeyChange, settled } from './on-conflict.ts';
 import { runPull } from './pull.ts';
 
 /** Rows one statement may write; each becomes a record of the table's topic. */
@@ -49,15 +49,7 @@ export async function insert(context: SqlContext, statement: Insert, options: St
 export async function update(context: SqlContext, statement: Update, options: StatementOptions): Promise<SqlResult> {
   const object = writable(context, statement.table, ['table']);
   const columns = declaredColumns(object);
-  const key = object.key as readonly number[];
-  for (const { column } of statement.set) {
-    if (key.some((position) => columns[position].name === column.text)) {
-      throw new StreamError('SQL_UNSUPPORTED', `"${column.text}" is part of the primary key and cannot be updated`, {
-        at: column.at,
-        hint: 'DELETE the row and INSERT it again',
-      });
-    }
-  }
+  refuseKeyChange(statement.set, object.key as readonly number[], columns);
   await context.engine.flush(); // So that it sees every row written before it.
   const plan = bindUpdate(statement, object.id, columns, context.catalog, pullBinding(context, options));
   const rows = await rowsOf(context, optimize(plan), options);

@@ -8,6 +8,21 @@ import type { CatalogObject } from './objects.ts';
 
 type Row = readonly Datum[];
 
+/** SQL_UNSUPPORTED: a row of another key is another row. */
+export function refuseKeyChange(
+  set: OnConflict['set'],
+  key: readonly number[],
+  columns: readonly ColumnSchema[],
+): void {
+  const changed = set.find(({ column }) => key.some((position) => columns[position].name === column.text));
+  if (changed === undefined) return;
+  const { text, at } = changed.column;
+  throw new StreamError('SQL_UNSUPPORTED', `"${text}" is part of the primary key and cannot be updated`, {
+    at,
+    hint: 'DELETE the row and INSERT it again',
+  });
+}
+
 /**
  * Tells rows whose key the table does not have from those in conflict: each of these with the row that is there before it. The table is asked
  * after it has taken in all that was written before; what other producers write at the same time to its topic is not seen.
@@ -35,17 +50,7 @@ export async function settled(
       hint: `write ON CONFLICT (${names.join(', ')})`,
     });
   }
-  const changed = set.find(({ column }) => names.includes(column.text));
-  if (changed !== undefined) {
-    throw new StreamError(
-      'SQL_UNSUPPORTED',
-      `"${changed.column.text}" is part of the primary key and cannot be updated`,
-      {
-        at: changed.column.at,
-        hint: 'DELETE the row and INSERT it again',
-      },
-    );
-  }
+  refuseKeyChange(set, key, columns);
   await engine.flush();
   const textOf = (row: Row): string =>
     JSON.stringify(

@@ -11,6 +11,9 @@ export const MICROS_PER_MINUTE = 60 * MICROS_PER_SECOND;
 export const MICROS_PER_HOUR = 60 * MICROS_PER_MINUTE;
 export const MICROS_PER_DAY = 24 * MICROS_PER_HOUR;
 
+/** The time of day that so many microseconds from midnight on, or before it, lead to. */
+export const timeInDay = (micros: number): number => ((micros % MICROS_PER_DAY) + MICROS_PER_DAY) % MICROS_PER_DAY;
+
 export interface CivilDate {
   readonly year: number;
   readonly month: number;

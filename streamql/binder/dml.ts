@@ -81,20 +81,38 @@ export function bindUpdate(
   options: DmlOptions,
 ): Plan {
   const { scan, scope } = tableScope(statement.table, relation, columns, catalog, options);
+  const values = assigned(statement.set, columns, statement.table);
+  const input = where(scan, statement.where, scope);
+  return project(input, changed(columns, values, scan.schema, { ...scope, clause: 'SET' }), columns);
+}
+
+/** The expressions of SET by the positions of their columns. */
+function assigned(
+  set: Update['set'],
+  columns: readonly ColumnSchema[],
+  table: Insert['table'],
+): ReadonlyMap<number, AstExpr> {
   const values = new Map<number, AstExpr>();
-  for (const { column, value } of statement.set) {
-    const position = positionOf(column, columns, statement.table);
+  for (const { column, value } of set) {
+    const position = positionOf(column, columns, table);
     if (values.has(position)) throw new StreamError('SQL_BIND', `"${column.text}" is set twice`, { at: column.at });
     values.set(position, value);
   }
-  const input = where(scan, statement.where, scope);
-  const exprs = columns.map((column, i): Expr => {
-    const value = values.get(i);
-    if (value === undefined) return columnRef(scan.schema, i);
-    return coerce(bindExpr(value, { ...scope, clause: 'SET' }), column.type, value.at, 'assignment');
-  });
-  return project(input, exprs, columns);
+  return values;
 }
+
+/** The row that `schema` begins with, with its new values. */
+const changed = (
+  columns: readonly ColumnSchema[],
+  values: ReadonlyMap<number, AstExpr>,
+  schema: readonly ColumnSchema[],
+  scope: ExprScope,
+): Expr[] =>
+  columns.map((column, i) => {
+    const value = values.get(i);
+    if (value === undefined) return columnRef(schema, i);
+    return coerce(bindExpr(value, scope), column.type, value.at, 'assignment');
+  });
 
 /**
  * ON CONFLICT DO UPDATE: of pairs of a row of the table and the one that was to be put in its place (`excluded`), the rows to write. Those for which WHERE is
@@ -120,20 +138,10 @@ export function bindConflict(
     schema,
     clause: 'SET',
   };
-  const values = new Map<number, AstExpr>();
-  for (const { column, value } of set) {
-    const position = positionOf(column, columns, table);
-    if (values.has(position)) throw new StreamError('SQL_BIND', `"${column.text}" is set twice`, { at: column.at });
-    values.set(position, value);
-  }
+  const values = assigned(set, columns, table);
   const kept =
     condition === null ? input : filterBy(input, conjuncts(bindBoolean(condition, { ...scope, clause: 'WHERE' })));
-  const exprs = columns.map((column, i): Expr => {
-    const value = values.get(i);
-    if (value === undefined) return columnRef(schema, i);
-    return coerce(bindExpr(value, scope), column.type, value.at, 'assignment');
-  });
-  return project(kept, exprs, columns);
+  return project(kept, changed(columns, values, schema, scope), columns);
 }
 
 /** The rows to delete, whole. */

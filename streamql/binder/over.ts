@@ -304,10 +304,7 @@ function frameOf(frame: FrameDef | null, orderBy: readonly BoundKey[], scope: Ex
     (start.direction === 1 && start.offset === null) ||
     (end.direction === -1 && end.offset === null)
   ) {
-    throw new StreamError('SQL_BIND', 'the frame ends before it starts', {
-      at,
-      hint: 'write the earlier end first: BETWEEN 1 PRECEDING AND CURRENT ROW',
-    });
+    throw endsFirst(at);
   }
   const hasOffset = [start, end].some((bound) => bound.offset !== null);
   if (unit === 'range' && hasOffset && orderBy.length !== 1) {
@@ -322,14 +319,15 @@ function frameOf(frame: FrameDef | null, orderBy: readonly BoundKey[], scope: Ex
     return bound.direction < 0 ? -by : by;
   };
   const [from, to] = [of(start), of(end)];
-  if (from !== null && to !== null && from > to) {
-    throw new StreamError('SQL_BIND', 'the frame ends before it starts', {
-      at,
-      hint: 'write the earlier end first: BETWEEN 1 PRECEDING AND CURRENT ROW',
-    });
-  }
+  if (from !== null && to !== null && from > to) throw endsFirst(at);
   return { unit, start: from, end: to };
 }
+
+const endsFirst = (at: Position): StreamError =>
+  new StreamError('SQL_BIND', 'the frame ends before it starts', {
+    at,
+    hint: 'write the earlier end first: BETWEEN 1 PRECEDING AND CURRENT ROW',
+  });
 
 function rowCount(ast: AstExpr, scope: ExprScope): number {
   const expr = bindExpr(ast, scope);

@@ -29,7 +29,7 @@ export interface Day {
   readonly julian: number;
 }
 
-const JULIAN_DAY_OF_1970 = 2_440_588;
+export const JULIAN_DAY_OF_1970 = 2_440_588;
 
 /** 0 is Sunday. */
 export const dayOfWeek = (days: number): number => (((days + 4) % 7) + 7) % 7;

@@ -1,5 +1,5 @@
 import { StreamError } from '../../src/lib/errors.ts';
-import { checkTimestamp, MICROS_PER_DAY, splitTimestamp } from '../../src/values/datetime.ts';
+import { checkTimestamp, MICROS_PER_DAY, splitTimestamp, timeInDay } from '../../src/values/datetime.ts';
 import {
   checkPrecision,
   decimalToNumber,
@@ -187,8 +187,6 @@ export function castDatum(datum: Exclude<Datum, null>, from: SqlType, to: SqlTyp
   if (from.kind === 'varchar') return datumFromText(datum as string, to);
   throw cannot(datum, from, to);
 }
-
-const timeInDay = (micros: number): number => ((micros % MICROS_PER_DAY) + MICROS_PER_DAY) % MICROS_PER_DAY;
 
 const castOrNull = (datum: Datum, from: SqlType, to: SqlType): Datum =>
   datum === null ? null : castDatum(datum, from, to);

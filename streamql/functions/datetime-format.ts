@@ -1,4 +1,5 @@
 import { StreamError } from '../../src/lib/errors.ts';
+import { remembered } from '../../src/lib/remembered.ts';
 import {
   MICROS_PER_DAY,
   MICROS_PER_HOUR,
@@ -68,21 +69,11 @@ interface Pattern {
   lastText: string | null;
 }
 
-/** Patterns are nearly always constants: some stay taken apart. */
-const CACHE_SIZE = 64;
-
-const known = new Map<string, Pattern>();
-
-function patternOf(pattern: string): Pattern {
-  const found = known.get(pattern);
-  if (found !== undefined) return found;
+const patternOf = remembered(64, (pattern): Pattern => {
   const parts = partsOf(pattern);
   const hasTime = parts.some((part) => typeof part !== 'string' && 'time' in part[1]);
-  const made: Pattern = { parts, hasTime, lastDays: 0, lastDay: dayOf(0), lastText: null };
-  if (known.size >= CACHE_SIZE) known.delete(known.keys().next().value as string);
-  known.set(pattern, made);
-  return made;
-}
+  return { parts, hasTime, lastDays: 0, lastDay: dayOf(0), lastText: null };
+});
 
 function partsOf(pattern: string): (string | Field)[] {
   const parts: (string | Field)[] = [];

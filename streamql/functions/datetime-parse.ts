@@ -1,4 +1,5 @@
 import { StreamError } from '../../src/lib/errors.ts';
+import { remembered } from '../../src/lib/remembered.ts';
 import {
   daysFromCivil,
   daysInMonth,
@@ -9,7 +10,8 @@ import {
   MICROS_PER_SECOND,
 } from '../../src/values/datetime.ts';
 import type { Exact } from '../../src/values/decimal.ts';
-import { isoWeekStart } from './calendar.ts';
+import { isoWeekStart, JULIAN_DAY_OF_1970 } from './calendar.ts';
+import { quotedAt } from './quoted-text.ts';
 
 /** to_timestamp and to_date of Postgres: a text read by a pattern. */
 
@@ -173,11 +175,9 @@ function stepsOf(pattern: string): Step[] {
   const steps: Step[] = [];
   for (let i = 0; i < pattern.length; ) {
     if (pattern[i] === '"') {
-      const quoted = /"((?:[^"\\]|\\.?)*)"?/sy;
-      quoted.lastIndex = i;
-      const [all, inside] = quoted.exec(pattern) as RegExpExecArray;
-      for (const _ of inside.replace(/\\(.?)/gs, '$1')) steps.push('character');
-      i += all.length;
+      const { text, end } = quotedAt(pattern, i);
+      for (const _ of text) steps.push('character');
+      i = end;
       continue;
     }
     const prefix = /(?:FM|TM|FX)*/iy;
@@ -202,18 +202,7 @@ function stepsOf(pattern: string): Step[] {
   return steps;
 }
 
-const known = new Map<string, readonly Step[]>();
-const MOST_KNOWN = 64;
-
-function stepsOfKnown(pattern: string): readonly Step[] {
-  let steps = known.get(pattern);
-  if (steps === undefined) {
-    steps = stepsOf(pattern);
-    if (known.size >= MOST_KNOWN) known.delete(known.keys().next().value as string);
-    known.set(pattern, steps);
-  }
-  return steps;
-}
+const stepsOfKnown = remembered(64, stepsOf);
 
 /** As many digits as there are where something else than a number follows. */
 function expressionOf(field: Field, next: Step | undefined): RegExp {
@@ -262,7 +251,6 @@ function momentOf(parsed: Parsed): Exact {
 }
 
 const MOST_YEARS = 294_276;
-const JULIAN_DAY_OF_1970 = 2_440_588;
 
 function dayOfParsed({
   month,

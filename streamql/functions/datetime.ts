@@ -26,7 +26,7 @@ import {
   VARCHAR,
 } from '../../src/values/types.ts';
 import { momentForm } from './bytes/moment-form.ts';
-import { dayOfWeek, isoWeek } from './calendar.ts';
+import { dayOfWeek, isoWeek, JULIAN_DAY_OF_1970 } from './calendar.ts';
 import { flinkEvery, formatFlink } from './datetime-format.ts';
 import type { ScalarFunction } from './function-table.ts';
 import { formatPostgres, postgresEvery } from './to-char.ts';
@@ -34,7 +34,6 @@ import { formatPostgres, postgresEvery } from './to-char.ts';
 /** What extract yields: seconds have six digits after the point, everything else is whole. */
 const EXTRACTED = decimal(20, 6);
 const MILLION = 1_000_000;
-const JULIAN_DAY_OF_1970 = 2_440_588;
 
 interface Moment {
   readonly days: number;

@@ -8,6 +8,7 @@ import {
   MICROS_PER_MINUTE,
   MICROS_PER_SECOND,
   splitTimestamp,
+  timeInDay,
 } from '../../src/values/datetime.ts';
 import { addExact, type Exact, multiplyExact } from '../../src/values/decimal.ts';
 import { addInterval, checkInterval, intervalUnit, negateInterval } from '../../src/values/interval.ts';
@@ -122,7 +123,6 @@ function refuseTime(): never {
   throw new StreamError('VALUE_DOMAIN', 'make_time: there is no such time of day');
 }
 
-const timeOf = (value: number): number => ((value % MICROS_PER_DAY) + MICROS_PER_DAY) % MICROS_PER_DAY;
 const dateMoment = (days: number): Exact => multiplyExact(days, MICROS_PER_DAY);
 
 const interval = (months: number, days: number, hours: number, minutes: number, seconds: number): Interval =>
@@ -201,11 +201,11 @@ export const INTERVALS: readonly ScalarFunction[] = [
     '+(time, interval)',
     TIME,
     'The time of day that much later, round the clock.',
-    ([a, b]) => timeOf(a + (b as Interval).micros),
+    ([a, b]) => timeInDay(a + (b as Interval).micros),
     ["time '23:30' + interval '1 hour'", '00:30:00'],
   ),
   own('-(time, interval)', TIME, 'The time of day that much earlier, round the clock.', ([a, b]) =>
-    timeOf(a - (b as Interval).micros),
+    timeInDay(a - (b as Interval).micros),
   ),
   own('-(time, time)', INTERVAL, 'The time between two times of day.', ([a, b]) => ({
     months: 0,

@@ -1,4 +1,5 @@
 import { StreamError } from '../../src/lib/errors.ts';
+import { remembered } from '../../src/lib/remembered.ts';
 
 /**
  * LIKE patterns, taken apart once. Without `_` a pattern is texts between `%`s, which are searched for from left to right: the earliest
@@ -92,21 +93,11 @@ function matchesTokens(text: string, tokens: readonly Token[]): boolean {
 
 type Matcher = (text: string) => boolean;
 
-/** Patterns are nearly always constants: some stay taken apart. */
-const cache = new Map<string, Matcher>();
-const CACHE_SIZE = 64;
-
-function matcherOf(pattern: string): Matcher {
-  const known = cache.get(pattern);
-  if (known !== undefined) return known;
+const matcherOf = remembered(64, (pattern): Matcher => {
   const tokens = tokensOf(pattern);
   const segments = segmentsOf(tokens);
-  const made: Matcher =
-    segments === undefined ? (text) => matchesTokens(text, tokens) : (text) => matchesSegments(text, segments);
-  if (cache.size >= CACHE_SIZE) cache.delete(cache.keys().next().value as string);
-  cache.set(pattern, made);
-  return made;
-}
+  return segments === undefined ? (text) => matchesTokens(text, tokens) : (text) => matchesSegments(text, segments);
+});
 
 export function matchesLike(text: string, pattern: string, insensitive: boolean): boolean {
   return insensitive ? matcherOf(pattern.toLowerCase())(text.toLowerCase()) : matcherOf(pattern)(text);

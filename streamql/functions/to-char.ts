@@ -1,4 +1,5 @@
 import { StreamError } from '../../src/lib/errors.ts';
+import { remembered } from '../../src/lib/remembered.ts';
 import {
   MICROS_PER_DAY,
   MICROS_PER_HOUR,
@@ -9,6 +10,7 @@ import {
 import type { Exact } from '../../src/values/decimal.ts';
 import type { Interval } from '../../src/values/types.ts';
 import { DAYS, type Day, dayOf, MONTHS } from './calendar.ts';
+import { quotedAt } from './quoted-text.ts';
 
 /** to_char of moments and intervals: Postgres's patterns, a table of their fields. */
 
@@ -171,11 +173,9 @@ function piecesOf(pattern: string): Piece[] {
   const pieces: Piece[] = [];
   for (let i = 0; i < pattern.length; ) {
     if (pattern[i] === '"') {
-      const quoted = /"((?:[^"\\]|\\.?)*)"?/sy;
-      quoted.lastIndex = i;
-      const [all, inside] = quoted.exec(pattern) as RegExpExecArray;
-      pieces.push(text(inside.replace(/\\(.?)/gs, '$1')));
-      i += all.length;
+      const quoted = quotedAt(pattern, i);
+      pieces.push(text(quoted.text));
+      i = quoted.end;
       continue;
     }
     const prefix = /(?:FM|fm|TM|tm|FX|fx)*/y;
@@ -213,27 +213,12 @@ interface Pattern {
   lastText: string | null;
 }
 
-/** Patterns are nearly always constants: some stay taken apart. */
-const known = new Map<string, Pattern>();
-const MOST_KNOWN = 64;
-
-function patternOf(pattern: string): Pattern {
-  let found = known.get(pattern);
-  if (found === undefined) {
-    const pieces = piecesOf(pattern);
-    const hasTime = pieces.some(({ field }) => field?.time === true);
-    found = {
-      pieces,
-      hasTime,
-      moment: { day: dayOf(0), year: 1970, seconds: 0, micros: 0 },
-      lastDays: 0,
-      lastText: null,
-    };
-    if (known.size >= MOST_KNOWN) known.delete(known.keys().next().value as string);
-    known.set(pattern, found);
-  }
-  return found;
-}
+const patternOf = remembered(64, (pattern): Pattern => {
+  const pieces = piecesOf(pattern);
+  const hasTime = pieces.some(({ field }) => field?.time === true);
+  const moment = { day: dayOf(0), year: 1970, seconds: 0, micros: 0 };
+  return { pieces, hasTime, moment, lastDays: 0, lastText: null };
+});
 
 export function formatPostgres(timestamp: Exact, template: string): string {
   const pattern = patternOf(template);

@@ -193,9 +193,8 @@ export class CheckpointStore {
       files.add(ref.file);
       bytes += ref.bytes;
     }
-    const most = MOST_FILES + bytes / BYTES_PER_FILE;
     const oldestFirst = [...files].sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10));
-    return new Set(oldestFirst.slice(0, Math.max(0, files.size - most)));
+    return new Set(oldestFirst.slice(0, Math.max(0, files.size - mostPieces(bytes))));
   }
 
   /** Reads every piece once, and holds none: together they may be larger than memory. */
@@ -260,9 +259,8 @@ export function readPiece(files: PieceFiles, { file, at, bytes }: PieceRef): Buf
   return piece.subarray(0, done);
 }
 
-/** Files that one manifest's pieces may be spread over, and one more for each so many bytes: a large table is saved anew in as many parts. */
-const MOST_FILES = 64;
-const BYTES_PER_FILE = 4 << 20;
+/** Over how many files one manifest's pieces may be spread, and how many a table may have: one more for each 4 MiB, since a large table is saved anew in as many parts. */
+export const mostPieces = (bytes: number): number => 64 + bytes / (4 << 20);
 
 const numberOf = (name: string): number => Number(/^(\d+)\.(manifest|mirror)$/.exec(name)?.[1] ?? -1);
 

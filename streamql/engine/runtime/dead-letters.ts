@@ -5,7 +5,7 @@ import { ABSENT } from '../state/key-table.ts';
 import { RowTable } from '../state/row-table.ts';
 
 /** Rows of one dead-letter relation that are kept; older ones go. The count knows all. */
-const DEAD_LETTERS_KEPT = 10_000;
+export const DEAD_LETTERS_KEPT = 10_000;
 /** The same bound in UTF-16 units of their values, for records that are all large. */
 const DEAD_LETTER_TEXT_KEPT = 16 << 20;
 /** A letter quotes this much of a record's value. */

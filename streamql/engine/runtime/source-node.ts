@@ -1,7 +1,6 @@
 import { asStreamError, type StreamError } from '../../../src/lib/errors.ts';
 import type { SourceSpec } from '../../../src/ports/engine.ts';
 import type { Batch } from '../../../src/values/batch.ts';
-import { datumAt } from '../../../src/values/column.ts';
 import { DEAD_LETTER_COLUMNS, historyColumns } from '../../../src/values/hidden-columns.ts';
 import type { StateTable } from '../operator.ts';
 import type { ObjectEntry } from './checkpoint-store.ts';
@@ -201,13 +200,12 @@ export class SourceNode {
   #lookAt(batch: Batch, layout: readonly number[]): void {
     layout.forEach((column, i) => {
       if (this.#filled.has(column) || this.spec.columns[column].hidden) return;
-      for (let row = 0; row < batch.length; row++) {
-        if (datumAt(batch.columns[i], row) === null) continue;
+      const { nulls } = batch.columns[i];
+      const first = nulls === null ? 0 : nulls.indexOf(0);
+      if (first >= 0 && first < batch.length) {
         this.#filled.add(column);
         this.#nulls.delete(column);
-        return;
-      }
-      this.#nulls.set(column, (this.#nulls.get(column) ?? 0) + batch.length);
+      } else this.#nulls.set(column, (this.#nulls.get(column) ?? 0) + batch.length);
     });
   }
 

@@ -2,16 +2,10 @@ import type { StreamError } from '../../../src/lib/errors.ts';
 import type { StateTable } from '../operator.ts';
 import { isShared } from '../sharing.ts';
 import type { Parts } from '../state/piece.ts';
-import type { DraftEntry, ObjectEntry, PieceRef } from './checkpoint-store.ts';
+import { type DraftEntry, mostPieces, type ObjectEntry, type PieceRef } from './checkpoint-store.ts';
 import type { Graph, GraphNode } from './graph.ts';
 import type { QueryNode } from './query-node.ts';
 
-/**
- * Changes are saved on top of what is saved until they are as large as it, or this many and one more for each so many bytes of it. Then all is
- * saved again, a part with each checkpoint, for the engine stands still while it copies: so that takes in proportion to what changed, whatever the size of the state.
- */
-const MOST_CHANGES = 64;
-const BYTES_PER_CHANGE = 4 << 20;
 /** Below this, change pieces are never worth merging by size. */
 const SMALL_PIECE_BYTES = 64 << 10;
 /** A part, beside as many bytes as changed. */
@@ -23,7 +17,11 @@ interface Renewal {
   readonly stale: number;
 }
 
-/** What a shard has to store at an epoch boundary: for each object its changed state. */
+/**
+ * What a shard has to store at an epoch boundary: for each object its changed state. Changes are saved on top of what is saved until they are as large as it, or too many
+ * pieces. Then all is saved again, a part with each checkpoint, for the engine stands still while it copies: so that takes in proportion to what changed, whatever the
+ * size of the state.
+ */
 export class StateDrafts {
   readonly #graph: Graph;
   readonly #fingerprint: (node: GraphNode) => string;
@@ -125,7 +123,7 @@ export class StateDrafts {
 
   #isDue(table: StateTable, chain: readonly PieceRef[]): boolean {
     return (
-      chain.length > MOST_CHANGES + table.fullBytes / BYTES_PER_CHANGE ||
+      chain.length > mostPieces(table.fullBytes) ||
       table.changeBytes > Math.max(table.fullBytes, SMALL_PIECE_BYTES) ||
       chain.some((ref) => this.#crowded.has(ref.file))
     );

@@ -10,6 +10,7 @@ export const momentForm =
   ([, pattern]) => {
     if (typeof pattern !== 'string') return undefined;
     const last = new TextScratch(pattern.length);
+    let every: number | undefined;
     let from = 0;
     let to = 0;
     return {
@@ -17,7 +18,7 @@ export const momentForm =
       call: (scratch: TextScratch, micros: Exact): number => {
         if (micros < from || micros >= to) {
           const text = format(micros, pattern);
-          const every = everyOf(pattern);
+          every ??= everyOf(pattern);
           last.length = 0;
           last.write(text);
           from = typeof micros === 'number' ? Math.floor(micros / every) * every : 0;
